@@ -1,0 +1,159 @@
+"""One number of the book: value, interval, denominator, method and where each part comes from."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+from salvage import words
+from salvage.published import Mark, marks
+from salvage.study import Study
+
+LEVEL: Final = 0.95
+Unit = Literal["proportion", "months", "ratio", "count", "events", "rate", "probability", "log ratio"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with all that must travel with it.
+
+    ``value``, ``low``, ``high`` and ``p`` are ``None`` where not reached or not estimable, never NaN.
+    ``n`` is the denominator (patients or lines), ``events`` the numerator or the number of events.
+    Rates are proportions from 0 to 1, times are months, intervals are 95%.
+    """
+
+    id: str
+    label: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int | None
+    events: int | None
+    unit: Unit
+    method: str
+    provenance: Mark
+    provenance_n: Mark
+    provenance_interval: Mark
+    p: float | None = None
+
+    def record(self) -> dict[str, Any]:
+        """The estimate as plain data, in the order of its fields."""
+        return asdict(self)
+
+
+def estimate(
+    study: Study,
+    id: str,
+    label: str,
+    value: float | None,
+    interval: tuple[float | None, float | None] = (None, None),
+    *,
+    n: int | None = None,
+    events: int | None = None,
+    unit: Unit,
+    method: str,
+    p: float | None = None,
+    mark: Mark | None = None,
+) -> Estimate:
+    """Make an :class:`Estimate`; its marks follow from the study and its id unless ``mark`` is given.
+
+    Raises ``ValueError`` on NaN or infinity in value or p: a result that is not estimable is ``None``.
+    An infinite interval limit becomes ``None``: the interval is open on that side.
+    """
+    for part in (value, p):
+        if part is not None and not math.isfinite(part):
+            raise ValueError(f"{id}: {part} is not an estimate")
+    low, high = (None if v is None or not math.isfinite(v) else float(v) for v in interval)
+    parts = (mark, mark, mark) if mark else marks(id, study.synthetic)
+    return Estimate(
+        id,
+        label,
+        None if value is None else float(value),
+        low,
+        high,
+        None if n is None else int(n),
+        None if events is None else int(events),
+        unit,
+        method,
+        *parts,
+        p=None if p is None else float(p),
+    )
+
+
+# --- how numbers are printed, decided once ------------------------------------------------------------
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A proportion as ``41.4%``."""
+    return words.NOT_ESTIMABLE if value is None else f"{100 * value:.{digits}f}%"
+
+
+def months(value: float | None) -> str:
+    """A time as ``7.0``, or ``not reached``."""
+    return words.NOT_REACHED if value is None else f"{value:.1f}"
+
+
+def ratio(value: float | None) -> str:
+    """A ratio with two decimals, three significant digits below 0.1 and none lost above 100."""
+    if value is None:
+        return words.NOT_ESTIMABLE
+    return f"{value:.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def p_value(p: float | None) -> str:
+    """A P-value by one policy: three decimals below 0.1, two above, ``<0.001`` at the bottom."""
+    if p is None:
+        return words.NOT_ESTIMABLE
+    if p < 0.001:
+        return "<0.001"
+    return f"{p:.3f}" if p < 0.0995 else f"{min(p, 0.99):.2f}" if p < 0.995 else ">0.99"
+
+
+def p_phrase(p: float | None) -> str:
+    """``P = 0.038``, ``P <0.001`` or ``P not estimable``."""
+    text = p_value(p)
+    return f"P {text}" if text[0] in "<>n" else f"P = {text}"
+
+
+def number(value: float | None, unit: Unit) -> str:
+    """A value in its unit's usual form, without the unit's name."""
+    if unit in ("proportion", "probability"):
+        return percent(value)
+    if unit == "months":
+        return months(value)
+    if unit in ("count", "events"):
+        return words.NOT_ESTIMABLE if value is None else f"{value:,.0f}"
+    return ratio(value)
+
+
+def interval_text(e: Estimate) -> str:
+    """``28.6 to 55.1`` in the unit of the estimate; an open side says so."""
+    if e.low is None and e.high is None:
+        return words.NOT_ESTIMABLE
+    if e.unit in ("proportion", "probability"):
+        low, high = (words.NOT_ESTIMABLE if v is None else f"{100 * v:.1f}" for v in (e.low, e.high))
+    else:
+        low, high = number(e.low, e.unit), number(e.high, e.unit)
+    return f"{low} to {high}"
+
+
+def value_text(e: Estimate) -> str:
+    """The value with its unit: ``41.4%``, ``7.0 months``, ``0.44``."""
+    text = number(e.value, e.unit)
+    return f"{text} months" if e.unit == "months" and e.value is not None else text
+
+
+def sentence(e: Estimate) -> str:
+    """Value, denominator and interval in one phrase, as prose needs it.
+
+    ``41.4% (24/58; 95% CI 28.6 to 55.1)`` or ``7.0 months (95% CI 4.9 to 9.3; 28 events in 29)``.
+    """
+    inside = []
+    if e.unit == "proportion" and e.n is not None:
+        inside.append(f"{e.events}/{e.n}")
+    if e.low is not None or e.high is not None:
+        inside.append(f"95% CI {interval_text(e)}")
+    if e.unit in ("months", "ratio") and e.n is not None and e.events is not None:
+        inside.append(f"{words.count(e.events, 'event')} in {e.n:,}")
+    if e.p is not None:
+        inside.append(p_phrase(e.p))
+    return value_text(e) + (f" ({'; '.join(inside)})" if inside else "")

@@ -1,0 +1,41 @@
+"""What is wrong with an input: one record per problem, one message for all of them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One problem of an input. ``row`` is the row as a spreadsheet counts it; the header is row 1."""
+
+    file: str
+    row: int | None
+    column: str
+    value: str
+    expected: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = self.file
+        if self.row is not None:
+            place += f", row {self.row}"
+        if self.column:
+            place += f", column {self.column}"
+        found = f": found {_quoted(self.value)}" if self.value else ""
+        hint = f" (did you mean {self.hint})" if self.hint else ""
+        return f"{place}{found}; expected {self.expected}{hint}"
+
+
+def _quoted(value: str, limit: int = 60) -> str:
+    """A cell's text made safe for one line of a terminal."""
+    clean = "".join(ch if ch.isprintable() else "�" for ch in value)
+    return f'"{clean[: limit - 1]}…"' if len(clean) > limit else f'"{clean}"'
+
+
+class InputError(ValueError):
+    """An input that cannot be used; ``problems`` lists every reason."""
+
+    def __init__(self, subject: str, problems: list[Problem]) -> None:
+        self.problems = problems
+        count = len(problems)
+        head = f"{subject}: {count} problem{'s' if count != 1 else ''}"
+        super().__init__("\n".join([head, *(f"  {problem}" for problem in problems)]))

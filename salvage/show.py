@@ -1,0 +1,205 @@
+"""What a chapter's cell returns: a numbered table, a numbered figure, a box or a sentence.
+
+Each object shows itself in Jupyter and in the book. Text is always plain text: whatever a data file or
+a label says is escaped, so that it can neither run nor be read as markup.
+"""
+
+import html
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from salvage.cohort import Cohort, load
+from salvage.paths import cohort_path
+from salvage.published import Mark
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+FIGURE_FOLDER: Final = "/_build/figures"
+FIGURE_MIME: Final = "application/x-salvage-figure+json"
+PICTURES_VARIABLE: Final = "SALVAGE_PICTURES"
+_ASCII_PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+@cache
+def cohort() -> Cohort:
+    """The cohort of this book: ``$SALVAGE_COHORT``, else the shipped one."""
+    return load(cohort_path())
+
+
+def escape(text: object) -> str:
+    """Plain text as MyST Markdown: every character that could be markup is escaped, lines are joined."""
+    clean = "".join(ch if ch.isprintable() else " " for ch in str(text))
+    return _ASCII_PUNCTUATION.sub(r"\\\1", " ".join(clean.split()))
+
+
+class _Shown:
+    """Something with a plain, a Markdown and an HTML form."""
+
+    def plain(self) -> str:
+        raise NotImplementedError
+
+    def markdown(self) -> str:
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {"text/plain": self.plain(), "text/markdown": self.markdown()}
+
+
+@dataclass(frozen=True, repr=False)
+class Text(_Shown):
+    """Computed paragraphs."""
+
+    paragraphs: tuple[str, ...]
+
+    def plain(self) -> str:
+        return "\n\n".join(self.paragraphs)
+
+    def markdown(self) -> str:
+        return "\n\n".join(escape(paragraph) for paragraph in self.paragraphs)
+
+
+def text(*paragraphs: str) -> Text:
+    """Computed prose; empty paragraphs are dropped."""
+    return Text(tuple(p for p in paragraphs if p))
+
+
+@dataclass(frozen=True, repr=False)
+class Box(_Shown):
+    """A titled box; ``kind`` is its style: ``answer``, ``not-conclude`` or ``method``."""
+
+    title: str
+    kind: str
+    paragraphs: tuple[str, ...]
+
+    def plain(self) -> str:
+        return "\n\n".join([self.title, *self.paragraphs])
+
+    def markdown(self) -> str:
+        body = "\n\n".join(escape(paragraph) for paragraph in self.paragraphs)
+        return f"::::{{admonition}} {escape(self.title)}\n:class: {self.kind}\n\n{body}\n::::"
+
+
+def answer(*paragraphs: str) -> Box:
+    """The short answer at the head of a page."""
+    return Box("In short", "answer", tuple(p for p in paragraphs if p))
+
+
+@dataclass(frozen=True, repr=False)
+class Absent(_Shown):
+    """One sentence instead of what the cohort has no data for."""
+
+    sentence: str
+
+    def plain(self) -> str:
+        return self.sentence
+
+    def markdown(self) -> str:
+        return f":::{{div}} absent\n{escape(self.sentence)}\n:::"
+
+
+@dataclass(frozen=True, repr=False)
+class Table(_Shown):
+    """A numbered table.
+
+    ``name`` is its id (``tab-...``), ``head`` the column titles with units, ``rows`` the cells as text.
+    The first column is text; the others are aligned to the right unless ``left`` names them by position.
+    ``notes`` stand under the table; ``marks`` say where its numbers come from.
+    """
+
+    name: str
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+    marks: Sequence[Mark] = ()
+    left: Sequence[int] = (0,)
+
+    def full_caption(self) -> str:
+        return with_marks(self.caption, self.marks)
+
+    def plain(self) -> str:
+        widths = [max(len(str(r[i])) for r in [self.head, *self.rows]) for i in range(len(self.head))]
+        lines = ["  ".join(str(cell).ljust(w) for cell, w in zip(r, widths, strict=True)).rstrip() for r in [self.head, *self.rows]]
+        return "\n".join([self.full_caption(), *lines, *self.notes])
+
+    def markdown(self) -> str:
+        rules = [":---" if i in self.left else "---:" for i in range(len(self.head))]
+        lines = [_row(self.head), "| " + " | ".join(rules) + " |", *(_row(row) for row in self.rows)]
+        body = "\n".join(lines)
+        made = f"::::{{table}} {escape(self.full_caption())}\n:name: {self.name}\n\n{body}\n::::"
+        if self.notes:
+            made += "\n\n:::{div} table-notes\n" + "\n\n".join(escape(note) for note in self.notes) + "\n:::"
+        return made
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in self.head)
+        rows = "".join("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in self.rows)
+        page = f"<table><caption>{html.escape(self.full_caption())}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return {**super()._repr_mimebundle_(), "text/html": page}
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(escape(cell) or " " for cell in cells) + " |"
+
+
+@dataclass(frozen=True, repr=False)
+class Figure(_Shown):
+    """A numbered figure: its id (``fig-...``), caption, and alt text that states the finding."""
+
+    name: str
+    figure: "MatplotlibFigure" = field(repr=False)
+    caption: str
+    alt: str
+    marks: Sequence[Mark] = ()
+
+    def full_caption(self) -> str:
+        return with_marks(self.caption, self.marks)
+
+    def plain(self) -> str:
+        return f"{self.full_caption()}\n[{self.alt}]"
+
+    def markdown(self) -> str:
+        return (
+            f"::::{{figure}} {FIGURE_FOLDER}/{self.name}.svg\n:name: {self.name}\n:alt: {escape(self.alt)}\n\n"
+            f"{escape(self.full_caption())}\n::::"
+        )
+
+    def svg(self) -> str:
+        """The picture as SVG, the same bytes each time (no date, ids from the figure's name)."""
+        import matplotlib as mpl
+
+        stream = io.StringIO()
+        with mpl.rc_context({"svg.hashsalt": self.name}):
+            self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Title": None})
+        return stream.getvalue()
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        bundle = super()._repr_mimebundle_()
+        if os.environ.get(PICTURES_VARIABLE, "1") != "0":
+            bundle["image/svg+xml"] = self.svg()
+            bundle[FIGURE_MIME] = {"name": self.name, "caption": self.full_caption(), "alt": self.alt}
+        return bundle
+
+
+def with_marks(caption: str, marks: Sequence[Mark]) -> str:
+    """A caption with its marks of provenance, each once, in their fixed order."""
+    if not marks:
+        return caption
+    from salvage.published import MARKS
+
+    present = [mark for mark in MARKS if mark in marks]
+    return f"{caption} Provenance: {', '.join(present)}."
+
+
+def glue(values: Mapping[str, str]) -> None:
+    """Make computed text available to the prose of this page: ``{glue:text}`key```."""
+    from myst_nb import glue as glue_one
+
+    for key, value in values.items():
+        glue_one(key, value, display=False)

@@ -1,0 +1,102 @@
+"""The reader's words: every label that a table, a figure or a message shows.
+
+A translated edition changes this file and the prose of the chapters, and no code.
+"""
+
+from typing import Final
+
+CATEGORIES: Final = {
+    "bispecific": "Bispecific antibody",
+    "second_cart": "Second CAR-T infusion",
+    "radiotherapy": "Radiotherapy",
+    "polatuzumab": "Polatuzumab-based",
+    "checkpoint": "Checkpoint inhibitor",
+    "other": "Other targeted or chemotherapy drugs",
+}
+CATEGORIES_SHORT: Final = {
+    "bispecific": "Bispecific",
+    "second_cart": "Second CAR-T",
+    "radiotherapy": "Radiotherapy",
+    "polatuzumab": "Pola-based",
+    "checkpoint": "Checkpoint",
+    "other": "Other drugs",
+}
+CATEGORIES_PROSE: Final = {
+    "bispecific": "a bispecific antibody",
+    "second_cart": "a second CAR-T infusion",
+    "radiotherapy": "radiotherapy",
+    "polatuzumab": "a polatuzumab-based regimen",
+    "checkpoint": "a checkpoint inhibitor",
+    "other": "another targeted or chemotherapy drug",
+}
+RESPONSES: Final = {
+    "CR": "Complete response",
+    "PR": "Partial response",
+    "SD": "Stable disease",
+    "PD": "Progressive disease",
+    "NE": "Not evaluable",
+}
+MEASURES: Final = {
+    "orr": "Objective response rate",
+    "cr": "Complete response rate",
+    "pr": "Partial response rate",
+}
+MEASURES_SHORT: Final = {"orr": "ORR", "cr": "CR", "pr": "PR"}
+DURATIONS: Final = {
+    "dor": "Duration of response",
+    "pfs": "Progression-free survival",
+    "ttnt": "Time to next treatment",
+    "os_from_start": "Survival from the start of the line",
+}
+END_REASONS: Final = {
+    "progression": "Progression",
+    "death": "Death",
+    "new_treatment": "New treatment",
+    "ongoing": "Ongoing at last contact",
+}
+INTENTS: Final = {
+    "bridging": "Bridging to another therapy",
+    "consolidation": "Consolidation of a response",
+    "definitive": "Definitive",
+    "palliative": "Palliative",
+}
+SEXES: Final = {"F": "Female", "M": "Male"}
+SCALES: Final = {"CTCAE 5.0": "CTCAE 5.0", "CTCAE 6.0": "CTCAE 6.0", "ASTCT": "ASTCT 2019"}
+RELAPSE_GROUPS: Final = {"early": "Early relapse", "late": "Late relapse"}
+
+MARKS: Final = {
+    "published": "printed in the abstract",
+    "implied": "follows from printed figures by arithmetic or proof",
+    "assumed": "true of the synthetic cohort only",
+    "observed": "seen in this hospital's own cohort",
+}
+
+SYNTHETIC_NOTICE: Final = (
+    "Synthetic data: these are not patients. The cohort was generated to agree with the published "
+    "abstract; everything that the abstract does not print is assumed."
+)
+NOT_REACHED: Final = "not reached"
+NOT_ESTIMABLE: Final = "not estimable"
+NOT_RECORDED: Final = "not recorded"
+
+
+def category(key: str, labels: dict[str, str] | None = None) -> str:
+    """Long label of a salvage category; the study's own label wins."""
+    return (labels or {}).get(key, CATEGORIES.get(key, key))
+
+
+def category_short(key: str, labels: dict[str, str] | None = None) -> str:
+    """Short label of a salvage category, for axes; the study's own label wins."""
+    return (labels or {}).get(key, CATEGORIES_SHORT.get(key, key))
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """``1 patient``, ``2 patients``."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def listing(items: list[str], last: str = "and") -> str:
+    """``a, b and c``."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"
