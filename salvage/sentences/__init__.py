@@ -1,0 +1,21 @@
+"""Computed prose: every sentence whose truth depends on the cohort, one module for each subject.
+
+Nothing here is typed from a result.
+"""
+
+from salvage import words
+from salvage.cohort import Cohort
+from salvage.estimate import Estimate, months
+
+
+def this_cohort(cohort: Cohort) -> str:
+    """How the book calls its cohort."""
+    return "this synthetic cohort" if cohort.study.synthetic else "this cohort"
+
+
+def median(e: Estimate, unit: str = "line") -> str:
+    """``3.1 months (95% CI 1.2 to not reached)``, or that it was not reached with events and denominator."""
+    if e.value is None:
+        return f"not reached ({words.count(e.events or 0, 'event')} in {words.count(e.n or 0, unit)})"
+    low = months(e.low) if e.low is not None else words.NOT_ESTIMABLE
+    return f"{months(e.value)} months (95% CI {low} to {months(e.high)})"

@@ -1,0 +1,141 @@
+"""Computed prose of the six chapters on a salvage category."""
+
+from typing import Final
+
+import pandas as pd
+
+from salvage import response, survival, words
+from salvage.cohort import Cohort
+from salvage.estimate import Estimate, p_phrase, percent, sentence
+from salvage.sentences import median, this_cohort
+from salvage.show import Absent, Box, Text, answer, text
+from salvage.stats import proportions
+from salvage.tables import absent_category
+
+SMALL_GROUP: Final = 20
+
+
+def category_answer(cohort: Cohort, key: str) -> Box | Absent:
+    """The short answer of a category chapter: who, how many responded, for how long, how sure."""
+    lines = cohort.category(key)
+    if lines.empty:
+        return absent_category(cohort, key)
+    orr, cr = (response.rate(cohort, m, lines, key) for m in ("orr", "cr"))
+    patients = lines["patient_id"].nunique()
+    outcome = survival.with_outcome(cohort)
+    outcome = outcome[outcome["category"] == key]
+    first = (
+        f"In {this_cohort(cohort)}, {words.count(patients, 'patient')} received {words.CATEGORIES_PROSE[key]} in "
+        f"{words.count(len(lines), 'salvage line')}. The objective response rate was {sentence(orr)}; "
+        f"the complete response rate was {sentence(cr)}."
+    )
+    alive = survival.median(cohort, f"os_from_start.{key}.median", survival.from_line_start(outcome))
+    lasting = f"Median survival from the start of the line was {median(alive)}."
+    free = survival.line_times(cohort, outcome, "pfs")
+    if free is not None:
+        pfs = survival.median(cohort, f"pfs.{key}.median", free)
+        lasting = f"Median progression-free survival was {median(pfs)}. " + lasting
+    return answer(first, lasting, _how_sure(orr))
+
+
+def _how_sure(orr: Estimate) -> str:
+    if not orr.n or orr.low is None or orr.high is None:
+        return ""
+    width = f"The data are compatible with a true response rate anywhere from {percent(orr.low, 0)} to {percent(orr.high, 0)}."
+    if orr.n < SMALL_GROUP:
+        return f"{width} With {words.count(orr.n, 'line')}, one more or one fewer response moves the rate by {percent(1 / orr.n, 0)}."
+    return width
+
+
+def first_against_later(cohort: Cohort, key: str) -> Text | Absent:
+    """Response at first line and later, apart, in one sentence."""
+    lines = cohort.category(key)
+    if lines.empty:
+        return absent_category(cohort, key)
+    first, later = lines[lines["line"] == 1], lines[lines["line"] > 1]
+    made = [
+        f"at the {name} salvage line {sentence(response.rate(cohort, 'orr', part, key))}"
+        for name, part in (("first", first), ("later", later))
+        if len(part)
+    ]
+    absent = [
+        f"No line of this category was given as a {name} salvage line."
+        for name, part in (("first", first), ("later", later))
+        if part.empty
+    ]
+    return text(
+        f"The objective response rate was {words.listing(made)}. " + " ".join(absent),
+        "Lines after the first are a selected group: only patients who lived long enough and stayed fit enough received them.",
+    )
+
+
+def switched_target(cohort: Cohort) -> Text | Absent:
+    """Switched against same target: the exact test, and how little a small group proves."""
+    lines = cohort.category("second_cart")
+    if lines.empty:
+        return absent_category(cohort, "second_cart")
+    switched, same = (lines[lines["target_switched"] == flag] for flag in (1, 0))
+    if switched.empty or same.empty:
+        return Absent("The cohort does not have second infusions with a switched and with the same target, so they cannot be compared.")
+    a, n = int(response.responded(switched, "cr").sum()), len(switched)
+    b, m = int(response.responded(same, "cr").sum()), len(same)
+    test = proportions.fisher_2x2(a, n, b, m)
+    pooled = (a + b) / (n + m)
+    rate = response.rate(cohort, "cr", switched, "second_cart.switched")
+    return text(
+        f"Complete responses: {a} of {n} with a switched target, {b} of {m} with the same target "
+        f"(Fisher's exact test, {p_phrase(test.p)}).",
+        f"The exact interval of the switched group runs from {percent(rate.low, 0)} to {percent(rate.high, 0)}. "
+        f"If switching made no difference and each infusion had the pooled rate of {percent(pooled, 0)}, "
+        f"a group of {n} would still show {a} or more complete responses with probability "
+        f"{percent(_at_least(a, n, pooled), 0)}.",
+    )
+
+
+def _at_least(events: int, n: int, rate: float) -> float:
+    from scipy.stats import binom
+
+    return float(binom.sf(events - 1, n, rate))
+
+
+def response_and_duration(cohort: Cohort, key: str = "polatuzumab") -> Text | Absent:
+    """Whether a category's responses lasted: how many ended, and the median duration."""
+    lines = survival.with_outcome(cohort)
+    lines = lines[lines["category"] == key]
+    if lines.empty:
+        return absent_category(cohort, key)
+    times = survival.line_times(cohort, lines, "dor")
+    if times is None or times.n == 0:
+        return Absent("No response of this category has a recorded beginning, so its duration is not known.")
+    dor = survival.median(cohort, f"dor.{key}.median", times)
+    orr = response.rate(cohort, "orr", lines, key)
+    return text(
+        f"{orr.events} of {words.count(orr.n or 0, 'line')} responded. Of {words.count(times.n, 'response')} with a recorded "
+        f"beginning, {times.events} ended by progression or death. The median duration was {median(dor)}.",
+        "A high response rate and a short duration can both be true. Duration is counted among responders only, "
+        "so it says nothing of the lines that did not respond.",
+    )
+
+
+def regimen_mix(cohort: Cohort, key: str = "other") -> Text | Absent:
+    """How mixed a category is."""
+    lines = cohort.category(key)
+    if lines.empty:
+        return absent_category(cohort, key)
+    named = lines["regimen"].dropna()
+    if named.empty:
+        return Absent("The cohort does not record regimens.")
+    sizes = named.value_counts()
+    return text(
+        f"{words.count(len(lines), 'line')} of this category used {words.count(len(sizes), 'different regimen')}; "
+        f"the most frequent was given in {words.count(int(sizes.iloc[0]), 'line')}. "
+        "A rate over so mixed a group describes no single drug."
+        if len(sizes) > 1
+        else f"All {words.count(len(named), 'line')} with a recorded regimen used the same one."
+    )
+
+
+def not_evaluable(lines: pd.DataFrame) -> str:
+    """How many lines were not evaluable; empty when none."""
+    missing = int((lines["best_response"] == "NE").sum())
+    return f"{words.count(missing, 'line')} could not be evaluated and count as no response." if missing else ""
