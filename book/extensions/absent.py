@@ -1,0 +1,89 @@
+"""A page about what the cohort has no data for says so once, instead of in every section.
+
+A chapter's cell that lacks its columns returns one sentence of class ``absent``. Sections that hold such a
+sentence and no other output are removed; the first sentence of the page stays, where it was.
+"""
+
+from typing import TYPE_CHECKING
+
+from docutils import nodes
+from sphinx.transforms import SphinxTransform
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+ABSENT = "absent"
+
+
+class RemoveEmptySections(SphinxTransform):
+    """Remove sections without results, and every absent sentence but the first."""
+
+    default_priority = 860  # after MyST has placed the outputs, before the page is stored
+
+    def apply(self, **_: object) -> None:
+        sentences = [node for node in self.document.findall(nodes.container) if is_absent(node)]
+        if not sentences:
+            return
+        first, *others = sentences
+        kept = first.deepcopy()
+        removed = [
+            section for section in list(self.document.findall(nodes.section)) if is_empty(section)
+        ]
+        self._keep_first(first, kept, removed)
+        for section in removed:
+            if section.parent is not None:
+                section.parent.remove(section)
+        for sentence in others:
+            remove_output(sentence)
+
+    @staticmethod
+    def _keep_first(
+        first: nodes.Node, kept: nodes.Node, removed: list[nodes.section]
+    ) -> None:
+        """Put the first sentence in place of the outermost section that goes with it."""
+        holders = [section for section in removed if contains(section, first)]
+        if holders:
+            outermost = holders[0]
+            outermost.parent.insert(outermost.parent.index(outermost), kept)
+
+
+def is_absent(node: nodes.Node) -> bool:
+    """Whether a node is the sentence that stands for missing data."""
+    return isinstance(node, nodes.container | nodes.Element) and ABSENT in node.get("classes", [])
+
+
+def is_empty(section: nodes.section) -> bool:
+    """Whether a section holds an absent sentence and no other output of code, and is not the whole page."""
+    if isinstance(section.parent, nodes.document):
+        return False
+    outputs = [node for node in section.findall(nodes.container) if is_output(node)]
+    told = [output for output in outputs if any(is_absent(n) for n in output.findall())]
+    return bool(told) and len(told) == len(outputs)
+
+
+def is_output(node: nodes.container) -> bool:
+    """Whether a node holds the outputs of one cell, and there are any."""
+    return node.get("nb_element") == "cell_code_output" and bool(node.children)
+
+
+def contains(section: nodes.Node, node: nodes.Node) -> bool:
+    """Whether ``node`` is inside ``section``."""
+    while node is not None:
+        if node is section:
+            return True
+        node = node.parent
+    return False
+
+
+def remove_output(sentence: nodes.Node) -> None:
+    """Remove a sentence together with the containers that held nothing else."""
+    node = sentence
+    while node.parent is not None and len(node.parent.children) == 1:
+        node = node.parent
+    if node.parent is not None:
+        node.parent.remove(node)
+
+
+def setup(app: "Sphinx") -> None:
+    """Register the transform."""
+    app.add_transform(RemoveEmptySections)

@@ -1,0 +1,123 @@
+"""Bind the pages: decide which are out of date, title them, mark synthetic data, and write results.json."""
+
+import html
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sphinx.errors import ExtensionError
+
+from book.extensions.execution import ChapterError, write_atomically
+from book.extensions.worker import Facts
+from salvage import words
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+NOTICE_CLASS = "synthetic-notice"
+RESULTS_FILE = "results.json"
+# What a record holds besides the pages: the title and the notice, which stand on all of them.
+ON_EVERY_PAGE = " on every page"
+
+
+def record_file(app: "Sphinx") -> Path:
+    """Where a finished build of this builder has written what each page was made from.
+
+    The file exists only while the pages on disk agree with it. Sphinx itself compares the age of a page with
+    the age of its source, so it would take a page that an interrupted build left half-written, or with the
+    outputs of other data, for a good one.
+    """
+    return Path(app.outdir).parent / ".cache" / f"pages-{app.builder.name}.json"
+
+
+def read_record(app: "Sphinx") -> dict[str, str]:
+    """What the pages on disk were made from; empty if the last build was not finished or had warnings."""
+    try:
+        record = json.loads(record_file(app).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def outdated(
+    app: "Sphinx", env: "BuildEnvironment", added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Pages to read again because their outputs are others than those on disk."""
+    record = read_record(app)
+    app.record_before = record  # type: ignore[attr-defined]  # for `written_again`
+    record_file(app).unlink(missing_ok=True)
+    if not record:
+        return sorted(env.found_docs)
+    return sorted(
+        name
+        for name, digest in app.chapters.digests().items()  # type: ignore[attr-defined]
+        if record.get(name) != digest and name in env.found_docs
+    )
+
+
+def written_again(app: "Sphinx", env: "BuildEnvironment") -> list[str]:
+    """Title the book; every page is written again when the title or the notice changed."""
+    facts = cohort_facts(app)
+    app.config.html_title = facts["title"]
+    record: dict[str, str] = app.record_before  # type: ignore[attr-defined]
+    if record.get(ON_EVERY_PAGE) != on_every_page(facts):
+        return sorted(env.found_docs)
+    return []
+
+
+def cohort_facts(app: "Sphinx") -> Facts:
+    """Title, kind and estimates of the cohort.
+
+    Raises:
+        ExtensionError: the cohort did not pass its checks; the terminal has shown why.
+    """
+    try:
+        return app.chapters.runner.facts()  # type: ignore[attr-defined, no-any-return]
+    except ChapterError as error:
+        raise ExtensionError(f"the book stops here: {error}") from None
+
+
+def on_every_page(facts: Facts) -> str:
+    """What of the cohort stands on every page."""
+    return json.dumps([facts["title"], facts["centre"], notice(facts)], ensure_ascii=False)
+
+
+def notice(facts: Facts) -> str:
+    """The banner that says that these are not patients, as HTML; empty for a hospital's own cohort."""
+    if not facts["synthetic"]:
+        return ""
+    return f'<p class="{NOTICE_CLASS}">{html.escape(words.SYNTHETIC_NOTICE)}</p>'
+
+
+def add_to_page(
+    app: "Sphinx", pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Put the notice above the page and the centre into its footer."""
+    facts = cohort_facts(app)
+    context["theme_announcement"] = notice(facts)
+    context["author"] = html.escape(facts["centre"])
+
+
+def finish(app: "Sphinx", exception: Exception | None) -> None:
+    """Write results.json beside the pages, and record what the pages were made from."""
+    if exception is not None:
+        return
+    facts = cohort_facts(app)
+    if app.builder.format == "html":
+        write_atomically(Path(app.outdir) / RESULTS_FILE, facts["results"])
+    chapters = app.chapters  # type: ignore[attr-defined]
+    chapters.runner.prune()
+    # A page that warned must warn again, so that a second build is no greener than the first.
+    if not app._warncount:
+        record = chapters.digests() | {ON_EVERY_PAGE: on_every_page(facts)}
+        write_atomically(record_file(app), json.dumps(record, ensure_ascii=False))
+
+
+def setup(app: "Sphinx") -> None:
+    """Connect to Sphinx."""
+    app.connect("env-get-outdated", outdated)
+    app.connect("env-updated", written_again)
+    # After the theme, which sets its own announcement.
+    app.connect("html-page-context", add_to_page, priority=900)
+    app.connect("build-finished", finish)

@@ -1,0 +1,125 @@
+"""What the outputs of a chapter depend on, and the digest of all of it."""
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from salvage import paths
+
+_SKIPPED_FOLDERS = {"__pycache__"}
+_WORKER = Path(__file__).with_name("worker.py")
+
+
+def files_under(folder: Path) -> list[Path]:
+    """Files of a folder in a fixed order, without caches, hidden files and prose (``.md``)."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.suffix not in {".md", ".pyc"}
+        and not any(
+            part in _SKIPPED_FOLDERS or part.startswith(".")
+            for part in path.relative_to(folder).parts
+        )
+    )
+
+
+def _contents(root: Path, files: Iterable[Path]) -> Iterator[bytes]:
+    """Name and content of each file; lengths first, so that no two sets of files read the same."""
+    for path in files:
+        data = path.read_bytes()
+        yield f"{path.relative_to(root).as_posix()}\0{len(data)}\0".encode()
+        yield data
+
+
+def _digest(chunks: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()[:32]
+
+
+def shared_digest() -> str:
+    """Digest of what every chapter depends on.
+
+    The content of the cohort (not its path), the whole of ``salvage/`` and ``data/``, the locked
+    requirements, the Python version, the way chapters are run, and the settings in the environment.
+    """
+    return _digest(_shared())
+
+
+def _shared() -> Iterator[bytes]:
+    cohort = paths.cohort_path()
+    if cohort.is_dir():
+        yield from _contents(cohort, files_under(cohort))
+    elif cohort.is_file():
+        yield from _contents(cohort.parent, [cohort])
+    if cohort != paths.DATA:
+        yield from _contents(paths.DATA, files_under(paths.DATA))
+    package = Path(paths.__file__).parent
+    yield from _contents(package, files_under(package))
+    yield from _contents(_WORKER.parent, [_WORKER])
+    lock = paths.ROOT / "requirements.txt"
+    yield from _contents(paths.ROOT, [lock])
+    yield f"{platform.python_implementation()} {platform.python_version()}\0".encode()
+    for name, value in sorted(os.environ.items()):
+        if name.startswith("SALVAGE_") and name != paths.COHORT_VARIABLE:
+            yield f"{name}={value}\0".encode()
+
+
+def chapter_digest(shared: str, name: str, sources: Sequence[str]) -> str:
+    """Digest that names the outputs of one chapter: its code on top of what all chapters share."""
+    return _digest([shared.encode(), name.encode(), *(f"\0{len(s)}\0{s}".encode() for s in sources)])
+
+
+def code_cells(text: str) -> list[str]:
+    """Sources of the code cells of a chapter in MyST Markdown, top-level fences only.
+
+    This is a quick reading made before Sphinx and its Markdown parser are loaded. The page's own parser has
+    the last word: where it disagrees, the chapter is executed again from its cells.
+    """
+    cells: list[str] = []
+    lines = iter(text.splitlines())
+    for line in lines:
+        fence = _opening_fence(line)
+        if not fence:
+            continue
+        body = _until(lines, fence)
+        if line[len(fence) :].strip().startswith("{code-cell}"):
+            cells.append(normal("\n".join(_without_options(body))))
+    return cells
+
+
+def normal(source: str) -> str:
+    """A cell's source without blank lines around it: the same code, however it was read."""
+    return source.strip("\n").rstrip()
+
+
+def _opening_fence(line: str) -> str:
+    for mark in "`", "~", ":":
+        length = len(line) - len(line.lstrip(mark))
+        if length >= 3:
+            return mark * length
+    return ""
+
+
+def _until(lines: Iterator[str], fence: str) -> list[str]:
+    """Lines up to the closing fence: the same mark, at least as long, alone on its line."""
+    body: list[str] = []
+    for line in lines:
+        mark = line.strip()
+        if mark.startswith(fence) and not mark.strip(fence[0]):
+            break
+        body.append(line)
+    return body
+
+
+def _without_options(body: list[str]) -> list[str]:
+    """Body of a directive without its options: ``:key: value`` lines, or a YAML block."""
+    if body and body[0].startswith("---"):
+        closing = next((i for i, line in enumerate(body[1:], 1) if line.startswith("---")), 0)
+        return body[closing + 1 :]
+    first = next((i for i, line in enumerate(body) if not line.startswith(":")), len(body))
+    return body[first:]
