@@ -1,0 +1,155 @@
+"""The command line: ``python -m salvage COMMAND``.
+
+A command is a row of :data:`COMMANDS`: its name, what it does, its arguments, and a function that runs
+it and returns the exit code. Modules are imported when their command runs. What cannot be used as input
+ends in one message on standard error that lists every problem, and exit code 1.
+"""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from salvage import words
+from salvage.paths import DATA, cohort_path
+from salvage.problems import InputError
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand: ``arguments`` adds to its parser, ``run`` does it and returns the exit code."""
+
+    name: str
+    purpose: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def _results_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "cohort", nargs="?", type=Path, help="the cohort; $SALVAGE_COHORT or data/ without it"
+    )
+    parser.add_argument("--format", choices=("json", "csv"), default="json", help="json by default")
+
+
+def _results(arguments: argparse.Namespace) -> int:
+    from salvage import results
+    from salvage.cohort import load
+
+    found = results.collect(load(arguments.cohort or cohort_path()))
+    to_text = {"json": results.to_json, "csv": results.to_csv}[arguments.format]
+    sys.stdout.write(to_text(found))
+    return 0
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, help="the cohort to check")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from salvage.cohort import load
+
+    cohort = load(arguments.path)
+    sizes = (
+        words.count(len(cohort.patients), "patient"),
+        words.count(len(cohort.salvage), "salvage line"),
+        words.count(len(cohort.adverse_events), "adverse event"),
+    )
+    sys.stdout.write(f"{arguments.path.name}: {words.listing(list(sizes))}; no errors.\n")
+    if cohort.warnings:
+        sys.stdout.write(f"{words.count(len(cohort.warnings), 'warning')}, worth a second look:\n")
+        sys.stdout.writelines(f"  {warning}\n" for warning in cohort.warnings)
+    return 0
+
+
+def _calibrate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, default=DATA, metavar="DIR", help="where to write; data/ by default"
+    )
+    parser.add_argument(
+        "--alternatives",
+        action="store_true",
+        help="search for the many other cohorts that print the same figures (chapter 14)",
+    )
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from salvage import calibrate
+
+    search = calibrate.write_alternatives if arguments.alternatives else calibrate.write
+    for path in search(arguments.out):
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def _audit_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("facts", type=Path, help="the printed figures of an abstract, as YAML")
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from salvage import audit
+
+    sys.stdout.write(audit.audit_facts(arguments.facts))
+    return 0
+
+
+COMMANDS: Final = (
+    Command("results", "print every estimate of the book", _results_arguments, _results),
+    Command("check", "say whether a cohort can be used", _check_arguments, _check),
+    Command(
+        "calibrate",
+        "search again for the synthetic cohort",
+        _calibrate_arguments,
+        _calibrate,
+    ),
+    Command(
+        "audit",
+        "check the printed figures of an abstract against each other",
+        _audit_arguments,
+        _audit,
+    ),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    made = argparse.ArgumentParser(
+        prog="python -m salvage", description="Salvage therapy after CAR-T failure: the analysis."
+    )
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        one = commands.add_parser(command.name, help=command.purpose, description=command.purpose)
+        command.arguments(one)
+        one.set_defaults(run=command.run)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, or 1 where the input cannot be used."""
+    for stream in (sys.stdout, sys.stderr):
+        # The same bytes on every system; Windows would otherwise print in its own code page.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", newline="\n")
+    given = parser().parse_args(arguments)
+    try:
+        code: int = given.run(given)
+        sys.stdout.flush()
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or 'file'}: {error.strerror or error}\n")
+        return 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
