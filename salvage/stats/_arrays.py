@@ -1,0 +1,106 @@
+"""Checks and time handling that every function on arrays shares."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+#: R's aeqSurv: two times closer than this are one time (R survival, vignette "tiedtimes").
+TIME_TOLERANCE = math.sqrt(np.finfo(float).eps)
+
+
+def finite(value: float | None) -> float | None:
+    """The value as a float, or None where it is missing, NaN or infinite."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def as_vector(values: npt.ArrayLike, name: str) -> Floats:
+    """A finite one-dimensional float array; ValueError names the argument otherwise."""
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1:
+        raise ValueError(f"{name} must have one dimension, it has {vector.ndim}")
+    if not np.isfinite(vector).all():
+        raise ValueError(f"{name} must not hold missing or infinite values")
+    return vector
+
+
+def as_binary(values: npt.ArrayLike, name: str) -> Bools:
+    """A boolean array from 0/1 or booleans; ValueError otherwise."""
+    vector = as_vector(values, name)
+    if not np.isin(vector, (0.0, 1.0)).all():
+        raise ValueError(f"{name} must hold only 0 and 1")
+    return vector.astype(bool)
+
+
+def as_codes(values: npt.ArrayLike, name: str, *, sort: bool = True) -> tuple[Ints, list[Any]]:
+    """Integer codes 0..k-1 of the distinct values, and those values.
+
+    Sorting makes the codes independent of the order of rows; it is slow for a million names.
+    """
+    codes, labels = pd.factorize(np.asarray(values), sort=sort)
+    if (codes < 0).any():
+        raise ValueError(f"{name} must not hold missing values")
+    return codes.astype(np.int64), list(labels)
+
+
+def same_length(**vectors: npt.NDArray[Any] | None) -> None:
+    """ValueError unless all given arrays have the same number of rows."""
+    lengths = {name: len(v) for name, v in vectors.items() if v is not None}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"arrays differ in length: {lengths}")
+
+
+def survival_arrays(
+    time: npt.ArrayLike, event: npt.ArrayLike, entry: npt.ArrayLike | None
+) -> tuple[Floats, Bools, Floats | None]:
+    """Checked times, events and entries, with times that differ by rounding made equal.
+
+    Times must be non-negative; zero is allowed. Values stay in the unit given.
+    """
+    stop = as_vector(time, "time")
+    dead = as_binary(event, "event")
+    start = None if entry is None else as_vector(entry, "entry")
+    same_length(time=stop, event=dead, entry=start)
+    if (stop < 0).any() or (start is not None and (start < 0).any()):
+        raise ValueError("times must not be negative")
+    return _equal_times(stop, start, dead)
+
+
+def _equal_times(
+    stop: Floats, start: Floats | None, dead: Bools
+) -> tuple[Floats, Bools, Floats | None]:
+    """R's aeqSurv: subtraction leaves 2.9999999999999996 where 3 is meant; both become one time.
+
+    Each run of near-equal times takes its smallest value, as R does.
+    """
+    pooled = stop if start is None else np.concatenate([stop, start])
+    distinct = np.unique(pooled)
+    if len(distinct) < 2:
+        return stop, dead, start
+    gaps = np.diff(distinct)
+    tied = (gaps <= TIME_TOLERANCE) | (gaps <= TIME_TOLERANCE * np.abs(distinct).mean())
+    if not tied.any():
+        return stop, dead, start
+    cuts = distinct[np.concatenate([[True], ~tied])]
+
+    def snap(times: Floats) -> Floats:
+        return cast(Floats, cuts[np.searchsorted(cuts, times, side="right") - 1])
+
+    return snap(stop), dead, None if start is None else snap(start)
+
+
+def intervals_with_length(stop: Floats, start: Floats | None) -> Bools:
+    """Rows that are at risk at all: entry before exit. R drops the others (Surv gives NA)."""
+    if start is None:
+        return np.ones(len(stop), dtype=bool)
+    return start < stop

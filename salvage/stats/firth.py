@@ -1,0 +1,101 @@
+"""Firth's penalised likelihood, by the firthmodels package: what its two models share here."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from salvage.stats._arrays import Bools, Floats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Full Newton steps reach the last digits; step halving is safer, but stalls where the likelihood
+#: no longer changes in double precision. The second is tried where the first does not arrive.
+_SEARCHES: tuple[dict[str, Any], ...] = (
+    {"max_iter": 100, "max_halfstep": 0, "gtol": 1e-8, "xtol": 1e-9},
+    {"max_iter": 1000, "max_halfstep": 25, "gtol": 1e-4, "xtol": 1e-6},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Penalised:
+    """Coefficients on the scale of the covariates; NaN where a limit or P was not found."""
+
+    coef: Floats
+    se: Floats
+    low: Floats
+    high: Floats
+    p: Floats
+    loglik: float
+
+
+def fit_cox(x: Floats, time: Floats, event: Bools) -> Penalised | None:
+    """Penalised Cox model, Breslow ties; None without a maximum. Heinze and Schemper 2001."""
+    from firthmodels import FirthCoxPH
+
+    return _first_converged(
+        lambda search: FirthCoxPH(backend="numpy", max_step=1.0, **search), x, (event, time)
+    )
+
+
+def fit_logistic(x: Floats, y: Bools) -> Penalised | None:
+    """Penalised logistic model with an intercept; None without a maximum. Heinze 2002."""
+    from firthmodels import FirthLogisticRegression
+
+    return _first_converged(
+        lambda search: FirthLogisticRegression(backend="numpy", max_step=1.0, **search),
+        x,
+        y.astype(np.int64),
+    )
+
+
+def _first_converged(
+    make: Callable[[dict[str, Any]], Any], x: Floats, y: object
+) -> Penalised | None:
+    """The first search that finds everything, else the first that finds the maximum."""
+    # The penalty does not change under a change of units, but the search is safer in one.
+    scale = x.std(axis=0)
+    scale[scale == 0] = 1.0
+    standard = (x - x.mean(axis=0)) / scale
+    best: Penalised | None = None
+    for search in _SEARCHES:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            # What did not converge comes back as NaN or as a flag, which is read below.
+            warnings.simplefilter("ignore")
+            found = _fit(make(search), standard, y, scale)
+        best = best or found
+        if found is not None and np.isfinite([found.low, found.high, found.p]).all():
+            return found
+    return best
+
+
+def _fit(model: Any, x: Floats, y: object, scale: Floats) -> Penalised | None:
+    try:
+        model.fit(x, y)
+    except (ValueError, np.linalg.LinAlgError):
+        return None
+    if not (model.converged_ and math.isfinite(model.loglik_)):
+        return None
+    k = x.shape[1]
+    limits = np.full((k, 2), np.nan)
+    p = np.full(k, np.nan)
+    for term in range(k):
+        with contextlib.suppress(np.linalg.LinAlgError):
+            p[term] = model.lrt(term).lrt_pvalues_[term]
+        with contextlib.suppress(np.linalg.LinAlgError):
+            found = model.conf_int(method="pl", features=term, max_iter=200, tol=1e-8)
+            limits[term] = found[term]
+    return Penalised(
+        coef=model.coef_ / scale,
+        se=model.bse_[:k] / scale,
+        low=limits[:, 0] / scale,
+        high=limits[:, 1] / scale,
+        p=p,
+        loglik=float(model.loglik_),
+    )
