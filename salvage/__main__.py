@@ -1,8 +1,8 @@
 """The command line: ``python -m salvage COMMAND``.
 
-A command is a row of :data:`COMMANDS`: its name, what it does, its arguments, and a function that runs
-it and returns the exit code. Modules are imported when their command runs. What cannot be used as input
-ends in one message on standard error that lists every problem, and exit code 1.
+A command is a row of :data:`COMMANDS`: its name, what it does, its arguments, and a function that
+runs it and returns the exit code. Modules are imported when their command runs. What cannot be used
+as input ends in one message on standard error that lists every problem, and exit code 1.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from salvage.problems import InputError
 
 @dataclass(frozen=True)
 class Command:
-    """One subcommand: ``arguments`` adds to its parser, ``run`` does it and returns the exit code."""
+    """One subcommand: ``arguments`` adds to its parser, ``run`` returns the exit code."""
 
     name: str
     purpose: str

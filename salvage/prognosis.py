@@ -1,6 +1,6 @@
 """Prognostic factors for overall survival: Cox models sized to a small cohort."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from salvage import words
 from salvage.cohort import Cohort
-from salvage.estimate import Estimate, Unit, estimate
+from salvage.estimate import Estimate, estimate
 from salvage.published import Mark
 from salvage.stats import cox
 from salvage.survival import Times, from_infusion, from_relapse
@@ -17,82 +18,87 @@ from salvage.survival import Times, from_infusion, from_relapse
 EVENTS_PER_VARIABLE: Final = 10
 CUT_OFFS: Final = (1.0, 2.0, 3.0, 4.0, 6.0)
 POOR_ECOG: Final = 2
+PRESPECIFIED: Final = ("relapse_month", "ecog")
+
+Values = Callable[[Cohort], "pd.Series[float]"]
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A covariate: its column, what a ratio compares, and how it is made from the patients table."""
+    """A covariate: its column of the patients table, and how a number is made of it.
+
+    ``kind`` is ``number`` (the ratio is per unit), ``group`` (one against the rest), or ``most``
+    (the most frequent text of the column against all others).
+    """
 
     key: str
-    label: str
-    columns: tuple[str, ...]
+    column: str
+    kind: str
+    values: Values
 
-    def values(self, cohort: Cohort) -> pd.Series:
-        """One number per patient, NaN where not recorded."""
-        return _VALUES[self.key](cohort)
-
-
-def _at_least(column: str, limit: float):  # type: ignore[no-untyped-def]
-    def values(cohort: Cohort) -> pd.Series:
-        given = cohort.patients[column]
-        return (given >= limit).astype(float).where(given.notna())
-
-    return values
+    def label(self, cohort: Cohort) -> str:
+        """What the ratio compares, in the reader's words."""
+        label = words.FACTORS[self.key]
+        if self.kind != "most":
+            return label
+        most = most_frequent(cohort, self.column)
+        return label if most is None else f"{label}: {most} against others"
 
 
-def _plain(column: str, per: float = 1.0):  # type: ignore[no-untyped-def]
-    return lambda cohort: cohort.patients[column] / per
+def most_frequent(cohort: Cohort, column: str) -> str | None:
+    """The most frequent text of a column of patients, the first of the alphabet if several tie."""
+    sizes = cohort.patients[column].value_counts()
+    return str(min(sizes.index[sizes == sizes.max()])) if len(sizes) else None
 
 
-def _is(column: str, *codes: str):  # type: ignore[no-untyped-def]
-    def values(cohort: Cohort) -> pd.Series:
-        given = cohort.patients[column]
-        return given.isin(codes).astype(float).where(given.notna())
+def _number(key: str, per: float = 1.0) -> Factor:
+    return Factor(key, key, "number", lambda cohort: cohort.patients[key] / per)
 
-    return values
+
+def _group(key: str, test: Callable[["pd.Series[float]"], "pd.Series[bool]"]) -> Factor:
+    def values(cohort: Cohort) -> "pd.Series[float]":
+        given = cohort.patients[key]
+        return test(given).astype(float).where(given.notna())
+
+    return Factor(key, key, "group", values)
+
+
+def _most(key: str) -> Factor:
+    def values(cohort: Cohort) -> "pd.Series[float]":
+        given = cohort.patients[key]
+        return (given == most_frequent(cohort, key)).astype(float).where(given.notna())
+
+    return Factor(key, key, "most", values)
 
 
 FACTORS: Final = (
-    Factor("late", "Late against early relapse", ("relapse_month",)),
-    Factor("relapse_month", "Months to relapse, per month", ("relapse_month",)),
-    Factor("age", "Age, per 10 years", ("age",)),
-    Factor("sex", "Male against female", ("sex",)),
-    Factor("stage", "Stage III-IV against I-II", ("stage",)),
-    Factor("ipi", "IPI 3-5 against 0-2", ("ipi",)),
-    Factor("ecog", "ECOG 2 or more against 0-1", ("ecog",)),
-    Factor("ldh_elevated", "LDH elevated against normal", ("ldh_elevated",)),
-    Factor("extranodal_sites", "Two or more extranodal sites against fewer", ("extranodal_sites",)),
-    Factor("bulky", "Bulky disease against none", ("bulky",)),
-    Factor("prior_lines", "Lines before CAR-T, per line", ("prior_lines",)),
-    Factor("refractory", "Refractory before CAR-T against not", ("refractory",)),
-    Factor("cart_best_response", "CR to the first CAR-T against less", ("cart_best_response",)),
+    Factor("late", "relapse_month", "group", lambda cohort: cohort.late.astype(float)),
+    _number("relapse_month"),
+    _number("age", 10),
+    _group("sex", lambda v: v == "M"),
+    _most("histology"),
+    _most("coo"),
+    _group("stage", lambda v: v >= 3),
+    _group("ipi", lambda v: v >= 3),
+    _group("ecog", lambda v: v >= POOR_ECOG),
+    _group("ldh_elevated", lambda v: v == 1),
+    _group("extranodal_sites", lambda v: v >= 2),
+    _group("bulky", lambda v: v == 1),
+    _number("prior_lines"),
+    _group("refractory", lambda v: v == 1),
+    _most("cart_target"),
+    _most("cart_product"),
+    _group("cart_best_response", lambda v: v == "CR"),
 )
-_VALUES: Final = {
-    "late": lambda cohort: cohort.late.astype(float),
-    "relapse_month": _plain("relapse_month"),
-    "age": _plain("age", 10),
-    "sex": _is("sex", "M"),
-    "stage": _at_least("stage", 3),
-    "ipi": _at_least("ipi", 3),
-    "ecog": _at_least("ecog", POOR_ECOG),
-    "ldh_elevated": _plain("ldh_elevated"),
-    "extranodal_sites": _at_least("extranodal_sites", 2),
-    "bulky": _plain("bulky"),
-    "prior_lines": _plain("prior_lines"),
-    "refractory": _plain("refractory"),
-    "cart_best_response": _is("cart_best_response", "CR"),
-}
-PRESPECIFIED: Final = ("relapse_month", "ecog")
-
-
-def factor(key: str) -> Factor:
-    """The factor with this key; ``StopIteration`` if there is none."""
-    return next(f for f in FACTORS if f.key == key)
+_BY_KEY: Final = {factor.key: factor for factor in FACTORS}
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model with what its reader needs: covariates, patients used and left out, and a caution."""
+    """A fitted model with what its reader needs: covariates, patients used and left out, a caution.
+
+    ``model`` is ``None`` where nothing can be estimated; ``reason`` then says why.
+    """
 
     keys: tuple[str, ...]
     labels: tuple[str, ...]
@@ -125,28 +131,41 @@ def fit(
     """Cox model of ``times`` (one per patient, in the cohort's order) on the factors ``keys``.
 
     Patients with a missing covariate are left out and counted. A covariate without contrast, or a
-    model without events, gives no fit and the reason. ``firth`` asks for Firth's penalised likelihood;
-    it also replaces a Cox model that does not converge.
+    model without events, gives no fit and the reason. ``firth`` asks for Firth's penalised
+    likelihood; it also replaces a Cox model that does not converge. ``entry`` are months of delayed
+    entry, ``keep`` the patients to use. Raises ``KeyError`` for an unknown factor.
     """
-    factors = [factor(key) for key in keys]
-    design = np.column_stack([f.values(cohort).to_numpy(dtype=float) for f in factors])
-    complete = np.isfinite(design).all(axis=1)
-    if keep is not None:
-        complete &= keep
-    x, time, event = design[complete], times.time[complete], times.event[complete]
-    labels = tuple(f.label for f in factors)
-    left_out = int((~complete).sum() if keep is None else (keep & ~complete).sum())
-    base = (tuple(keys), labels)
+    x, kept = _design(cohort, keys, keep)
+    wanted = len(kept) if keep is None else int(keep.sum())
+    time, event = times.time[kept], times.event[kept]
+    labels = tuple(_BY_KEY[key].label(cohort) for key in keys)
     n, events = len(x), int(event.sum())
+    base = (tuple(keys), labels)
     reason = _why_not(x, events)
     if reason:
-        return Fit(*base, None, n, events, left_out, reason)
-    names = list(keys)
+        return Fit(*base, None, n, events, wanted - n, reason)
     if firth:
-        model = cox.firth_cox(x, time, event, names=names)
+        model = cox.firth_cox(x, time, event, names=keys)
     else:
-        model = cox.cox_or_firth(x, time, event, entry=None if entry is None else entry[complete], names=names)
-    return Fit(*base, model, n, events, left_out, "" if model is not None else "the model does not converge")
+        inside = None if entry is None else entry[kept]
+        model = cox.cox_or_firth(x, time, event, entry=inside, names=keys)
+    if None in model.hr:
+        return Fit(
+            *base, None, n, events, wanted - n, model.reason or "the model does not converge"
+        )
+    return Fit(*base, model, n, events, wanted - n)
+
+
+def _design(
+    cohort: Cohort, keys: Sequence[str], keep: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Covariates of the patients who have all of them, and which patients these are."""
+    columns = [_BY_KEY[key].values(cohort).to_numpy(dtype=float) for key in keys]
+    x: NDArray[np.float64] = np.column_stack(columns)
+    kept = np.asarray(np.isfinite(x).all(axis=1), dtype=bool)
+    if keep is not None:
+        kept = kept & keep
+    return x[kept], kept
 
 
 def _why_not(x: NDArray[np.float64], events: int) -> str:
@@ -156,13 +175,14 @@ def _why_not(x: NDArray[np.float64], events: int) -> str:
         return "no deaths"
     if (x == x[0]).all(axis=0).any():
         return "no contrast: all patients have the same value"
-    if np.linalg.matrix_rank(x - x.mean(axis=0)) < x.shape[1]:
+    centred = x - x.mean(axis=0)
+    if np.linalg.matrix_rank(centred.T @ centred, hermitian=True) < x.shape[1]:
         return "the covariates determine one another"
     return ""
 
 
 def hazard_ratio(
-    cohort: Cohort, id: str, fitted: Fit, key: str, label: str, mark: Mark | None = None, unit: Unit = "ratio"
+    cohort: Cohort, id: str, fitted: Fit, key: str, label: str, mark: Mark | None = None
 ) -> Estimate:
     """The ratio of one covariate of a fit as an estimate, with its P-value."""
     model = fitted.model
@@ -178,7 +198,7 @@ def hazard_ratio(
         (low, high),
         n=fitted.n,
         events=fitted.events,
-        unit=unit,
+        unit="ratio",
         method=model.method if model is not None else f"not estimable: {fitted.reason}",
         p=p,
         mark=mark,
@@ -186,26 +206,26 @@ def hazard_ratio(
 
 
 def late_against_early(cohort: Cohort) -> Estimate:
-    """The published contrast: late against early relapse, OS from infusion, univariable Cox model."""
+    """The published contrast: late against early relapse, OS from infusion, univariable Cox."""
     fitted = fit(cohort, ["late"], from_infusion(cohort))
-    return hazard_ratio(cohort, "cox.late_vs_early.hr", fitted, "late", "Late against early relapse, OS from infusion")
+    label = f"{words.FACTORS['late']}, OS from infusion"
+    return hazard_ratio(cohort, "cox.late_vs_early.hr", fitted, "late", label)
 
 
 def late_against_early_from_relapse(cohort: Cohort) -> Estimate:
     """The same contrast with survival counted from relapse, which removes the guarantee time."""
     fitted = fit(cohort, ["late"], from_relapse(cohort))
-    return hazard_ratio(
-        cohort, "cox.late_vs_early.from_relapse.hr", fitted, "late", "Late against early relapse, OS from relapse"
-    )
+    label = f"{words.FACTORS['late']}, OS from relapse"
+    return hazard_ratio(cohort, "cox.late_vs_early.from_relapse.hr", fitted, "late", label)
 
 
 def univariable(cohort: Cohort, times: Times) -> list[Fit]:
-    """A model for each baseline factor alone. Factors that no patient has recorded are kept, without a fit."""
-    return [fit(cohort, [f.key], times) for f in FACTORS]
+    """A model for each factor alone; one that no patient has recorded is kept without a fit."""
+    return [fit(cohort, [factor.key], times) for factor in FACTORS]
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment of the P-values that exist (Scand J Statist 1979)."""
+    """Holm's step-down adjustment of the P-values that exist (Scand J Statist 1979;6:65)."""
     known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     running = 0.0
@@ -220,47 +240,133 @@ def prespecified(cohort: Cohort) -> Fit:
     return fit(cohort, PRESPECIFIED, from_relapse(cohort), firth=True)
 
 
+@dataclass(frozen=True)
+class Proportionality:
+    """Tests of proportional hazards of a Cox model, or why there are none."""
+
+    keys: tuple[str, ...]
+    labels: tuple[str, ...]
+    tests: "cox.Zph | None"
+    n: int
+    events: int
+    reason: str = ""
+
+
+def proportionality(cohort: Cohort) -> Proportionality:
+    """R's ``cox.zph`` of the two prespecified covariates in an ordinary Cox model from relapse."""
+    x, kept = _design(cohort, PRESPECIFIED)
+    times = from_relapse(cohort)
+    time, event = times.time[kept], times.event[kept]
+    labels = tuple(_BY_KEY[key].label(cohort) for key in PRESPECIFIED)
+    base = (PRESPECIFIED, labels)
+    n, events = len(x), int(event.sum())
+    reason = _why_not(x, events)
+    if reason:
+        return Proportionality(*base, None, n, events, reason)
+    tests = cox.zph(x, time, event, names=PRESPECIFIED)
+    if tests is None:
+        reason = "the ordinary Cox model has no finite estimates, or all deaths fall in one month"
+    return Proportionality(*base, tests, n, events, reason)
+
+
 def sweep(cohort: Cohort, times: Times, cut_offs: Sequence[float] = CUT_OFFS) -> pd.DataFrame:
-    """Late against early at each cut-off: columns cut_off, early, late, hr, low, high, p, method."""
+    """Late against early at each cut-off: columns cut_off, early, late, hr, low, high, p, method.
+
+    NaN where there is no estimate, or an open side of an interval; ``method`` then says why.
+    """
     relapse = cohort.patients["relapse_month"].to_numpy()
     rows = []
     for cut_off in cut_offs:
         late = relapse > cut_off
-        fitted = _binary(times, late)
-        rows.append(
-            {
-                "cut_off": cut_off,
-                "early": int((~late).sum()),
-                "late": int(late.sum()),
-                **({"hr": fitted.hr[0], "low": fitted.low[0], "high": fitted.high[0], "p": fitted.p[0]} if fitted else {}),
-                "method": fitted.method if fitted else "no contrast",
-            }
-        )
-    return pd.DataFrame(rows, columns=["cut_off", "early", "late", "hr", "low", "high", "p", "method"])
+        sizes = {"early": int((~late).sum()), "late": int(late.sum())}
+        rows.append({"cut_off": cut_off, **sizes, **_contrast(times, late)})
+    numbers = dict.fromkeys(("hr", "low", "high", "p"), float)
+    columns = ["cut_off", "early", "late", *numbers, "method"]
+    return pd.DataFrame(rows, columns=columns).astype(numbers)
 
 
-def _binary(times: Times, group: NDArray[np.bool_]) -> "cox.CoxFit | None":
+def _contrast(times: Times, group: NDArray[np.bool_]) -> dict[str, float | str | None]:
+    """Hazard ratio of a group against the rest, with limits, P-value and method."""
     x = group.astype(float)[:, None]
-    if _why_not(x, times.events):
-        return None
-    return cox.cox_or_firth(x, times.time, times.event, names=["late"])
+    reason = _why_not(x, times.events)
+    if reason:
+        return {
+            "hr": None,
+            "low": None,
+            "high": None,
+            "p": None,
+            "method": f"not estimable: {reason}",
+        }
+    found = cox.cox_or_firth(x, times.time, times.event, names=["late"])
+    method = found.method if found.hr[0] is not None else f"not estimable: {found.reason}"
+    return {
+        "hr": found.hr[0],
+        "low": found.low[0],
+        "high": found.high[0],
+        "p": found.p[0],
+        "method": method,
+    }
+
+
+def _known(value: float) -> float | None:
+    """A cell of a results frame, or ``None`` where it is NaN."""
+    return None if np.isnan(value) else float(value)
+
+
+def sweep_estimates(cohort: Cohort) -> list[Estimate]:
+    """The sweep of cut-offs from both origins.
+
+    Ids are ``cox.sweep.2.hr`` from infusion and ``cox.sweep.2.from_relapse.hr``.
+    """
+    origins = {"": from_infusion(cohort), ".from_relapse": from_relapse(cohort)}
+    return [
+        estimate(
+            cohort.study,
+            f"cox.sweep.{row['cut_off']:g}{suffix}.hr",
+            f"Relapse after against up to month {row['cut_off']:g}, {times.label}",
+            _known(row["hr"]),
+            (_known(row["low"]), _known(row["high"])),
+            n=times.n,
+            events=times.events,
+            unit="ratio",
+            method=row["method"],
+            p=_known(row["p"]),
+        )
+        for suffix, times in origins.items()
+        for row in sweep(cohort, times).to_dict("records")
+    ]
+
+
+def univariable_estimates(cohort: Cohort) -> list[Estimate]:
+    """The ratio of each factor alone, OS from relapse; ids ``cox.univariable.age.hr`` and so on."""
+    return [
+        hazard_ratio(
+            cohort,
+            f"cox.univariable.{fitted.keys[0]}.hr",
+            fitted,
+            fitted.keys[0],
+            f"{fitted.labels[0]}, alone, OS from relapse",
+        )
+        for fitted in univariable(cohort, from_relapse(cohort))
+    ]
 
 
 def prognosis_estimates(cohort: Cohort) -> list[Estimate]:
-    """The published contrast, the same from relapse, relapse as a continuous covariate, and the model."""
-    continuous = fit(cohort, ["relapse_month"], from_relapse(cohort))
+    """The published contrast, the same from relapse, each factor alone, the model, the sweep."""
     model = prespecified(cohort)
     return [
         late_against_early(cohort),
         late_against_early_from_relapse(cohort),
-        hazard_ratio(
-            cohort, "cox.relapse_month.from_relapse.hr", continuous, "relapse_month",
-            "Months to relapse, per month, OS from relapse",
-        ),
+        *univariable_estimates(cohort),
         *(
             hazard_ratio(
-                cohort, f"cox.prespecified.{key}.hr", model, key, f"{factor(key).label}, two-covariate model, OS from relapse"
+                cohort,
+                f"cox.prespecified.{key}.hr",
+                model,
+                key,
+                f"{label}, model of two covariates, OS from relapse",
             )
-            for key in PRESPECIFIED
+            for key, label in zip(model.keys, model.labels, strict=True)
         ),
+        *sweep_estimates(cohort),
     ]

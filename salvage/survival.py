@@ -19,7 +19,7 @@ LOG_LOG: Final = "Kaplan-Meier, log-log interval"
 
 @dataclass(frozen=True)
 class Times:
-    """Durations in months and whether each ended in the event; ``patient`` says whose each one is."""
+    """Durations in months and whether each ended in the event; ``patient`` says whose it is."""
 
     label: str
     time: NDArray[np.float64]
@@ -46,7 +46,9 @@ class Times:
         return km.kaplan_meier(self.time, self.event) if self.n else None
 
 
-def _times(label: str, frame: pd.DataFrame, start: pd.Series, end: pd.Series, event: pd.Series) -> Times:
+def _times(
+    label: str, frame: pd.DataFrame, start: pd.Series, end: pd.Series, event: pd.Series
+) -> Times:
     return Times(
         label,
         (end - start).to_numpy(dtype=float),
@@ -55,21 +57,31 @@ def _times(label: str, frame: pd.DataFrame, start: pd.Series, end: pd.Series, ev
     )
 
 
-# --- patients -----------------------------------------------------------------------------------------
+# --- patients -------------------------------------------------------------------------------------
 
 
 def from_infusion(cohort: Cohort) -> Times:
     """Overall survival as the study counts it: first CAR-T infusion to death or last contact."""
     patients = cohort.patients
     return _times(
-        "OS from CAR-T infusion", patients, 0 * patients["os_month"], patients["os_month"], patients["died"]
+        "OS from CAR-T infusion",
+        patients,
+        0 * patients["os_month"],
+        patients["os_month"],
+        patients["died"],
     )
 
 
 def from_relapse(cohort: Cohort) -> Times:
     """Overall survival from progression or relapse after the first CAR-T."""
     patients = cohort.patients
-    return _times("OS from relapse", patients, patients["relapse_month"], patients["os_month"], patients["died"])
+    return _times(
+        "OS from relapse",
+        patients,
+        patients["relapse_month"],
+        patients["os_month"],
+        patients["died"],
+    )
 
 
 def from_first_salvage(cohort: Cohort) -> Times:
@@ -80,11 +92,11 @@ def from_first_salvage(cohort: Cohort) -> Times:
     return _times("OS from first salvage", patients, start, patients["os_month"], patients["died"])
 
 
-# --- lines --------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------
 
 
 def with_outcome(cohort: Cohort) -> pd.DataFrame:
-    """Salvage lines with each patient's ``relapse_month``, ``os_month`` and ``died``, and ``next_start``."""
+    """Salvage lines with their patient's relapse, last contact and death, and ``next_start``."""
     outcome = cohort.patients.set_index("patient_id")[["relapse_month", "os_month", "died"]]
     lines = cohort.salvage.join(outcome, on="patient_id")
     lines["next_start"] = lines.groupby("patient_id")["start_month"].shift(-1)
@@ -94,21 +106,30 @@ def with_outcome(cohort: Cohort) -> pd.DataFrame:
 def response_duration(lines: pd.DataFrame, new_treatment_is_event: bool = False) -> Times:
     """DOR: first CR or PR to progression or death; a new treatment censors.
 
-    ``lines`` come from :func:`with_outcome`. A response without its month is left out. Where its end
-    is not recorded, the earliest of progression, next treatment, and death or last contact stands for it.
+    ``lines`` come from :func:`with_outcome`. A response without its month is left out. A recorded
+    end counts with its reason; a blank reason is the event recorded in the same month, else
+    progression. Where no end is recorded, the first of progression, next line, and death or last
+    contact is the end. A response first seen after the next line began is censored at once.
     """
     held = lines[lines["best_response"].isin(["CR", "PR"]) & lines["response_month"].notna()]
-    recorded = held["response_end_month"].notna()
-    end = held["response_end_month"].fillna(held["progression_month"])
-    reason = held["response_end_reason"].astype(object).where(recorded, None)
-    unknown = reason.isna()
-    at_death = (end == held["os_month"]) & held["died"] & (end != held["progression_month"])
-    reason = reason.mask(unknown & end.notna(), np.where(at_death, "death", "progression"))
-    open_ended = end.isna()
-    reason = reason.mask(open_ended, np.where(held["died"], "death", "ongoing"))
-    end = end.fillna(held["os_month"])
+    # Progression before the response (pseudo-progression) did not end it.
+    progressed = held["progression_month"].where(
+        held["progression_month"] >= held["response_month"]
+    )
+    end = held["response_end_month"]
+    reason = held["response_end_reason"].astype(object)
+    at_last = np.where(held["died"], "death", "ongoing")
+    by_month = np.select(
+        [end == progressed, end == held["next_start"], end == held["os_month"]],
+        ["progression", "new_treatment", at_last],
+        "progression",
+    )
+    without_end = np.where(progressed.notna(), "progression", at_last)
+    reason = reason.fillna(pd.Series(by_month, index=held.index))
+    reason = reason.mask(end.isna(), pd.Series(without_end, index=held.index))
+    end = end.fillna(progressed).fillna(held["os_month"])
     changed = held["next_start"] < end
-    end = end.mask(changed, held["next_start"])
+    end = end.mask(changed, held["next_start"]).clip(lower=held["response_month"])
     reason = reason.mask(changed, "new_treatment")
     events = ["progression", "death"] + ["new_treatment"] * new_treatment_is_event
     return _times(words.DURATIONS["dor"], held, held["response_month"], end, reason.isin(events))
@@ -130,13 +151,20 @@ def to_next_treatment(lines: pd.DataFrame) -> Times:
 
 def from_line_start(lines: pd.DataFrame) -> Times:
     """Overall survival from the start of each line; a patient counts once for each line."""
-    return _times(words.DURATIONS["os_from_start"], lines, lines["start_month"], lines["os_month"], lines["died"])
+    return _times(
+        words.DURATIONS["os_from_start"],
+        lines,
+        lines["start_month"],
+        lines["os_month"],
+        lines["died"],
+    )
 
 
 def line_times(cohort: Cohort, lines: pd.DataFrame, duration: str) -> Times | None:
     """One of ``dor``, ``pfs``, ``ttnt``, ``os_from_start`` over ``lines`` of :func:`with_outcome`.
 
-    ``None`` where the cohort has no column for it: responses without months, or no progression at all.
+    ``None`` where the cohort has no value for it: no response has its month, or no line has a
+    progression.
     """
     if duration == "dor":
         return response_duration(lines) if cohort.has("salvage", "response_month") else None
@@ -145,7 +173,7 @@ def line_times(cohort: Cohort, lines: pd.DataFrame, duration: str) -> Times | No
     return to_next_treatment(lines) if duration == "ttnt" else from_line_start(lines)
 
 
-# --- estimates ----------------------------------------------------------------------------------------
+# --- estimates ------------------------------------------------------------------------------------
 
 
 def median(cohort: Cohort, id: str, times: Times | None, label: str = "") -> Estimate:
@@ -161,13 +189,14 @@ def median(cohort: Cohort, id: str, times: Times | None, label: str = "") -> Est
         n=0 if times is None else times.n,
         events=0 if times is None else times.events,
         unit="months",
-        method=LOG_LOG,
+        method=LOG_LOG if times is not None else "not recorded in this cohort",
     )
 
 
 def at_month(cohort: Cohort, id: str, times: Times, month: float) -> Estimate:
     """Survival at a month, as R's ``summary(fit, times, extend = TRUE)`` prints it."""
-    value, low, high, beyond = times.curve().at(month) if times.n else (None, None, None, False)  # type: ignore[union-attr]
+    curve = times.curve()
+    value, low, high, beyond = curve.at(month) if curve else (None, None, None, False)
     note = "; beyond the last observation" if beyond else ""
     return estimate(
         cohort.study,
@@ -186,8 +215,13 @@ def follow_up_observed(cohort: Cohort) -> Estimate:
     """Median of the observed times, dead or alive: what a median follow-up often means in print."""
     months = cohort.patients["os_month"]
     return estimate(
-        cohort.study, "followup.observed.median", "Median observed time", float(months.median()),
-        n=len(months), unit="months", method="median of observed times",
+        cohort.study,
+        "followup.observed.median",
+        "Median observed time",
+        float(months.median()),
+        n=len(months),
+        unit="months",
+        method="median of observed times",
     )
 
 
@@ -197,44 +231,143 @@ def follow_up_reverse(cohort: Cohort) -> Estimate:
     curve = km.reverse_kaplan_meier(times.time, times.event)
     value, low, high = curve.median
     return estimate(
-        cohort.study, "followup.reverse_km.median", "Median follow-up, reverse Kaplan-Meier", value, (low, high),
-        n=times.n, events=times.n - times.events, unit="months", method="reverse Kaplan-Meier, log-log interval",
+        cohort.study,
+        "followup.reverse_km.median",
+        "Median follow-up, reverse Kaplan-Meier",
+        value,
+        (low, high),
+        n=times.n,
+        events=times.n - times.events,
+        unit="months",
+        method="reverse Kaplan-Meier, log-log interval",
+    )
+
+
+def origins(cohort: Cohort) -> dict[str, Times]:
+    """Overall survival from each time origin, by the beginning of its estimates' ids."""
+    return {
+        "os": from_infusion(cohort),
+        "os.from_relapse": from_relapse(cohort),
+        "os.from_salvage": from_first_salvage(cohort),
+    }
+
+
+def horizon(cohort: Cohort) -> float | None:
+    """The largest whole month that every origin's follow-up reaches, in months.
+
+    Within it no curve is carried on past its last observation. The last observation itself where
+    that is below one month; ``None`` where a curve has no patient or no length.
+    """
+    lasts = [times.time.max(initial=0.0) for times in origins(cohort).values()]
+    last = min(lasts)
+    whole = np.floor(last + 1e-9)
+    return float(whole or last) or None
+
+
+def restricted_mean(cohort: Cohort, id: str, times: Times, month: float | None) -> Estimate:
+    """Mean survival time within ``month`` months: the area under the curve (R's ``rmean``)."""
+    found = km.rmst(times.time, times.event, month) if month and times.n else None
+    return estimate(
+        cohort.study,
+        id,
+        f"{times.label}: restricted mean within {month:g} months" if month else times.label,
+        found.value if found else None,
+        (found.low, found.high) if found else (None, None),
+        n=times.n,
+        events=times.events,
+        unit="months",
+        method=f"area under the Kaplan-Meier curve to {month:g} months, normal interval"
+        if month
+        else "not estimable: no follow-up from every origin",
+    )
+
+
+def guarantee_time(cohort: Cohort) -> pd.Series:
+    """Months from infusion to first salvage of each treated patient, in which none could die."""
+    first = cohort.salvage[cohort.salvage["line"] == 1].set_index("patient_id")["start_month"]
+    return cohort.treated["patient_id"].map(first).rename("months")
+
+
+def guarantee_share(cohort: Cohort) -> Estimate:
+    """Share of the treated patients' time from infusion that lies before their first salvage."""
+    treated = cohort.treated
+    total = float(treated["os_month"].sum())
+    return estimate(
+        cohort.study,
+        "os.guarantee.share",
+        "Share of observed time from infusion that lies before the first salvage",
+        float(guarantee_time(cohort).sum()) / total if total > 0 else None,
+        n=len(treated),
+        unit="proportion",
+        method="months before first salvage / observed months, treated patients",
     )
 
 
 def patient_estimates(cohort: Cohort) -> list[Estimate]:
     """Follow-up and overall survival from each origin."""
-    infusion, relapse, salvage = from_infusion(cohort), from_relapse(cohort), from_first_salvage(cohort)
     observed = cohort.patients["os_month"]
     ends = [("min", "Shortest", observed.min()), ("max", "Longest", observed.max())]
+    month = horizon(cohort)
     return [
         follow_up_observed(cohort),
         follow_up_reverse(cohort),
-        median(cohort, "os.median", infusion, "Median OS from CAR-T infusion"),
-        *(at_month(cohort, f"os.at.{month}", infusion, month) for month in FIXED_MONTHS),
         *(
             estimate(
-                cohort.study, f"os.range.{end}", f"{word} observed survival time from infusion", float(value),
-                n=infusion.n, unit="months", method="observed time, dead or alive",
+                cohort.study,
+                f"os.range.{end}",
+                f"{word} observed survival time from infusion",
+                float(value),
+                n=len(observed),
+                unit="months",
+                method="observed time, dead or alive",
             )
             for end, word, value in ends
         ),
-        median(cohort, "os.from_relapse.median", relapse, "Median OS from relapse"),
-        *(at_month(cohort, f"os.from_relapse.at.{month}", relapse, month) for month in FIXED_MONTHS),
-        median(cohort, "os.from_salvage.median", salvage, "Median OS from first salvage"),
+        guarantee_share(cohort),
+        *(
+            made
+            for id, times in origins(cohort).items()
+            for made in (
+                median(cohort, f"{id}.median", times),
+                *(at_month(cohort, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS),
+                restricted_mean(cohort, f"{id}.rmst", times, month),
+            )
+        ),
     ]
 
 
-def line_estimates(cohort: Cohort) -> list[Estimate]:
-    """Median DOR, PFS, TTNT and survival of each category's lines."""
+def all_lines_response(cohort: Cohort) -> list[Estimate]:
+    """Median DOR over all lines; a new treatment censors, or counts as an event."""
+    recorded = cohort.has("salvage", "response_month")
     lines = with_outcome(cohort)
     return [
         median(
             cohort,
-            f"{duration}.{key}.median",
-            line_times(cohort, lines[lines["category"] == key], duration),
-            f"Median {name.lower()}, {words.category(key, cohort.study.labels)}",
+            id,
+            response_duration(lines, is_event) if recorded else None,
+            f"Median duration of response, all lines; a new treatment {effect}",
         )
-        for key in CATEGORY_KEYS
-        for duration, name in words.DURATIONS.items()
+        for id, is_event, effect in (
+            ("dor.all.median", False, "censors"),
+            ("dor.all.new_treatment_event.median", True, "is an event"),
+        )
+    ]
+
+
+def line_estimates(cohort: Cohort) -> list[Estimate]:
+    """Median DOR, PFS, TTNT and survival of each category's lines, and DOR over all lines."""
+    lines = with_outcome(cohort)
+    by_category = {key: lines[lines["category"] == key] for key in CATEGORY_KEYS}
+    return [
+        *all_lines_response(cohort),
+        *(
+            median(
+                cohort,
+                f"{duration}.{key}.median",
+                line_times(cohort, part, duration),
+                f"Median {name.lower()}, {words.category(key, cohort.study.labels)}",
+            )
+            for key, part in by_category.items()
+            for duration, name in words.DURATIONS.items()
+        ),
     ]

@@ -9,7 +9,7 @@ CATEGORIES: Final = {
     "bispecific": "Bispecific antibody",
     "second_cart": "Second CAR-T infusion",
     "radiotherapy": "Radiotherapy",
-    "polatuzumab": "Polatuzumab-based",
+    "polatuzumab": "Polatuzumab-based regimen",
     "checkpoint": "Checkpoint inhibitor",
     "other": "Other targeted or chemotherapy drugs",
 }
@@ -63,6 +63,25 @@ INTENTS: Final = {
 SEXES: Final = {"F": "Female", "M": "Male"}
 SCALES: Final = {"CTCAE 5.0": "CTCAE 5.0", "CTCAE 6.0": "CTCAE 6.0", "ASTCT": "ASTCT 2019"}
 RELAPSE_GROUPS: Final = {"early": "Early relapse", "late": "Late relapse"}
+FACTORS: Final = {
+    "late": "Late against early relapse",
+    "relapse_month": "Months to relapse, per month",
+    "age": "Age, per 10 years",
+    "sex": "Male against female",
+    "histology": "Histology",
+    "coo": "Cell of origin",
+    "stage": "Stage III-IV against I-II",
+    "ipi": "IPI 3-5 against 0-2",
+    "ecog": "ECOG 2 or more against 0-1",
+    "ldh_elevated": "LDH elevated against normal",
+    "extranodal_sites": "Two or more extranodal sites against fewer",
+    "bulky": "Bulky disease against none",
+    "prior_lines": "Lines before CAR-T, per line",
+    "refractory": "Refractory before CAR-T against not",
+    "cart_target": "First CAR-T target",
+    "cart_product": "First CAR-T product",
+    "cart_best_response": "CR to the first CAR-T against less",
+}
 
 MARKS: Final = {
     "published": "printed in the abstract",
@@ -88,6 +107,11 @@ def category(key: str, labels: dict[str, str] | None = None) -> str:
 def category_short(key: str, labels: dict[str, str] | None = None) -> str:
     """Short label of a salvage category, for axes; the study's own label wins."""
     return (labels or {}).get(key, CATEGORIES_SHORT.get(key, key))
+
+
+def category_prose(key: str, labels: dict[str, str] | None = None) -> str:
+    """A category inside a sentence, with its article; the study's own label wins."""
+    return (labels or {}).get(key, CATEGORIES_PROSE.get(key, key))
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
