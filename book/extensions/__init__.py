@@ -17,9 +17,9 @@ if sys.path[:1] != [_ROOT]:
 
 def setup(app: "Sphinx") -> dict[str, Any]:
     """Connect the extensions to Sphinx; the chapters begin to run here, while Sphinx is still loading."""
-    from book.extensions import absent, binding, outputs
+    from book.extensions import binding, outputs, transforms
 
     outputs.setup(app)
-    absent.setup(app)
+    transforms.setup(app)
     binding.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

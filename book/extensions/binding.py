@@ -90,13 +90,27 @@ def notice(facts: Facts) -> str:
     return f'<p class="{NOTICE_CLASS}">{html.escape(words.SYNTHETIC_NOTICE)}</p>'
 
 
+def index_page(app: "Sphinx", facts: Facts) -> str:
+    """The page that a folder opens with: it leads to the cover, and says of what data like every page."""
+    cover = app.builder.get_target_uri(app.config.root_doc)
+    title = html.escape(facts["title"])
+    return (
+        f'<!DOCTYPE html>\n<html lang="{app.config.language}">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="refresh" content="0; url={cover}">\n<title>{title}</title>\n</head>\n'
+        f'<body>\n<main>\n<h1>{title}</h1>\n{notice(facts)}\n<p><a href="{cover}">Open the book</a></p>\n'
+        "</main>\n</body>\n</html>\n"
+    )
+
+
 def add_to_page(
     app: "Sphinx", pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
     """Put the notice above the page and the centre into its footer."""
     facts = cohort_facts(app)
     context["theme_announcement"] = notice(facts)
-    context["author"] = html.escape(facts["centre"])
+    # A synthetic cohort has no authors.
+    context["author"] = "" if facts["synthetic"] else html.escape(facts["centre"])
 
 
 def finish(app: "Sphinx", exception: Exception | None) -> None:
@@ -106,10 +120,15 @@ def finish(app: "Sphinx", exception: Exception | None) -> None:
     facts = cohort_facts(app)
     if app.builder.format == "html":
         write_atomically(Path(app.outdir) / RESULTS_FILE, facts["results"])
+        write_atomically(Path(app.outdir) / "index.html", index_page(app, facts))
+        # Pieces of the theme's templates that it copies along: not pages, and without the notice.
+        for piece in Path(app.outdir, "_static").glob("*macros.html"):
+            piece.unlink()
     chapters = app.chapters  # type: ignore[attr-defined]
     chapters.runner.prune()
-    # A page that warned must warn again, so that a second build is no greener than the first.
-    if not app._warncount:
+    # A page that warned must warn again, so that a second build is no greener than the first; and a page made
+    # while an input was being edited is made from nobody knows what.
+    if not app._warncount and chapters.runner.unchanged():
         record = chapters.digests() | {ON_EVERY_PAGE: on_every_page(facts)}
         write_atomically(record_file(app), json.dumps(record, ensure_ascii=False))
 
@@ -120,4 +139,5 @@ def setup(app: "Sphinx") -> None:
     app.connect("env-updated", written_again)
     # After the theme, which sets its own announcement.
     app.connect("html-page-context", add_to_page, priority=900)
-    app.connect("build-finished", finish)
+    # After the table of contents, which writes an index.html of its own where there is none.
+    app.connect("build-finished", finish, priority=900)

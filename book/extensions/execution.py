@@ -1,7 +1,7 @@
 """Run the chapters that need it, in parallel, and keep what they said until something changes.
 
-Every chapter runs in a process of its own, forked from a server that has imported the heavy libraries once
-and nothing of this project; the server starts while Sphinx is still loading. Where there is no fork
+Every chapter runs in a process of its own, forked from a server that has imported the heavy libraries
+once; the server starts while Sphinx is still loading. Where there is no fork
 (Windows), each process is spawned. Outputs are kept in files named by a digest of everything that they
 depend on (:mod:`book.extensions.inputs`), written whole or not at all.
 """
@@ -11,8 +11,9 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -20,19 +21,10 @@ from typing import Any, TextIO
 
 from book.extensions import inputs, worker
 from book.extensions.worker import Facts, Run
+from salvage import paths
 
-# Imported by the server before it forks: what most chapters use, or what takes long to import.
-HEAVY_LIBRARIES = (
-    "IPython.core.interactiveshell",
-    "matplotlib_inline.backend_inline",
-    "pandas",
-    "scipy.stats",
-    "seaborn",
-    "statsmodels.api",
-    "lifelines",
-    "survival",
-    "firthmodels",
-)
+# Imported by the server before it forks.
+WARM_MODULE = "book.extensions.warm"
 # Outputs kept for each chapter: enough to go back and forth between a few cohorts or branches.
 KEPT = 4
 
@@ -162,6 +154,10 @@ class Runner:
             self._run(chapter)
         return self._await((chapter.name, digest))  # type: ignore[no-any-return]
 
+    def unchanged(self) -> bool:
+        """Whether the inputs are still those of the digest: someone may have saved a file since."""
+        return inputs.shared_digest() == self.shared
+
     def facts(self) -> Facts:
         """Title, kind and estimates of the cohort.
 
@@ -224,7 +220,8 @@ class Runner:
                 self._fail("cohort", failure["message"])
             cell = "\n".join(f"    {line}" for line in failure["cell"].splitlines())
             self._fail(name, f"in the cell\n\n{cell}\n\n{failure['traceback']}")
-        self._cache.write(name, digest, value)
+        if self.unchanged():
+            self._cache.write(name, digest, value)
         return value
 
     def _fail(self, name: str, text: str) -> None:
@@ -252,9 +249,9 @@ def usable_cores() -> int:
 
 
 def warm_context() -> BaseContext:
-    """A way to start processes, its server already importing :data:`HEAVY_LIBRARIES` in the background.
+    """A way to start processes, its server already importing :data:`WARM_MODULE` in the background.
 
-    The server must find nothing of this project: a process forked from it imports `salvage` itself.
+    The server lives as long as this build, so that what it has imported of `salvage` is never old.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
@@ -263,17 +260,26 @@ def warm_context() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     # Every process imports the script that was started; for Jupyter Book's own that is worth sharing too.
     started = [name for name in ("jupyter_book.cli.main",) if name in sys.modules]
-    context.set_forkserver_preload([*HEAVY_LIBRARIES, *started])
-    before = os.environ.get("MPLBACKEND")
-    os.environ["MPLBACKEND"] = worker.MATPLOTLIB_BACKEND  # read when matplotlib is imported
-    try:
+    context.set_forkserver_preload([WARM_MODULE, *started])
+    search = os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))
+    with environment(PYTHONPATH=search, MPLBACKEND=worker.MATPLOTLIB_BACKEND):
         forkserver.ensure_running()
-    finally:
-        if before is None:
-            del os.environ["MPLBACKEND"]
-        else:
-            os.environ["MPLBACKEND"] = before
     return context
+
+
+@contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Environment variables for the processes started inside the block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def in_process(context: BaseContext, task: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 FIGURE_MIME = "application/x-salvage-figure+json"
 FIGURE_FOLDER = "/_build/figures"  # what the Markdown of a figure names
 MARKDOWN_MIME = "text/markdown"
-FOLD_TAG = "hide-input"
-SHOWN_TAG = "show-input"
 
 
 class Chapters:
@@ -72,7 +70,6 @@ class Chapters:
         for cell, outputs, count in zip(cells, run["outputs"], run["counts"], strict=True):
             cell.outputs = nbformat.from_dict([self._shown(output) for output in outputs])
             cell.execution_count = count
-            cell.metadata["tags"] = folded(cell.metadata.get("tags", []))
         return run["seconds"]
 
     def _shown(self, output: dict[str, Any]) -> dict[str, Any]:
@@ -92,11 +89,6 @@ class Chapters:
         file = self.figures / f"{name}.svg"
         if not file.is_file() or file.read_text(encoding="utf-8") != svg:
             write_atomically(file, svg)
-
-
-def folded(tags: list[str]) -> list[str]:
-    """Tags of a cell whose code is folded away, unless it is tagged to be shown."""
-    return tags if SHOWN_TAG in tags or FOLD_TAG in tags else [*tags, FOLD_TAG]
 
 
 def setup(app: "Sphinx") -> None:

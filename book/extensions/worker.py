@@ -66,14 +66,9 @@ def run_cells(sources: list[str], folder: str, may_fail: list[bool] | None = Non
         done["seconds"].append(time.perf_counter() - start)
         done["outputs"].append([_without_display_id(output) for output in recorded])
         done["counts"].append(result.execution_count)
-        error = result.error_before_exec or result.error_in_exec
-        if error is not None and not (may_fail and may_fail[index]):
-            done["failure"] = Failure(
-                cell=source,
-                name=type(error).__name__,
-                message=str(error),
-                traceback="\n".join(_last_traceback(recorded) or [repr(error)]),
-            )
+        failure = _failure(source, result, recorded)
+        if failure and not (may_fail and may_fail[index]):
+            done["failure"] = failure
             break
     return done
 
@@ -108,9 +103,19 @@ def serve(connection: Any, task: Callable[..., Any], *arguments: Any) -> None:
     connection.close()
 
 
-def _last_traceback(recorded: list[dict[str, Any]]) -> list[str]:
+def _failure(source: str, result: Any, recorded: list[dict[str, Any]]) -> Failure | None:
+    """What went wrong in a cell: an exception, or an output that could not be shown."""
     errors = [output for output in recorded if output["output_type"] == "error"]
-    return errors[-1]["traceback"] if errors else []
+    if errors:
+        last = errors[-1]
+        trace = "\n".join(last["traceback"])
+        return Failure(cell=source, name=last["ename"], message=last["evalue"], traceback=trace)
+    error = result.error_before_exec or result.error_in_exec
+    if error is None:
+        return None
+    return Failure(
+        cell=source, name=type(error).__name__, message=str(error), traceback=repr(error)
+    )
 
 
 def _without_display_id(output: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,4 @@
-"""A page about what the cohort has no data for says so once, instead of in every section.
-
-A chapter's cell that lacks its columns returns one sentence of class ``absent``. Sections that hold such a
-sentence and no other output are removed; the first sentence of the page stays, where it was.
-"""
+"""What happens to every page between its reading and its writing: code is folded, empty sections go."""
 
 from typing import TYPE_CHECKING
 
@@ -13,10 +9,30 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 ABSENT = "absent"
+SHOWN_TAG = "show-input"
+
+
+class FoldCode(SphinxTransform):
+    """Fold the code of every cell away, unless the cell is tagged ``show-input`` or hides more by its tags."""
+
+    default_priority = 850
+
+    def apply(self, **_: object) -> None:
+        for cell in self.document.findall(nodes.container):
+            if cell.get("nb_element") != "cell_code" or cell.get("hide_mode"):
+                continue
+            if SHOWN_TAG not in cell["cell_metadata"].get("tags", []):
+                cell["hide_mode"] = "input"
+                cell["prompt_show"] = self.config.nb_code_prompt_show
+                cell["prompt_hide"] = self.config.nb_code_prompt_hide
 
 
 class RemoveEmptySections(SphinxTransform):
-    """Remove sections without results, and every absent sentence but the first."""
+    """A page about what the cohort has no data for says so once, instead of in every section.
+
+    A chapter's cell that lacks its columns returns one sentence of class ``absent``. Sections that hold such a
+    sentence and no other output are removed; the first sentence of the page stays, where it was.
+    """
 
     default_priority = 860  # after MyST has placed the outputs, before the page is stored
 
@@ -85,5 +101,6 @@ def remove_output(sentence: nodes.Node) -> None:
 
 
 def setup(app: "Sphinx") -> None:
-    """Register the transform."""
+    """Register the transforms."""
+    app.add_transform(FoldCode)
     app.add_transform(RemoveEmptySections)

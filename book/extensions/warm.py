@@ -1,0 +1,54 @@
+"""What the server imports before it forks a process for each chapter.
+
+Nothing here may change what a chapter says: it only spares each process the same imports. An import that
+fails here is left to fail again where a chapter or the estimates can report it.
+"""
+
+import contextlib
+import importlib
+import io
+import pkgutil
+
+LIBRARIES = (
+    "IPython.core.interactiveshell",
+    "matplotlib_inline.backend_inline",
+    "myst_nb",
+    "pandas",
+    "scipy.stats",
+    "scipy.optimize",
+    "seaborn",
+    "statsmodels.api",
+    "lifelines",
+    "survival",
+    "firthmodels",
+)
+
+
+def import_all() -> None:
+    """Import the libraries and every module of `salvage`, and read the cohort."""
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    with contextlib.suppress(Exception):  # whatever it is, the chapter meets it again and reports it
+        import salvage
+
+        for module in pkgutil.walk_packages(salvage.__path__, "salvage."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    with contextlib.suppress(Exception):
+        from salvage import show
+
+        show.cohort()
+    _draw_once()
+
+
+def _draw_once() -> None:
+    """Draw a small figure, so that fonts are found once."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.subplots().set_title("0")
+    figure.savefig(io.BytesIO(), format="svg")
+
+
+import_all()
