@@ -11,7 +11,7 @@
 # %% [markdown]
 # # Bispecific antibodies
 #
-# How often do bispecific antibodies bring a response after CAR-T failure, at which line were they given, and how long does the benefit last?
+# How often does a bispecific antibody bring a response after CAR-T failure, at which line is it given, and how long does the benefit last?
 
 # %% tags=["hide-input"]
 from salvage import figures, show
@@ -22,13 +22,21 @@ CATEGORY = "bispecific"
 cohort = show.cohort()
 sentences.category_answer(cohort, CATEGORY)
 
+# %% tags=["hide-input"]
+figures.response_bars_by_line(cohort, CATEGORY)
+
 # %% [markdown]
 # ## Background
 #
 # A bispecific antibody binds CD20 on the lymphoma cell and CD3 on the T cell.
-# It needs no manufacturing, so it can start within days.
-# In the Spanish and British cohort of patients treated first after CAR-T failure, 51% responded and 36% reached a complete response {cite}`iacoboni2024`.
-# In a German series of 92 patients the response rate was 43%, and it rose with the time between CAR-T and relapse {cite}`shumilov2025`.
+# It is taken off the shelf, so treatment can start within days of a relapse.
+# In the Spanish and British cohort, bispecific antibodies were among the categories with the most responses at the first line after CAR-T failure {cite}`iacoboni2024`.
+# In a larger series the rate of response rose with the time between CAR-T and relapse {cite}`shumilov2025`.
+# In the French registry, patients who failed late had a longer progression-free survival with a bispecific antibody than with chemotherapy {cite}`descart_late2025`.
+# None of these comparisons was randomised.
+
+# %% tags=["hide-input"]
+tables.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when
@@ -43,19 +51,18 @@ tables.regimens(cohort, CATEGORY)
 # ## Responses
 
 # %% tags=["hide-input"]
-figures.response_bars_by_line(cohort, CATEGORY)
-
-# %% tags=["hide-input"]
 tables.rates(cohort, CATEGORY)
-
-# %% [markdown]
-# ## The question of this chapter: does the line matter?
-
-# %% tags=["hide-input"]
-tables.by_line(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 sentences.first_against_later(cohort, CATEGORY)
+
+# %% [markdown]
+# ## The question of this chapter: does the line matter?
+#
+# The same drug may meet a different disease at a later line: more treatment behind it, fewer healthy T cells, and only those patients who have lived to receive it.
+
+# %% tags=["hide-input"]
+tables.by_line(cohort, CATEGORY)
 
 # %% [markdown]
 # ## How soon and for how long
@@ -71,7 +78,17 @@ figures.line_curves(cohort, CATEGORY)
 #
 # :::{admonition} Do not conclude
 # :class: not-conclude
-# - That bispecific antibodies are better or worse than another category: patients were not randomised, and each category holds few lines.
-# - That an early line works better than a late one: patients who reach a late line were selected by surviving.
-# - That a response rate over lines is the chance of one patient: some patients appear more than once.
+# - That bispecific antibodies are better or worse than another category. Nobody was randomised, and each category holds few lines.
+# - That an early line works better than a late one, or the reverse. Patients who reach a late line were selected by surviving.
+# - That a rate over lines is the chance of one patient. Some patients stand in it more than once.
+# :::
+
+# %% [markdown]
+# ## How the numbers were made
+#
+# :::{admonition} Statistical detail
+# :class: dropdown
+# Each rate has two intervals. The exact interval treats lines as independent. The Wilson interval on the effective number of lines allows for patients who have several lines.
+# Times are Kaplan-Meier medians over lines. A patient counts once for each line, so no test compares the curves of categories.
+# Definitions and formulas stand in the [methods](../book/methods.md); every estimate of this page is in [results.json](../book/how_to_read.md#results-as-data) under the key `bispecific`.
 # :::

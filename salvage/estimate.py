@@ -157,3 +157,14 @@ def sentence(e: Estimate) -> str:
     if e.p is not None:
         inside.append(p_phrase(e.p))
     return value_text(e) + (f" ({'; '.join(inside)})" if inside else "")
+
+
+def value_and_parts(e: Estimate, with_interval: bool) -> str:
+    """The estimate in the form in which an abstract prints it: counts with rates, intervals with ratios."""
+    if e.unit == "proportion":
+        return f"{e.events}/{e.n} = {percent(e.value)}" if e.n else words.NOT_ESTIMABLE
+    text = value_text(e)
+    if with_interval and e.value is not None:
+        low, high = number(e.low, e.unit), number(e.high, e.unit)
+        text += f" (95% CI {low}-{high}), {p_phrase(e.p)}"
+    return text

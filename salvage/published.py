@@ -1,14 +1,18 @@
 """The published abstract: its facts, and whether a cohort reproduces them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 
 from salvage.paths import PUBLISHED
+
+if TYPE_CHECKING:
+    from salvage.cohort import Cohort
+    from salvage.estimate import Estimate
 
 Mark = Literal["published", "implied", "assumed", "observed"]
 MARKS: Final[tuple[Mark, ...]] = ("published", "implied", "assumed", "observed")
@@ -54,3 +58,48 @@ class Agreement:
 def prints_as(value: float | None, printed: float, step: float) -> bool:
     """Whether ``value`` rounds to the printed number: no more than half of the last digit away."""
     return value is not None and abs(value - printed) <= step / 2 + 1e-12
+
+
+def agreements(cohort: "Cohort", estimates: Sequence["Estimate"]) -> list[Agreement]:
+    """Each printed figure beside the estimate of the cohort that reproduces it.
+
+    A printed part agrees if the estimate rounds to it: the value, the numerator and denominator, the
+    interval, the P-value, and where the abstract says so, that it is the highest of the six categories.
+    """
+    by_id = {e.id: e for e in estimates}
+    return [_agreement(key, entry, cohort, by_id) for key, entry in figures().items()]
+
+
+def _agreement(
+    key: str, entry: dict[str, Any], cohort: "Cohort", by_id: Mapping[str, "Estimate"]
+) -> Agreement:
+    from salvage import estimate as est
+    from salvage import safety
+
+    if "term" in entry:
+        leaders = [safety.most_common(cohort, by) for by in ("patients", "events")]
+        shown = " and ".join(dict.fromkeys(t for names in leaders for t in names)) or "no adverse event recorded"
+        agrees = all(names == [entry["term"]] for names in leaders)
+        return Agreement(key, entry["statement"], entry["printed"], shown, agrees, ("most patients", "most events"))
+    e = by_id[key]
+    checks = {"value": prints_as(e.value, entry["value"], entry["step"])}
+    if "events" in entry:
+        checks["counts"] = (e.events, e.n) == (entry["events"], entry["n"])
+    if "low" in entry:
+        checks["interval"] = all(
+            prints_as(mine, entry[side], entry["step"]) for side, mine in (("low", e.low), ("high", e.high))
+        )
+    if "p" in entry:
+        checks["P"] = prints_as(e.p, entry["p"], entry["p_step"])
+    if "extreme" in entry:
+        checks["highest of the six"] = _is_strict_maximum(key, entry["extreme"], by_id)
+    return Agreement(
+        key, entry["statement"], entry["printed"], est.value_and_parts(e, "low" in entry), all(checks.values()), tuple(checks)
+    )
+
+
+def _is_strict_maximum(key: str, measure: str, by_id: Mapping[str, "Estimate"]) -> bool:
+    """Whether this category's rate is above that of every other category."""
+    mine = by_id[key].value
+    others = [by_id[f"{measure}.{c}"].value for c in facts()["design"]["categories"] if f"{measure}.{c}" != key]
+    return mine is not None and all(mine > other for other in others if other is not None)

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from salvage import words
 from salvage.cohort import Cohort
@@ -14,6 +15,8 @@ from salvage.stats import proportions
 RESPONDING: Final = {"orr": ("CR", "PR"), "cr": ("CR",), "pr": ("PR",)}
 CLOPPER_PEARSON: Final = "Clopper-Pearson"
 WILSON_EFFECTIVE: Final = "Wilson on the effective n"
+BASE_RATE: Final = 1 / 3  # of the lower group, where the smallest difference that could be shown is stated
+POWER: Final = 0.8
 
 
 def responded(lines: pd.DataFrame, measure: str) -> np.ndarray:
@@ -115,17 +118,15 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
     return table.rename_axis("category")
 
 
-def smallest_difference(n_first: int, n_second: int, power: float = 0.8, level: float = 0.05) -> float | None:
-    """The smallest difference from a rate of one third that two groups of these sizes could show.
+def smallest_difference(n_first: int, n_second: int, power: float = POWER, level: float = 0.05) -> float | None:
+    """The smallest difference from :data:`BASE_RATE` that two groups of these sizes could show.
 
-    Power of the two-sided two-sample comparison by the arcsine transformation (Cohen 1988); ``None``
-    where even a rate of 100% would not be enough.
+    Power of the two-sided comparison of two independent proportions by the arcsine transformation
+    (Cohen 1988); ``None`` where even a rate of 100% would not be enough. Patients with several lines
+    would make the true difference larger.
     """
-    from scipy.stats import norm
-
     if min(n_first, n_second) < 1:
         return None
-    base = 1 / 3
-    effect = (norm.ppf(1 - level / 2) + norm.ppf(power)) * np.sqrt(1 / n_first + 1 / n_second)
-    angle = 2 * np.arcsin(np.sqrt(base)) + effect
-    return float(np.sin(angle / 2) ** 2 - base) if angle < np.pi else None
+    effect = (ndtri(1 - level / 2) + ndtri(power)) * np.sqrt(1 / n_first + 1 / n_second)
+    angle = 2 * np.arcsin(np.sqrt(BASE_RATE)) + effect
+    return float(np.sin(angle / 2) ** 2 - BASE_RATE) if angle < np.pi else None

@@ -6,6 +6,7 @@ a label says is escaped, so that it can neither run nor be read as markup.
 
 import html
 import io
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 FIGURE_FOLDER: Final = "/_build/figures"
 FIGURE_MIME: Final = "application/x-salvage-figure+json"
 PICTURES_VARIABLE: Final = "SALVAGE_PICTURES"
-_ASCII_PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
+_MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#!|~$&])")
+_MARKUP_AT_START: Final = re.compile(r"^(\d*)([-+=:%().])")
 
 
 @cache
@@ -33,9 +35,12 @@ def cohort() -> Cohort:
 
 
 def escape(text: object) -> str:
-    """Plain text as MyST Markdown: every character that could be markup is escaped, lines are joined."""
+    """Plain text as one line of MyST Markdown: whatever could be markup there is escaped.
+
+    Some characters are markup at the start of a line only (a list, a target, an option, a comment).
+    """
     clean = "".join(ch if ch.isprintable() else " " for ch in str(text))
-    return _ASCII_PUNCTUATION.sub(r"\\\1", " ".join(clean.split()))
+    return _MARKUP_AT_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(clean.split())))
 
 
 class _Shown:
@@ -166,7 +171,7 @@ class Figure(_Shown):
 
     def markdown(self) -> str:
         return (
-            f"::::{{figure}} {FIGURE_FOLDER}/{self.name}.svg\n:name: {self.name}\n:alt: {escape(self.alt)}\n\n"
+            f"::::{{figure}} {FIGURE_FOLDER}/{self.name}.svg\n:name: {self.name}\n:alt: {_option(self.alt)}\n\n"
             f"{escape(self.full_caption())}\n::::"
         )
 
@@ -176,7 +181,7 @@ class Figure(_Shown):
 
         stream = io.StringIO()
         with mpl.rc_context({"svg.hashsalt": self.name}):
-            self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Title": None})
+            self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
         return stream.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
@@ -185,6 +190,11 @@ class Figure(_Shown):
             bundle["image/svg+xml"] = self.svg()
             bundle[FIGURE_MIME] = {"name": self.name, "caption": self.full_caption(), "alt": self.alt}
         return bundle
+
+
+def _option(text: str) -> str:
+    """Text as the value of a directive's option, which is read as YAML and not as Markdown."""
+    return json.dumps(" ".join(text.split()), ensure_ascii=False)
 
 
 def with_marks(caption: str, marks: Sequence[Mark]) -> str:

@@ -25,7 +25,7 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
     outcome = survival.with_outcome(cohort)
     outcome = outcome[outcome["category"] == key]
     first = (
-        f"In {this_cohort(cohort)}, {words.count(patients, 'patient')} received {words.CATEGORIES_PROSE[key]} in "
+        f"In {this_cohort(cohort)}, {words.count(patients, 'patient')} received {words.category_prose(key, cohort.study.labels)} in "
         f"{words.count(len(lines), 'salvage line')}. The objective response rate was {sentence(orr)}; "
         f"the complete response rate was {sentence(cr)}."
     )
@@ -53,18 +53,11 @@ def first_against_later(cohort: Cohort, key: str) -> Text | Absent:
     if lines.empty:
         return absent_category(cohort, key)
     first, later = lines[lines["line"] == 1], lines[lines["line"] > 1]
-    made = [
-        f"at the {name} salvage line {sentence(response.rate(cohort, 'orr', part, key))}"
-        for name, part in (("first", first), ("later", later))
-        if len(part)
-    ]
-    absent = [
-        f"No line of this category was given as a {name} salvage line."
-        for name, part in (("first", first), ("later", later))
-        if part.empty
-    ]
+    parts = (("the first salvage line", first), ("later salvage lines", later))
+    made = [f"{sentence(response.rate(cohort, 'orr', part, key))} at {name}" for name, part in parts if len(part)]
+    absent = [f"It was not given at {name}." for name, part in parts if part.empty]
     return text(
-        f"The objective response rate was {words.listing(made)}. " + " ".join(absent),
+        " ".join([f"The objective response rate was {words.listing(made)}.", *absent]),
         "Lines after the first are a selected group: only patients who lived long enough and stayed fit enough received them.",
     )
 
@@ -96,6 +89,23 @@ def _at_least(events: int, n: int, rate: float) -> float:
     from scipy.stats import binom
 
     return float(binom.sf(events - 1, n, rate))
+
+
+def intents(cohort: Cohort) -> Text | Absent:
+    """For what radiotherapy was given, and how often a next line followed."""
+    lines = survival.with_outcome(cohort)
+    lines = lines[lines["category"] == "radiotherapy"]
+    if lines.empty:
+        return absent_category(cohort, "radiotherapy")
+    if lines["intent"].isna().all():
+        return Absent("The cohort does not record the intent of radiotherapy.")
+    sizes = lines["intent"].value_counts()
+    named = [f"{sizes[code]} {words.INTENTS[code].lower()}" for code in words.INTENTS if code in sizes]
+    followed = int(lines["next_start"].notna().sum())
+    return text(
+        f"Of {words.count(int(sizes.sum()), 'line')} with a recorded intent: {words.listing(named)}. "
+        f"A next salvage line followed after {followed} of all {words.count(len(lines), 'line')} of radiotherapy."
+    )
 
 
 def response_and_duration(cohort: Cohort, key: str = "polatuzumab") -> Text | Absent:

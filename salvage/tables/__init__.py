@@ -55,7 +55,7 @@ def slug(key: str) -> str:
 
 def absent_category(cohort: Cohort, key: str) -> Absent:
     """The one sentence of a chapter whose category nobody received."""
-    return Absent(f"No patient of this cohort received {words.CATEGORIES_PROSE[key]}, so this chapter has no results.")
+    return Absent(f"No patient of this cohort received {words.category_prose(key, cohort.study.labels)}, so this chapter has no results.")
 
 
 RATE_HEAD: Final = ("Lines", "Responses / lines", "Rate, %", "Exact 95% CI, %", "Wilson 95% CI, %")

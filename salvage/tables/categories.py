@@ -43,7 +43,7 @@ def rates(cohort: Cohort, key: str) -> Shown:
             rows.append(rate_row(f"{label}: {words.MEASURES_SHORT[measure]}", exact, wilson))
     return Table(
         f"tab-{slug(key)}-rates",
-        f"Responses to {words.category(key, cohort.study.labels)}: all lines, first and later lines.",
+        f"{words.category(key, cohort.study.labels)}: responses over all lines, first and later lines.",
         RATE_HEAD,
         rows,
         (EXACT_NOTE, WILSON_NOTE, NE_NOTE),
@@ -80,7 +80,7 @@ def who_received(cohort: Cohort, key: str) -> Shown:
     ]
     return Table(
         f"tab-{slug(key)}-patients",
-        f"Who received {words.category(key, cohort.study.labels)}, and when.",
+        f"{words.category(key, cohort.study.labels)}: who received it, and when.",
         ("Characteristic", "Value"),
         rows,
         ("Percentages of lines or of patients with the value recorded.",),
@@ -113,7 +113,7 @@ def regimens(cohort: Cohort, key: str, most: int = 12) -> Shown:
         rows.append((words.count(len(rest), "further regimen"), *(f"{v:,}" for v in rest.sum())))
     return Table(
         f"tab-{slug(key)}-regimens",
-        f"Regimens given as {words.category(key, cohort.study.labels)}, with the best response of each line.",
+        f"{words.category(key, cohort.study.labels)}: regimens, with the best response of each line.",
         ("Regimen", "Lines", *words.RESPONSES),
         rows,
         (responses_note(),),
@@ -136,7 +136,7 @@ def durations(cohort: Cohort, key: str) -> Shown:
     rows.insert(0, ("Time to response, median (range)", f"{len(waits):,}", "–", spread(waits), "–"))
     return Table(
         f"tab-{slug(key)}-durations",
-        f"How soon and for how long: {words.category(key, cohort.study.labels)}.",
+        f"{words.category(key, cohort.study.labels)}: how soon and for how long.",
         ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
         rows,
         (MEDIAN_NOTE, "Duration of response: responding lines only; a new treatment censors."),
@@ -161,7 +161,7 @@ def by_line(cohort: Cohort, key: str) -> Shown:
             rows.append(rate_row(f"{label} line: {words.MEASURES_SHORT[measure]}", exact, wilson))
     return Table(
         f"tab-{slug(key)}-by-line",
-        f"Responses to {words.category(key, cohort.study.labels)} by the number of the salvage line.",
+        f"{words.category(key, cohort.study.labels)}: responses by the number of the salvage line.",
         RATE_HEAD,
         rows,
         (EXACT_NOTE, WILSON_NOTE),
@@ -257,7 +257,7 @@ def responders(cohort: Cohort, key: str) -> Shown:
     ]
     return Table(
         f"tab-{slug(key)}-responders",
-        f"Who responds to {words.category(key, cohort.study.labels)}: objective responses by group.",
+        f"{words.category(key, cohort.study.labels)}: objective responses by group of lines.",
         ("Group of lines", "CR or PR / lines", "Rate, %", "Exact 95% CI, %"),
         rows,
         (EXACT_NOTE, "Groups overlap and were not compared by a test."),

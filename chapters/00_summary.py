@@ -1,0 +1,73 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: chapters//py:percent,chapters//md:myst,tests/notebooks//ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Summary
+#
+# When CAR-T therapy fails in large B-cell lymphoma, six kinds of salvage therapy are at hand and little time is left.
+# What does one hospital's experience say about them, and how far can it be trusted?
+
+# %% tags=["hide-input"]
+from salvage import figures, results, show
+from salvage.sentences import summary as sentences
+from salvage.tables import summary as tables
+
+cohort = show.cohort()
+estimates = results.collect(cohort)
+by_id = tables.by_id(estimates)
+sentences.cover(cohort)
+
+# %% tags=["hide-input"]
+sentences.short_answer(cohort, by_id)
+
+# %% tags=["hide-input"]
+figures.overview(cohort)
+
+# %% [markdown]
+# ## The cohort in six numbers
+
+# %% tags=["hide-input"]
+tables.six_numbers(by_id)
+
+# %% [markdown]
+# ## The evidence at a glance
+
+# %% tags=["hide-input"]
+tables.evidence(cohort, by_id)
+
+# %% [markdown]
+# ## The published study, figure by figure
+#
+# Only the abstract of the index study is public {cite}`tian2026`.
+# Each figure that it prints stands here beside the same figure computed from the cohort of this book.
+
+# %% tags=["hide-input"]
+tables.reproduction(cohort, estimates)
+
+# %% [markdown]
+# Whether the published figures fit one another, and what they leave open, is the subject of the [audit](14_audit.md).
+# Why the contrast of late and early relapse is biased by time is shown in [time and bias](13_time_and_bias.md).
+
+# %% [markdown]
+# ## What must not be concluded
+#
+# :::{admonition} Do not conclude
+# :class: not-conclude
+# - That one of the six options is the best. The design cannot show it, whatever the figures.
+# - That a patient who relapses late does better because of it. Survival is counted from infusion, and nobody can relapse late without living until then.
+# - That a figure marked *assumed* was observed in anyone. See [how to read this report](../book/how_to_read.md).
+# :::
+
+# %% [markdown]
+# ## Take it with you
+#
+# - All estimates of this book as data: <a href="../results.json">results.json</a>.
+# - To cite this report and the study behind it, see [how to cite](../book/how_to_read.md#how-to-cite).
+# - To build the same book for another hospital's cohort, see [another cohort](../book/how_to_read.md#another-cohort).

@@ -1,0 +1,93 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: chapters//py:percent,chapters//md:myst,tests/notebooks//ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Immune checkpoint inhibitors
+#
+# Who responds to a checkpoint inhibitor after CAR-T failure?
+
+# %% tags=["hide-input"]
+from salvage import figures, show
+from salvage.sentences import categories as sentences
+from salvage.tables import categories as tables
+
+CATEGORY = "checkpoint"
+cohort = show.cohort()
+sentences.category_answer(cohort, CATEGORY)
+
+# %% tags=["hide-input"]
+figures.response_bars_by_line(cohort, CATEGORY)
+
+# %% [markdown]
+# ## Background
+#
+# CAR-T cells and the patient's own T cells can become exhausted, and antibodies against PD-1 or PD-L1 are meant to release them.
+# In the largest series the response rate was low and survival was longer in patients who had relapsed late {cite}`major2023`; that contrast carries the time bias that a later chapter of this book explains.
+# A smaller trial saw few responses as well {cite}`chong2022`.
+# Some rarer histologies, such as primary mediastinal lymphoma, are held to be more sensitive.
+
+# %% tags=["hide-input"]
+tables.reported(cohort, CATEGORY)
+
+# %% [markdown]
+# ## Who received it, and when
+
+# %% tags=["hide-input"]
+tables.who_received(cohort, CATEGORY)
+
+# %% tags=["hide-input"]
+tables.regimens(cohort, CATEGORY)
+
+# %% [markdown]
+# ## Responses
+
+# %% tags=["hide-input"]
+tables.rates(cohort, CATEGORY)
+
+# %% tags=["hide-input"]
+sentences.first_against_later(cohort, CATEGORY)
+
+# %% [markdown]
+# ## The question of this chapter: who responds?
+#
+# When responses are few, it is tempting to look for what the responders had in common.
+# The table shows the groups; it does not test them.
+
+# %% tags=["hide-input"]
+tables.responders(cohort, CATEGORY)
+
+# %% [markdown]
+# ## How soon and for how long
+
+# %% tags=["hide-input"]
+tables.durations(cohort, CATEGORY)
+
+# %% tags=["hide-input"]
+figures.line_curves(cohort, CATEGORY)
+
+# %% [markdown]
+# ## What must not be concluded
+#
+# :::{admonition} Do not conclude
+# :class: not-conclude
+# - That a checkpoint inhibitor never works, or works in one group only. With so few lines a group without a response is expected by chance.
+# - That late relapse predicts response. The groups overlap, were chosen after the fact and were not compared by a test.
+# - That a missing response means a useless drug. Stable disease may have bridged a patient to the next line.
+# :::
+
+# %% [markdown]
+# ## How the numbers were made
+#
+# :::{admonition} Statistical detail
+# :class: dropdown
+# Each rate has two intervals. The exact interval treats lines as independent. The Wilson interval on the effective number of lines allows for patients who have several lines.
+# Times are Kaplan-Meier medians over lines. A patient counts once for each line, so no test compares the curves of categories.
+# Definitions and formulas stand in the [methods](../book/methods.md); every estimate of this page is in [results.json](../book/how_to_read.md#results-as-data) under the key `checkpoint`.
+# :::
