@@ -1,0 +1,261 @@
+"""One visual language for the book: sizes, type, and a fixed look for everything that recurs.
+
+A category, a response or a relapse group has one colour, one marker and one hatch, the same in each
+figure. Categories have the colours of Okabe and Ito (2008), responses the brown-to-teal scale BrBG of
+ColorBrewer: both are safe for colour-blind readers. In grey, hatches, markers and printed counts tell
+apart what lightness does not.
+"""
+
+import textwrap
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib import font_manager
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+from matplotlib.patches import Patch
+from matplotlib.text import Text
+
+from salvage.cohort import Cohort
+from salvage.published import Mark
+
+WIDTH: Final = 7.2
+SIZE: Final = 10.0
+SMALL: Final = 9.0
+POINTS: Final = 72.0
+
+INK: Final = "#222222"
+GREY: Final = "#767676"
+PALE: Final = "#DDDDDD"
+FAINT: Final = "#F2F2F2"
+BAND_ALPHA: Final = 0.18
+
+# DejaVu Sans comes with matplotlib. The others have Chinese characters; one of them is found on most
+# machines, under a name that depends on the system.
+FONTS: Final = (
+    "DejaVu Sans",
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Noto Sans CJK JP",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "SimHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Heiti SC",
+    "Arial Unicode MS",
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one thing looks in every figure: colour, marker, hatch and style of line."""
+
+    colour: str
+    marker: str
+    hatch: str = ""
+    line: Any = "-"
+
+
+CATEGORY: Final = {
+    "bispecific": Look("#0072B2", "o", ""),
+    "second_cart": Look("#D55E00", "s", "////"),
+    "radiotherapy": Look("#E69F00", "D", ".."),
+    "polatuzumab": Look("#009E73", "^", "\\\\\\\\"),
+    "checkpoint": Look("#CC79A7", "v", "xxxx"),
+    "other": Look("#BBBBBB", "P", "----"),
+}
+RESPONSE: Final = {
+    "CR": Look("#01665E", "*", ""),
+    "PR": Look("#5AB4AC", "^", ""),
+    "SD": Look("#F6E8C3", "s", ""),
+    "PD": Look("#BF812D", "v", "////"),
+    "NE": Look("#FFFFFF", "o", ".."),
+}
+GROUP: Final = {
+    "early": Look("#882255", "o", "", "--"),
+    "late": Look("#6699CC", "s", "", "-"),
+}
+ALL: Final = Look(INK, "o")
+SERIES: Final = (ALL, GROUP["early"], GROUP["late"], Look("#117733", "D", "", "-."))
+
+
+@cache
+def fonts() -> tuple[str, ...]:
+    """The families of :data:`FONTS` that this machine has: asking for another would warn each time."""
+    known = set(font_manager.get_font_names())
+    return tuple(name for name in FONTS if name in known)
+
+
+@cache
+def _settings() -> Any:
+    return {
+        "font.family": list(fonts()),
+        "font.size": SIZE,
+        # A label is data: a dollar sign in it must not start a formula.
+        "text.parse_math": False,
+        "axes.formatter.use_mathtext": False,
+        "axes.unicode_minus": True,
+        "axes.titlesize": SIZE,
+        "axes.titlelocation": "left",
+        "axes.labelsize": SIZE,
+        "axes.edgecolor": INK,
+        "axes.linewidth": 0.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+        "legend.fontsize": SMALL,
+        "legend.frameon": False,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "lines.linewidth": 1.6,
+        "hatch.linewidth": 0.5,
+        "figure.facecolor": "white",
+        "savefig.facecolor": "white",
+        "savefig.transparent": False,
+        "axes.facecolor": "white",
+        "path.simplify": True,
+    }
+
+
+class BookFigure(Figure):
+    """A figure that is also saved in the book's style: ticks are only made when it is drawn."""
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Save as matplotlib does. Text stays text where no font here has its characters."""
+        kind = "path" if covered(self) else "none"
+        with mpl.rc_context({**_settings(), "svg.fonttype": kind}):
+            super().savefig(fname, **options)
+
+
+@contextmanager
+def drawing(height: float, width: float = WIDTH) -> Iterator[BookFigure]:
+    """A fresh figure of this size in inches; what is drawn inside has the book's style."""
+    with mpl.rc_context(_settings()):
+        figure = BookFigure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)  # type: ignore[union-attr, call-arg]
+        yield figure
+
+
+@cache
+def _characters() -> frozenset[int]:
+    found: set[int] = set()
+    for name in fonts():
+        found.update(FT2Font(font_manager.findfont(name)).get_charmap())
+    return frozenset(found)
+
+
+def covered(figure: Figure) -> bool:
+    """Whether the fonts of this machine have every character of a figure."""
+    texts = {t.get_text() for t in figure.findobj(Text)}
+    return all(ord(ch) in _characters() for ch in "".join(texts) if not ch.isspace())
+
+
+def marks_of(cohort: Cohort) -> tuple[Mark, ...]:
+    """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
+    return ("assumed",) if cohort.study.synthetic else ("observed",)
+
+
+def plain(text: object) -> str:
+    """One line of printable characters: a line feed in a label must not break a figure."""
+    return " ".join("".join(ch if ch.isprintable() else " " for ch in str(text)).split())
+
+
+def _cells(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
+
+
+def wrap(text: object, width: int, lines: int = 3) -> str:
+    """Text broken into lines of at most ``width`` Latin characters; what is beyond ``lines`` is cut off."""
+    flat = plain(text)
+    # A Chinese character is as wide as two Latin ones.
+    wide = _cells(flat) > 1.5 * len(flat)
+    return "\n".join(
+        textwrap.wrap(flat, max(2, width // 2 if wide else width), max_lines=lines, placeholder="…")
+    )
+
+
+def short(text: object, width: int) -> str:
+    """Text cut to one line of ``width`` Latin characters."""
+    return wrap(text, width, 1)
+
+
+def text_width(figure: Figure, texts: Sequence[str], size: float = SMALL) -> float:
+    """Width in inches of the widest of ``texts``."""
+    widest = 0.0
+    for text in {t for t in texts if t}:
+        artist = figure.text(0, 0, text, fontsize=size)
+        widest = max(widest, float(artist.get_window_extent().width) / figure.dpi)
+        artist.remove()
+    return widest
+
+
+def on(colour: str) -> str:
+    """Black or white, whichever is read better on ``colour`` (relative luminance of WCAG 2)."""
+    channel = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    luminance = 0.2126 * channel[0] + 0.7152 * channel[1] + 0.0722 * channel[2]
+    return "white" if luminance < 0.179 else "black"
+
+
+def box(look: Look, label: str) -> Patch:
+    """A legend entry with the colour and hatch of a look."""
+    return Patch(
+        facecolor=look.colour, hatch=look.hatch, edgecolor=INK, linewidth=0.6, label=plain(label)
+    )
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
+    """One legend under the whole figure."""
+    figure.legend(
+        handles=list(handles),
+        labels=[str(h.get_label()) for h in handles],
+        loc="outside lower left",
+        ncols=max(1, min(columns, len(handles))),
+        handlelength=1.6,
+        columnspacing=1.2,
+        borderaxespad=0.2,
+    )
+
+
+def bare(axes: Axes, *sides: str) -> None:
+    """Take away the named spines, and the ticks on them."""
+    for side in sides:
+        axes.spines[side].set_visible(False)
+    if "left" in sides:
+        axes.tick_params(axis="y", length=0)
+    if "bottom" in sides:
+        axes.tick_params(axis="x", length=0)
+
+
+MONTH_STEPS: Final = (0.25, 0.5, 1, 2, 3, 6, 12, 24, 36, 60, 120, 240, 600)
+
+
+def month_ticks(end: float, most: int = 8) -> list[float]:
+    """Ticks from 0 to ``end`` months, at most ``most`` after the first, in steps that calendars have."""
+    step = next((s for s in MONTH_STEPS if end / s <= most), MONTH_STEPS[-1])
+    return [step * i for i in range(int(end / step + 1e-9) + 1)]
+
+
+def month_axis(axes: Axes, end: float, label: str, most: int = 8) -> list[float]:
+    """Set the x axis to run from 0 to ``end`` months; returns its ticks."""
+    ticks = month_ticks(end, most)
+    axes.set_xlim(0, end)
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.set_xlabel(label)
+    return ticks
