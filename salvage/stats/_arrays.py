@@ -104,3 +104,34 @@ def intervals_with_length(stop: Floats, start: Floats | None) -> Bools:
     if start is None:
         return np.ones(len(stop), dtype=bool)
     return start < stop
+
+
+def as_matrix(values: npt.ArrayLike) -> Floats:
+    """A finite matrix with at least one column; a vector becomes one column."""
+    x = np.asarray(values, dtype=np.float64)
+    x = x[:, None] if x.ndim == 1 else x
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise ValueError("X must have rows and at least one column")
+    if not np.isfinite(x).all():
+        raise ValueError("X must not hold missing or infinite values")
+    return x
+
+
+def collinear(x: Floats) -> bool:
+    """Whether some column is constant, or a combination of others and a constant."""
+    spread = x.std(axis=0)
+    if (x == x[0]).all(axis=0).any() or not (spread > 0).all():
+        return True
+    standard = (x - x.mean(axis=0)) / spread
+    return bool(np.linalg.matrix_rank(standard.T @ standard, hermitian=True) < x.shape[1])
+
+
+def exp(values: Floats) -> Floats:
+    """The exponential, infinite where it is too large, without a warning."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(values), dtype=np.float64)
+
+
+def numbers(values: Floats) -> tuple[float | None, ...]:
+    """The values as numbers, None where they are NaN or infinite."""
+    return tuple(finite(float(value)) for value in values)

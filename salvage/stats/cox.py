@@ -22,6 +22,9 @@ from salvage.stats._arrays import (
     Floats,
     Ints,
     as_codes,
+    as_matrix,
+    collinear,
+    exp,
     finite,
     intervals_with_length,
     same_length,
@@ -128,7 +131,7 @@ def cox(
         return _without_estimates(data, "no event")
     if not varying.any():
         return _without_estimates(data, "no covariate varies")
-    if _collinear(data.x[:, varying]):
+    if collinear(data.x[:, varying]):
         return _without_estimates(data, "the covariates determine one another")
     found = _fit(data, varying)
     if _monotone(data, varying, found):
@@ -200,9 +203,9 @@ def firth_cox(
         coef=_spread(found.coef, varying),
         se=_spread(found.se, varying),
         robust_se=None,
-        hr=_spread(_exp(found.coef), varying),
-        low=_spread(_exp(found.low), varying),
-        high=_spread(_exp(found.high), varying),
+        hr=_spread(exp(found.coef), varying),
+        low=_spread(exp(found.low), varying),
+        high=_spread(exp(found.high), varying),
         p=_spread(found.p, varying),
         lr=None,
         wald=None,
@@ -264,12 +267,7 @@ def _prepare(
     names: Sequence[str] | None,
 ) -> _Data:
     stop, dead, start = survival_arrays(time, event, entry)
-    x = np.asarray(X, dtype=np.float64)
-    x = x[:, None] if x.ndim == 1 else x
-    if x.ndim != 2 or x.shape[1] == 0:
-        raise ValueError("X must have rows and at least one column")
-    if not np.isfinite(x).all():
-        raise ValueError("X must not hold missing or infinite values")
+    x = as_matrix(X)
     labels = tuple(names) if names is not None else tuple(f"x{i}" for i in range(x.shape[1]))
     if len(labels) != x.shape[1]:
         raise ValueError(f"{len(labels)} names for {x.shape[1]} covariates")
@@ -292,11 +290,6 @@ def _varying(x: Floats) -> Bools:
     if len(x) == 0:
         return np.zeros(x.shape[1], dtype=bool)
     return np.asarray((x != x[0]).any(axis=0), dtype=bool)
-
-
-def _collinear(x: Floats) -> bool:
-    standard = (x - x.mean(axis=0)) / x.std(axis=0)
-    return bool(np.linalg.matrix_rank(standard.T @ standard, hermitian=True) < x.shape[1])
 
 
 def _rows(data: _Data, x: Floats) -> dict[str, Any]:
@@ -376,10 +369,10 @@ def _has_recession(contrasts: Floats) -> bool:
     """
     if contrasts.shape[1] == 1:
         return bool((contrasts >= 0).all() or (contrasts <= 0).all())
-    from scipy.optimize import linprog
+    from scipy import optimize
 
     size = np.abs(contrasts).max()
-    answer = linprog(
+    answer: Any = optimize.linprog(
         -contrasts.sum(axis=0) / size,
         A_ub=-contrasts / size,
         b_ub=np.zeros(len(contrasts)),
@@ -392,20 +385,22 @@ def _has_recession(contrasts: Floats) -> bool:
 def _with_estimates(data: _Data, varying: Bools, found: _Found) -> CoxFit:
     used = found.var if found.robust_var is None else found.robust_var
     se = np.sqrt(np.diag(found.var))
-    robust = None if found.robust_var is None else np.sqrt(np.diag(found.robust_var))
-    error = se if robust is None else robust
+    robust: Floats | None = None
+    if found.robust_var is not None:
+        robust = np.sqrt(np.diag(found.robust_var))
+    error: Floats = se if robust is None else robust
     # One cluster, or clusters that cancel, leave no variance and so no interval.
     error = np.where(error > 0, error, np.nan)
-    margin = float(special.ndtri(0.975)) * error
-    p = 2 * special.ndtr(-np.abs(found.coef / error))
+    margin: Floats = float(special.ndtri(0.975)) * error
+    p = np.asarray(2 * special.ndtr(-np.abs(found.coef / error)), dtype=np.float64)
     return CoxFit(
         names=data.names,
         coef=_spread(found.coef, varying),
         se=_spread(se, varying),
         robust_se=None if robust is None else _spread(robust, varying),
-        hr=_spread(_exp(found.coef), varying),
-        low=_spread(_exp(found.coef - margin), varying),
-        high=_spread(_exp(found.coef + margin), varying),
+        hr=_spread(exp(found.coef), varying),
+        low=_spread(exp(found.coef - margin), varying),
+        high=_spread(exp(found.coef + margin), varying),
         p=_spread(p, varying),
         lr=found.lr,
         wald=_wald(found.coef, used),
@@ -450,11 +445,6 @@ def _without_estimates(data: _Data, reason: str, method: str = COX, ties: str = 
         monotone=False,
         reason=reason,
     )
-
-
-def _exp(values: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        return np.asarray(np.exp(values), dtype=np.float64)
 
 
 def _spread(values: Floats, varying: Bools) -> Numbers:

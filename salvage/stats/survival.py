@@ -350,7 +350,7 @@ def _gray_variance(
             out=np.zeros_like(at_risk),
             where=at_risk > 1,
         )
-        return before**2 * (1 - spread) * deaths / at_risk**2
+        return np.asarray(before**2 * (1 - spread) * deaths / at_risk**2, dtype=np.float64)
 
     # A competing event that leaves nobody at risk adds nothing.
     competing = np.where(after > 0, weight(others), 0.0)
@@ -359,7 +359,7 @@ def _gray_variance(
     first = np.cumsum(ratio**2 * competing + (1 + ratio) ** 2 * own)
     second = np.cumsum(inverse * (ratio * competing + (1 + ratio) * own))
     third = np.cumsum(inverse**2 * (competing + own))
-    return first + total**2 * third - 2 * total * second
+    return np.asarray(first + total**2 * third - 2 * total * second, dtype=np.float64)
 
 
 def _at_risk(times: Floats, leaving: Ints, start: Floats | None) -> Ints:
