@@ -1,0 +1,98 @@
+"""What all tests share: the checkout's package, one built book, and nbval's kernels."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.reference_notebooks import REFERENCE_ENVIRONMENT, ROOT
+from tests.scratch_book import BUILD_FLAGS, Built
+
+# A test that reads the cohort reads the shipped one, whatever the shell says.
+os.environ.pop("SALVAGE_COHORT", None)
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+NOTEBOOK_SUFFIX = ".ipynb"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The cells of one notebook share a kernel: they run in one worker, in order."""
+    for item in items:
+        if item.path.suffix == NOTEBOOK_SUFFIX:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """A kernel of nbval gets the environment that the references were made in."""
+    if item.path.suffix != NOTEBOOK_SUFFIX:
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in REFERENCE_ENVIRONMENT.items():
+            patch.setenv(name, value)
+        return (yield)
+
+
+def once(folder: Path, make: Callable[[], None]) -> None:
+    """Call ``make`` in one of the test workers; the others wait until it is done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done, mine = folder / "done", folder / "started"
+    try:
+        mine.touch(exist_ok=False)
+    except FileExistsError:
+        while not done.exists():
+            time.sleep(0.2)
+        return
+    try:
+        make()
+    finally:
+        done.touch()
+
+
+@pytest.fixture(scope="session")
+def built_book(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The real book, built once from this checkout into a folder of its own."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "book"
+    log = folder / "log.txt"
+
+    def build() -> None:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "--path-output"]
+            + [str(folder), *BUILD_FLAGS],
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if not k.startswith(("COV_", "COVERAGE_"))},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        log.write_text(f"{done.returncode}\n{done.stdout}", encoding="utf-8")
+
+    once(folder, build)
+    code, _, text = log.read_text(encoding="utf-8").partition("\n")
+    built = Built(int(code), text, folder / "_build" / "html")
+    assert built.code == 0, f"the book does not build:\n{text[-6000:]}"
+    return built
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of an installed Chromium; skipped where none can be had, but never in CI."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found:
+        return found
+    message = "no Chromium: apt-get install chromium, or set CHROMIUM to its path"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
