@@ -1,4 +1,4 @@
-"""Tables of the chapter on the cohort: baseline, relapse, follow-up and completeness of the data."""
+"""Tables of the chapter on the cohort: baseline, relapse, follow-up, completeness."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def cut_off_note(cohort: Cohort) -> str:
 
 
 def baseline(cohort: Cohort) -> Table:
-    """Table 1: baseline of all patients and by relapse timing, with what is not recorded. No P-values."""
+    """Table 1: baseline by relapse timing, with what is not recorded and without P-values."""
     groups = relapse_groups(cohort)
     patients = cohort.patients
     items = [item for item in BASELINE if patients[item.column].notna().any()]
@@ -197,8 +197,8 @@ def by_relapse(cohort: Cohort) -> Table:
         ),
         rows,
         (
-            "Months are medians (range). Months observed run from the first CAR-T infusion to death "
-            "or last contact; they are not survival estimates.",
+            "Months are medians (range). Months observed run from the first CAR-T infusion to "
+            "death or last contact; they are not survival estimates.",
             cut_off_note(cohort),
         ),
         mark(cohort),
@@ -238,7 +238,10 @@ def follow_up(cohort: Cohort) -> Table:
     observed, reverse = survival.follow_up_observed(cohort), survival.follow_up_reverse(cohort)
     rows = [
         ("Observed time, all patients", *_observed(patients["os_month"])),
-        ("Observed time, patients who died", *_observed(patients.loc[patients["died"], "os_month"])),
+        (
+            "Observed time, patients who died",
+            *_observed(patients.loc[patients["died"], "os_month"]),
+        ),
         ("Observed time, patients alive at last contact", *_observed(alive["os_month"])),
         (
             "Reverse Kaplan-Meier, all patients",
@@ -270,7 +273,7 @@ def _observed(values: pd.Series) -> tuple[str, str, str, str]:
 
 
 def completeness(cohort: Cohort) -> Table:
-    """What the optional columns of lines and adverse events record, of the rows where each applies."""
+    """How many rows record each optional column, among the rows to which it applies."""
     lines, events = cohort.salvage, cohort.adverse_events
     responding = lines["best_response"].isin(RESPONDING["orr"])
     applies = {

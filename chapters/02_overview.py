@@ -1,0 +1,97 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: chapters//py:percent,chapters//md:myst,tests/notebooks//ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Salvage therapy: an overview
+#
+# What was given after CAR-T failure, in which order, and how often did the lymphoma respond?
+
+# %% tags=["hide-input"]
+from salvage import figures, show
+from salvage.sentences import overview as sentences
+from salvage.tables import overview as tables
+
+cohort = show.cohort()
+sentences.overview_answer(cohort)
+
+# %% tags=["hide-input"]
+figures.response_bars(cohort)
+
+# %% [markdown]
+# ## How many lines
+#
+# A salvage line is one treatment after CAR-T failure, whatever its purpose.
+# The published study counts each line as one event, and a patient can have several.
+
+# %% tags=["hide-input"]
+tables.lines(cohort)
+
+# %% tags=["hide-input"]
+sentences.how_many(cohort)
+
+# %% [markdown]
+# ## In which order
+
+# %% tags=["hide-input"]
+figures.alluvial(cohort)
+
+# %% tags=["hide-input"]
+tables.sequences(cohort)
+
+# %% tags=["hide-input"]
+sentences.order(cohort)
+
+# %% [markdown]
+# ## Responses by category
+#
+# Each line has one best response, by the Lugano criteria {cite}`cheson2014`.
+# A line that could not be evaluated stays in the denominator: leaving it out would raise every rate.
+
+# %% tags=["hide-input"]
+tables.responses(cohort)
+
+# %% tags=["hide-input"]
+sentences.evaluable(cohort)
+
+# %% [markdown]
+# ## Response rates over all categories
+#
+# The objective response rate counts complete and partial responses.
+# Each rate has two intervals.
+# The exact interval takes the lines as independent; the Wilson interval on the effective number of lines does not.
+
+# %% tags=["hide-input"]
+tables.rates(cohort)
+
+# %% tags=["hide-input"]
+sentences.independence(cohort)
+
+# %% [markdown]
+# ## What must not be concluded
+#
+# :::{admonition} Do not conclude
+# :class: not-conclude
+# - That the response rate over all lines is the chance of response of one patient: patients with several lines count several times.
+# - That the order of treatments was a trial of orders: each step was chosen after the outcome of the step before.
+# - That one category works better than another: the chapter on comparison says what such a table can and cannot show.
+# - That a response is a benefit: its duration and the survival of the patients stand in other chapters.
+# :::
+
+# %% [markdown]
+# ## How the numbers were made
+#
+# :::{admonition} Statistical detail
+# :class: dropdown
+# - **Rates.** Responding lines over all lines of the set. Lines that were not evaluable count as no response.
+# - **Exact interval.** Clopper and Pearson. It is valid for independent lines, and conservative.
+# - **Effective number of lines.** The number divided by the design effect, which comes from the variance of the rate when whole patients are drawn, with a correction for the number of patients. It is never larger than the number of lines.
+# - **Wilson interval.** Wilson's score interval, computed on the effective number.
+# - **Checks.** Clopper-Pearson and Wilson limits agree with R. The effective number has no counterpart in R and is tested against an independent calculation.
+# :::
