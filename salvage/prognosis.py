@@ -269,14 +269,19 @@ def proportionality(cohort: Cohort) -> Proportionality:
     return Proportionality(*base, tests, n, events, reason)
 
 
-def sweep(cohort: Cohort, times: Times, cut_offs: Sequence[float] = CUT_OFFS) -> pd.DataFrame:
+def cut_offs(cohort: Cohort) -> tuple[float, ...]:
+    """The cut-offs in use between early and late relapse, in months, with the study's own."""
+    return tuple(sorted({*CUT_OFFS, cohort.study.early_relapse_months}))
+
+
+def sweep(cohort: Cohort, times: Times) -> pd.DataFrame:
     """Late against early at each cut-off: columns cut_off, early, late, hr, low, high, p, method.
 
     NaN where there is no estimate, or an open side of an interval; ``method`` then says why.
     """
     relapse = cohort.patients["relapse_month"].to_numpy()
     rows = []
-    for cut_off in cut_offs:
+    for cut_off in cut_offs(cohort):
         late = relapse > cut_off
         sizes = {"early": int((~late).sum()), "late": int(late.sum())}
         rows.append({"cut_off": cut_off, **sizes, **_contrast(times, late)})
@@ -339,6 +344,11 @@ def sweep_estimates(cohort: Cohort) -> list[Estimate]:
 
 def univariable_estimates(cohort: Cohort) -> list[Estimate]:
     """The ratio of each factor alone, OS from relapse; ids ``cox.univariable.age.hr`` and so on."""
+    return estimates_of(cohort, univariable(cohort, from_relapse(cohort)))
+
+
+def estimates_of(cohort: Cohort, fits: Sequence[Fit]) -> list[Estimate]:
+    """The estimate of each fit of one factor."""
     return [
         hazard_ratio(
             cohort,
@@ -347,26 +357,30 @@ def univariable_estimates(cohort: Cohort) -> list[Estimate]:
             fitted.keys[0],
             f"{fitted.labels[0]}, alone, OS from relapse",
         )
-        for fitted in univariable(cohort, from_relapse(cohort))
+        for fitted in fits
+    ]
+
+
+def prespecified_estimates(cohort: Cohort, fitted: Fit) -> list[Estimate]:
+    """The ratios of the prespecified model."""
+    return [
+        hazard_ratio(
+            cohort,
+            f"cox.prespecified.{key}.hr",
+            fitted,
+            key,
+            f"{label}, model of two covariates, OS from relapse",
+        )
+        for key, label in zip(fitted.keys, fitted.labels, strict=True)
     ]
 
 
 def prognosis_estimates(cohort: Cohort) -> list[Estimate]:
     """The published contrast, the same from relapse, each factor alone, the model, the sweep."""
-    model = prespecified(cohort)
     return [
         late_against_early(cohort),
         late_against_early_from_relapse(cohort),
         *univariable_estimates(cohort),
-        *(
-            hazard_ratio(
-                cohort,
-                f"cox.prespecified.{key}.hr",
-                model,
-                key,
-                f"{label}, model of two covariates, OS from relapse",
-            )
-            for key, label in zip(model.keys, model.labels, strict=True)
-        ),
+        *prespecified_estimates(cohort, prespecified(cohort)),
         *sweep_estimates(cohort),
     ]

@@ -15,6 +15,7 @@ from salvage.stats import survival as km
 
 FIXED_MONTHS: Final = (3, 6, 12)
 LOG_LOG: Final = "Kaplan-Meier, log-log interval"
+BEYOND: Final = "; beyond the last observation"
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def at_month(cohort: Cohort, id: str, times: Times, month: float) -> Estimate:
     """Survival at a month, as R's ``summary(fit, times, extend = TRUE)`` prints it."""
     curve = times.curve()
     value, low, high, beyond = curve.at(month) if curve else (None, None, None, False)
-    note = "; beyond the last observation" if beyond else ""
+    note = BEYOND if beyond else ""
     return estimate(
         cohort.study,
         id,

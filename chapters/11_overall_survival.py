@@ -1,0 +1,136 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: chapters//py:percent,chapters//md:myst,tests/notebooks//ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Overall survival
+#
+# How long did the patients live, and from when should that be counted?
+
+# %% tags=["hide-input"]
+from salvage import figures, show, survival
+from salvage.sentences import outcome as sentences
+from salvage.tables import outcome as tables
+
+cohort = show.cohort()
+sentences.outcome_answer(cohort)
+
+# %% tags=["hide-input"]
+tables.by_origin(cohort)
+
+# %% [markdown]
+# ## From infusion: what the study counts
+#
+# The primary endpoint of the index study is survival from the first CAR-T infusion to death or last contact {cite}`tian2026`.
+
+# %% tags=["hide-input"]
+figures.os_from_infusion(cohort)
+
+# %% [markdown]
+# The curve is biased as an account of salvage therapy.
+# A patient is in the data only because the lymphoma came back, and treated only because the patient lived until salvage began.
+# Nobody can die in that time and still be counted as treated: it is immortal.
+# Follow-up that starts before the patient could enter the study needs another origin or delayed entry {cite}`brown2021`.
+
+# %% tags=["hide-input"]
+sentences.why_biased(cohort)
+
+# %% [markdown]
+# ## From relapse: what a patient with a relapse can expect
+#
+# Relapse is where the question of salvage begins.
+# Counted from there, the curve holds no guaranteed time for a patient who is in the data because of the relapse.
+# What remains is selection: a cohort of treated patients leaves out those who died before treatment could start.
+
+# %% tags=["hide-input"]
+figures.os_from_relapse(cohort)
+
+# %% tags=["hide-input"]
+sentences.reading(cohort)
+
+# %% [markdown]
+# ## From the first salvage line: what treated patients lived
+#
+# From the start of the first salvage line no treated patient has any guaranteed time.
+# This curve answers the question of a patient who is about to be treated.
+
+# %% tags=["hide-input"]
+figures.km(
+    cohort,
+    [survival.from_first_salvage(cohort)],
+    "fig-os-salvage",
+    sentences.FROM_SALVAGE,
+    axis=sentences.MONTHS_FROM_SALVAGE,
+)
+
+# %% [markdown]
+# ## Mean survival within a horizon
+#
+# A median looks at one point of a curve.
+# The restricted mean uses all of the curve up to a horizon, and it exists where the median is not reached.
+
+# %% tags=["hide-input"]
+tables.restricted_means(cohort)
+
+# %% [markdown]
+# ## Follow-up, and what a range is not
+
+# %% tags=["hide-input"]
+tables.follow_up(cohort)
+
+# %% tags=["hide-input"]
+sentences.observed_range(cohort)
+
+# %% [markdown]
+# ## Duration of response over all lines
+#
+# Duration of response begins with the first complete or partial response and ends with progression or death.
+# A new treatment before that censors the response, because the response had not ended; a second line of the table counts it as an event instead.
+# Responses of several lines of one patient are not independent, so the interval is too narrow if patients repeat.
+
+# %% tags=["hide-input"]
+figures.dor(cohort)
+
+# %% tags=["hide-input"]
+tables.responses(cohort)
+
+# %% tags=["hide-input"]
+sentences.response_reading(cohort)
+
+# %% [markdown]
+# ## What must not be concluded
+#
+# :::{admonition} Do not conclude
+# :class: not-conclude
+# - That survival from infusion is what salvage therapy achieved: it contains the time before relapse, which every patient of the cohort had to survive.
+# - That the range of observed times is a confidence interval, or that the median observed time is a median follow-up.
+# - That medians counted from different origins can be compared between studies: read the origin before the number.
+# - That the far end of a curve is known: look at the number at risk under it.
+# - That patients without salvage would have lived as long as those who received it.
+# :::
+
+# %% [markdown]
+# ## How the numbers were made
+#
+# :::{admonition} Statistical detail
+# :class: dropdown
+# - **Curves.** Kaplan-Meier with log-log limits. The table under each curve counts patients at risk just before each month, and those censored and dead up to it {cite}`morris2019`.
+# - **Median.** The first month at which the curve is below one half. If the curve runs flat at exactly one half, the middle of the flat part, as R prints it. Its limits read the limits of the curve by the same rule.
+# - **Survival at a month.** One with no uncertainty before the first death; zero without limits once all patients at risk have died. After the last observation the last value is carried on and marked.
+# - **Follow-up.** Reverse Kaplan-Meier {cite}`schemper1996`.
+# - **Restricted mean.** The area under the curve to the horizon, with the standard error of R's `print(survfit)`.
+# - **Ties by rounding.** Months that differ only by the rounding of a subtraction count as one time, as in R.
+# - **Checked against.** R's `survival` package: its answers are stored with the tests. The next table repeats the chapter's estimates with lifelines, an independent implementation.
+# :::
+
+# %% tags=["hide-cell"]
+tables.second_implementation(cohort)
+
+# %% tags=["hide-input"]
+sentences.cross_check(cohort)

@@ -1,0 +1,151 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: chapters//py:percent,chapters//md:myst,tests/notebooks//ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Prognostic factors
+#
+# Which features of a patient go with longer or shorter survival after CAR-T failure, and does a late relapse mean a better outlook?
+
+# %% tags=["hide-input"]
+from salvage import figures, prognosis, show, survival
+from salvage.sentences import prognosis as sentences
+from salvage.tables import prognosis as tables
+
+cohort = show.cohort()
+sentences.prognosis_answer(cohort)
+
+# %% tags=["hide-input"]
+figures.cox_forest(
+    cohort,
+    [figures.row_of(e, label) for e, label in sentences.origin_rows(cohort)],
+    "fig-prognosis-origins",
+    sentences.ORIGINS,
+)
+
+# %% [markdown]
+# ## Why survival is counted from relapse
+#
+# The index study compared late with early relapse on survival from infusion {cite}`tian2026`.
+# That comparison favours late relapse even if the time of relapse has no effect: a patient whose relapse was late has, by definition, lived until then.
+# The first row of the figure shows it as a warning.
+# This chapter therefore counts survival from relapse, where the time of relapse is already known and no later survival is guaranteed by it.
+# [The chapter on time and bias](13_time_and_bias.md) shows by simulation how large the effect of guaranteed time can be.
+
+# %% tags=["hide-input"]
+tables.origins(cohort)
+
+# %% tags=["hide-input"]
+sentences.months_to_relapse(cohort)
+
+# %% [markdown]
+# ## Each factor alone
+#
+# One policy holds for every P-value of this section.
+# Each factor has one model and one two-sided P-value, unadjusted and adjusted for the number of tests.
+# No factor was chosen or left out because of its P-value.
+# A factor of the baseline was measured before the first CAR-T infusion, so it may no longer describe the patient at relapse.
+
+# %% tags=["hide-input"]
+sentences.policy(cohort)
+
+# %% tags=["hide-input"]
+figures.cox_forest(
+    cohort,
+    figures.rows_of_fits(prognosis.univariable(cohort, survival.from_relapse(cohort))),
+    "fig-prognosis-univariable",
+    sentences.UNIVARIABLE,
+    note=sentences.PICTURE_NOTE,
+)
+
+# %% tags=["hide-input"]
+tables.univariable(cohort)
+
+# %% tags=["hide-input"]
+sentences.replaced(cohort)
+
+# %% [markdown]
+# ## Two prespecified covariates together
+#
+# A small cohort can carry a small model.
+# About ten deaths for each covariate is the customary cautious rule {cite}`peduzzi1995`, which later work found can be relaxed {cite}`vittinghoff2007`.
+# Months to relapse and a poor performance status were named before the data were looked at.
+# The model uses Firth's penalty, which reduces the bias of small samples and gives finite estimates where an ordinary model does not {cite}`heinze2001`.
+
+# %% tags=["hide-input"]
+tables.model(cohort)
+
+# %% tags=["hide-input"]
+sentences.model(cohort)
+
+# %% [markdown]
+# ## Are the hazards proportional?
+#
+# A hazard ratio is one number for the whole time.
+# It describes the data only if the ratio is about the same early and late.
+
+# %% tags=["hide-input"]
+tables.proportional(cohort)
+
+# %% tags=["hide-input"]
+sentences.proportional(cohort)
+
+# %% [markdown]
+# ## Does the answer depend on the cut-off?
+#
+# The abstract of the index study does not print the month that divides early from late relapse, and other cohorts use several.
+# A result that holds at one cut-off only is a result of the cut-off.
+
+# %% tags=["hide-input"]
+figures.sweep_forest(
+    cohort,
+    prognosis.sweep(cohort, survival.from_infusion(cohort)),
+    "survival from infusion",
+    "fig-prognosis-sweep-infusion",
+)
+
+# %% tags=["hide-input"]
+figures.sweep_forest(
+    cohort,
+    prognosis.sweep(cohort, survival.from_relapse(cohort)),
+    "survival from relapse",
+    "fig-prognosis-sweep-relapse",
+)
+
+# %% tags=["hide-input"]
+tables.sweep(cohort)
+
+# %% tags=["hide-input"]
+sentences.sweep(cohort)
+
+# %% [markdown]
+# ## What must not be concluded
+#
+# :::{admonition} Do not conclude
+# :class: not-conclude
+# - That any factor is an independent risk factor: a model of one factor adjusts for nothing, and a model of two adjusts for one.
+# - That a late relapse causes or predicts longer survival because the ratio from infusion is low: that ratio holds guaranteed time.
+# - That a factor with a large P-value has no effect: in a small cohort the interval says how large an effect remains possible.
+# - That a factor with a small P-value would show the same in other patients: among many tests some are small by chance.
+# - That these ratios can be used to choose a treatment: treatments were not compared here.
+# :::
+
+# %% [markdown]
+# ## How the numbers were made
+#
+# :::{admonition} Statistical detail
+# :class: dropdown
+# - **Single factors.** Cox models with Efron ties and Wald intervals. A text such as the histology is compared as its most frequent value against all others. Patients without a value are left out of that model, and nothing is imputed.
+# - **No maximum.** If a factor orders the deaths completely, the Cox likelihood has no maximum. Such a model is recognised, replaced by Firth's, and marked.
+# - **Firth's model.** Penalised partial likelihood, Breslow ties, profile intervals and penalised likelihood-ratio tests {cite}`heinze2001`, by the firthmodels package.
+# - **Several tests.** Holm's step-down method over all P-values of the table.
+# - **Proportional hazards.** The score test of Grambsch and Therneau on the Kaplan-Meier time scale, with the global test.
+# - **Cut-off.** A relapse in the month of the cut-off is early; a later one is late.
+# - **Checked against.** R's `survival` for Cox models and their tests, and an answer of R's `coxphf` for Firth's model; both are stored with the tests.
+# :::
