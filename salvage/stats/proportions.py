@@ -542,7 +542,8 @@ def shrink(events: Sequence[int], n: Sequence[int]) -> Shrinkage | None:
 
     Rates come from Beta(a, b) with prior density proportional to (a+b)^(-5/2). None with fewer
     than two groups, where every group has all or no responses, since the posterior is then
-    improper, or above `SHRINKAGE_LIMIT` events in a group. Limits are right to 1e-6. Method: Gelman et al., Bayesian Data Analysis, section 5.3; quadrature, no sampler.
+    improper, or above `SHRINKAGE_LIMIT` events in a group. Limits are right to 1e-6. Method:
+    Gelman et al., Bayesian Data Analysis, section 5.3; quadrature, no sampler.
     """
     seen, sizes = _counts(events, n)
     used = sizes > 0

@@ -225,7 +225,9 @@ def logrank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike) -> 
     if len(labels) < 2 or not dead.any():
         return None
     found = _ENGINE.survdiff(stop, dead.astype(np.int64), codes)
-    return chi2_test(float(found.chisq), len(labels) - 1)
+    # A group that has left before the first event says nothing and takes no degree of freedom.
+    informed = int((np.asarray(found.exp, dtype=np.float64) > 0).sum())
+    return chi2_test(float(found.chisq), informed - 1)
 
 
 def rmst(
@@ -301,8 +303,8 @@ class Incidence:
 def cumulative_incidence(time: npt.ArrayLike, status: npt.ArrayLike, cause: int = 1) -> Incidence:
     """Aalen-Johansen incidence of `cause`; status 0 is censored, other codes are other causes.
 
-    Arrays of n rows. Method: estimate and variance of R cmprsk `cuminc` (Gray 1988), which takes
-    ties into account.
+    Arrays of n rows. Method: estimate and infinitesimal jackknife variance of R survival
+    `survfit(Surv(time, factor(status)) ~ 1)`.
     """
     code = as_vector(status, "status")
     stop, failed, _ = survival_arrays(time, code != 0, None)
@@ -312,12 +314,11 @@ def cumulative_incidence(time: npt.ArrayLike, status: npt.ArrayLike, cause: int 
     others = np.bincount(position, weights=failed & (code != cause), minlength=size).astype(
         np.float64
     )
-    at_risk = len(stop) - np.concatenate([[0], np.cumsum(np.bincount(position, minlength=size))])
-    at_risk = at_risk[:-1].astype(float)
-    after = np.cumprod((at_risk - mine - others) / at_risk)
-    before = np.concatenate([[1.0], after])[:-1]
-    incidence = np.cumsum(before * mine / at_risk)
-    variance = _gray_variance(at_risk, mine, others, before, after, incidence)
+    leaving = np.bincount(position, minlength=size).astype(np.float64)
+    if size:
+        incidence, variance = _incidence_variance(mine, others, leaving)
+    else:
+        incidence, variance = np.zeros(0), np.zeros(0)
     shown = mine > 0
     return Incidence(
         n=len(stop),
@@ -337,29 +338,38 @@ def chi2_test(chi2: float, df: int) -> Test | None:
     return Test(statistic, df, float(special.chdtrc(df, statistic)))
 
 
-def _gray_variance(
-    at_risk: Floats, mine: Floats, others: Floats, before: Floats, after: Floats, total: Floats
-) -> Floats:
-    """The three running sums of cmprsk's Fortran routine cinc, without its loop."""
-    inverse = np.divide(1.0, after, out=np.zeros_like(after), where=after > 0)
+def _incidence_variance(mine: Floats, others: Floats, leaving: Floats) -> tuple[Floats, Floats]:
+    """Incidence at each distinct time and the sum of squares of what each row changes in it.
 
-    def weight(deaths: Floats) -> Floats:
-        spread = np.divide(
-            np.maximum(deaths - 1, 0),
-            at_risk - 1,
-            out=np.zeros_like(at_risk),
-            where=at_risk > 1,
-        )
-        return np.asarray(before**2 * (1 - spread) * deaths / at_risk**2, dtype=np.float64)
-
-    # A competing event that leaves nobody at risk adds nothing.
-    competing = np.where(after > 0, weight(others), 0.0)
-    own = weight(mine)
-    ratio = total * inverse
-    first = np.cumsum(ratio**2 * competing + (1 + ratio) ** 2 * own)
-    second = np.cumsum(inverse * (ratio * competing + (1 + ratio) * own))
-    third = np.cumsum(inverse**2 * (competing + own))
-    return np.asarray(first + total**2 * third - 2 * total * second, dtype=np.float64)
+    A row that has left by time t changes the incidence F(t) by p + q F(t), with p and q fixed
+    when it leaves; all rows still there change it alike. The squares are therefore running sums.
+    """
+    left = np.cumsum(leaving)
+    at_risk = left[-1] - left + leaving
+    hazard = (mine + others) / at_risk
+    after = np.cumprod(1 - hazard)
+    before = np.concatenate([[1.0], after[:-1]])
+    step = before * mine / at_risk
+    incidence = np.cumsum(step)
+    # At a time that leaves nobody, nothing can follow that it would change.
+    odds = np.divide(1.0, at_risk * (1 - hazard), out=np.zeros(len(step)), where=after > 0)
+    waning = np.cumsum(hazard * odds)
+    own = np.cumsum(step / at_risk)
+    carried = np.cumsum(step * np.concatenate([[0.0], waning[:-1]]))
+    staying = carried - own
+    squares = np.zeros((3, len(step)))
+    for number, jump, gone in (
+        (mine, before / at_risk, odds),
+        (others, 0.0, odds),
+        (leaving - mine - others, 0.0, 0.0),
+    ):
+        q = waning - gone
+        p = jump + staying - incidence * q
+        squares += number * np.stack([p * p, p * q, q * q])
+    one, two, three = np.cumsum(squares, axis=1)
+    spread = one + 2 * incidence * two + incidence**2 * three
+    variance = spread + (left[-1] - left) * staying**2
+    return incidence, np.asarray(np.maximum(variance, 0.0), dtype=np.float64)
 
 
 def _at_risk(times: Floats, leaving: Ints, start: Floats | None) -> Ints:

@@ -1,0 +1,343 @@
+# Writes the answers of R that the tests of salvage/stats compare with. Run it in this folder:
+#
+#     Rscript make_reference.R
+#
+# Needs R with survival, cmprsk, survey, geepack and jsonlite (Debian: r-cran-survival and so on).
+# Awkward cohorts are drawn with fixed seeds and stored with their answers, so that the tests
+# never depend on a random generator.
+
+suppressPackageStartupMessages({
+  library(survival)
+  library(cmprsk)
+  library(survey)
+  library(geepack)
+  library(jsonlite)
+})
+
+# jsonlite writes 15 digits at most; 17 give every number back as it was.
+exact <- function(x) {
+  text <- paste(ifelse(is.finite(x), sprintf("%.17g", x), "null"), collapse = ", ")
+  structure(if (inherits(x, "AsIs")) paste0("[", text, "]") else text, class = "json")
+}
+
+exact_everywhere <- function(answers) {
+  if (is.list(answers)) lapply(answers, exact_everywhere)
+  else if (is.numeric(answers)) exact(answers)
+  else answers
+}
+
+write_answers <- function(answers, name) {
+  text <- toJSON(exact_everywhere(answers), auto_unbox = TRUE, null = "null",
+                 json_verbatim = TRUE, pretty = TRUE)
+  writeLines(text, paste0(name, ".json"))
+}
+
+write_data <- function(frame, name) {
+  for (column in names(frame)) {
+    if (is.double(frame[[column]])) {
+      frame[[column]] <- ifelse(is.na(frame[[column]]), NA, sprintf("%.17g", frame[[column]]))
+    }
+  }
+  write.csv(frame, paste0(name, ".csv"), row.names = FALSE, quote = FALSE, na = "")
+}
+
+# As vectors, so that jsonlite keeps a list also for one value.
+many <- function(x) I(unname(as.vector(x)))
+
+# The fits must reach the maximum to the last digits: R stops at 1e-9 otherwise.
+control <- coxph.control(eps = 1e-11, iter.max = 100)
+
+## Data that R publishes ---------------------------------------------------------------------
+
+write_data(lung, "lung")
+write_data(heart, "heart")
+write_data(pbc, "pbc")
+write_data(ovarian, "ovarian")
+
+## Curves ------------------------------------------------------------------------------------
+
+surv <- function(d) if (is.null(d$entry)) Surv(d$time, d$event) else Surv(d$entry, d$time, d$event)
+
+curve_answers <- function(d, ticks, tau) {
+  d$y <- suppressWarnings(surv(d))
+  fit <- survfit(d$y ~ 1, conf.type = "log-log")
+  at <- summary(fit, times = ticks, extend = TRUE)
+  # The table of a summary extends the curve to time 0 before it reads the median.
+  table <- survival:::survmean(fit, rmean = tau)$matrix
+  answers <- list(
+    time = many(fit$time), n_risk = many(fit$n.risk), n_event = many(fit$n.event),
+    n_censor = many(fit$n.censor), survival = many(fit$surv),
+    low = many(fit$lower), high = many(fit$upper),
+    median = many(table[c("median", "0.95LCL", "0.95UCL")]),
+    ticks = many(ticks), at = many(at$surv), at_low = many(at$lower), at_high = many(at$upper),
+    at_risk = many(at$n.risk), cumulative_events = many(cumsum(at$n.event)),
+    cumulative_censored = many(cumsum(at$n.censor)),
+    tau = tau, rmst = unname(table["rmean"]), rmst_se = unname(table["se(rmean)"])
+  )
+  if (is.null(d$entry)) {
+    reverse <- survfit(Surv(d$time, 1 - d$event) ~ 1, conf.type = "log-log")
+    answers$reverse_median <-
+      many(survival:::survmean(reverse, rmean = "none")$matrix[c("median", "0.95LCL", "0.95UCL")])
+  }
+  answers
+}
+
+cohort <- function(time, event, entry = NULL) {
+  d <- list(time = I(time), event = I(event))
+  if (!is.null(entry)) d$entry <- I(entry)
+  d
+}
+
+set.seed(29)
+half_months <- cohort(round(2 * rexp(29, 1 / 6)) / 2, rbinom(29, 1, 0.85))
+set.seed(30)
+heavy_ties <- cohort(sample(0:4, 40, TRUE), rbinom(40, 1, 0.6))
+set.seed(31)
+no_ties <- cohort(round(rexp(60, 1 / 9), 3), rbinom(60, 1, 0.5))
+set.seed(32)
+late_entry <- local({
+  entry <- round(rexp(45, 1 / 3), 1)
+  cohort(round(entry + rexp(45, 1 / 5), 1), rbinom(45, 1, 0.7), entry)
+})
+set.seed(33)
+# Early on, everybody at risk dies: the curve is 0 although others enter later.
+early_zero <- cohort(c(2, 5, 6, 7, 9), c(1, 1, 0, 1, 1), c(0, 3, 3, 4, 4))
+
+curves <- list(
+  one_to_four = cohort(c(1, 2, 3, 4), c(1, 1, 1, 1)),
+  half_to_the_end = cohort(c(1, 2, 3, 4), c(1, 1, 0, 0)),
+  half_then_below = cohort(c(1, 2, 3, 4, 5, 6), c(1, 1, 1, 0, 1, 0)),
+  reaches_zero = cohort(c(1, 2, 2, 3, 5, 8, 8), c(1, 1, 0, 1, 0, 1, 1)),
+  one_dead = cohort(3, 1),
+  one_censored = cohort(3, 0),
+  nobody_dies = cohort(c(1, 2, 2, 7), c(0, 0, 0, 0)),
+  all_at_once = cohort(c(4, 4, 4, 4, 4), c(1, 1, 1, 1, 1)),
+  all_at_zero = cohort(c(0, 0, 0), c(1, 1, 1)),
+  zero_times = cohort(c(0, 0, 0, 1, 1, 2, 5, 5), c(1, 1, 0, 0, 1, 1, 0, 1)),
+  censored_first = cohort(c(1, 2, 3, 4, 5), c(0, 1, 0, 1, 0)),
+  rounding = cohort(c(0.1 + 0.2, 0.3, 0.7 + 0.1, 0.8, 12.3 - 4.1, 8.2), c(1, 1, 1, 0, 1, 0)),
+  half_months = half_months, heavy_ties = heavy_ties, no_ties = no_ties,
+  late_entry = late_entry, early_zero = early_zero
+)
+curve_reference <- lapply(curves, function(d) {
+  ticks <- c(0, 0.5, 1, 2, 3.25, 5, 6, 12, 18)
+  list(data = d, answers = curve_answers(d, ticks, 6))
+})
+complete <- lung[complete.cases(lung[, c("age", "sex", "ph.ecog")]), ]
+curve_reference$lung <- list(
+  data = NULL,
+  answers = curve_answers(list(time = complete$time, event = complete$status - 1), c(0, 180, 365, 500, 2000), 365)
+)
+write_answers(curve_reference, "curves")
+
+logrank_answers <- function(time, event, group) {
+  found <- survdiff(Surv(time, event) ~ group)
+  df <- sum(found$exp > 0) - 1
+  list(chi2 = found$chisq, df = df, p = pchisq(found$chisq, df, lower.tail = FALSE))
+}
+set.seed(34)
+three <- sample(c("a", "b", "c"), 40, TRUE)
+two <- rep(c("x", "y"), length.out = 29)
+write_answers(list(
+  lung = list(answers = logrank_answers(complete$time, complete$status - 1, complete$sex)),
+  heavy_ties = list(data = c(heavy_ties, list(group = three)),
+                    answers = logrank_answers(heavy_ties$time, heavy_ties$event, three)),
+  half_months = list(data = c(half_months, list(group = two)),
+                     answers = logrank_answers(half_months$time, half_months$event, two)),
+  gone_before = list(data = list(time = I(1:5), event = I(c(0, 1, 1, 0, 1)), group = I(c("a", "b", "c", "c", "b"))),
+                     answers = logrank_answers(1:5, c(0, 1, 1, 0, 1), c("a", "b", "c", "c", "b")))
+), "logrank")
+
+## Cumulative incidence ----------------------------------------------------------------------
+
+incidence_answers <- function(time, status, cause, ticks) {
+  found <- timepoints(cuminc(time, status), ticks)
+  fit <- summary(survfit(Surv(time, factor(status, 0:2)) ~ 1), times = ticks, extend = TRUE)
+  state <- which(fit$states == cause)
+  list(cause = cause, ticks = many(ticks), estimate = many(fit$pstate[, state]),
+       se = many(fit$std.err[, state]), cmprsk = many(found$est[paste("1", cause), ]))
+}
+trial <- pbc[1:312, ]
+set.seed(35)
+rivals <- list(time = I(round(2 * rexp(50, 1 / 5)) / 2), status = I(sample(0:2, 50, TRUE)))
+set.seed(36)
+to_the_end <- list(time = I(c(1, 1, 2, 2, 3, 3, 4, 4)), status = I(c(1, 2, 1, 1, 2, 2, 1, 2)))
+write_answers(list(
+  pbc = list(answers = incidence_answers(trial$time, trial$status, 2, c(1000, 2000, 3000))),
+  rivals_1 = list(data = rivals, answers = incidence_answers(rivals$time, rivals$status, 1, c(1, 3, 6, 9))),
+  rivals_2 = list(data = rivals, answers = incidence_answers(rivals$time, rivals$status, 2, c(1, 3, 6, 9))),
+  to_the_end_1 = list(data = to_the_end, answers = incidence_answers(to_the_end$time, to_the_end$status, 1, 1:4)),
+  to_the_end_2 = list(data = to_the_end, answers = incidence_answers(to_the_end$time, to_the_end$status, 2, 1:4))
+), "incidence")
+
+## Cox models --------------------------------------------------------------------------------
+
+cox_answers <- function(d, y, x, strata = NULL, cluster = NULL) {
+  frame <- data.frame(x)
+  right <- paste(names(frame), collapse = " + ")
+  if (!is.null(strata)) { frame$s <- strata; right <- paste(right, "+ strata(s)") }
+  frame$y <- y
+  formula <- as.formula(paste("y ~", right))
+  fit <- if (is.null(cluster)) coxph(formula, frame, ties = "efron", control = control)
+         else { frame$cl <- cluster; coxph(formula, frame, ties = "efron", cluster = cl, control = control) }
+  s <- summary(fit)
+  # cox.zph uses the model-based variance, and refuses a model with clusters in places.
+  plain <- coxph(formula, frame, ties = "efron", control = control)
+  z <- cox.zph(plain, transform = "km", terms = FALSE)$table
+  list(
+    coef = many(fit$coefficients),
+    se = many(if (is.null(cluster)) sqrt(diag(fit$var)) else sqrt(diag(fit$naive.var))),
+    robust_se = if (is.null(cluster)) NULL else many(sqrt(diag(fit$var))),
+    low = many(s$conf.int[, "lower .95"]), high = many(s$conf.int[, "upper .95"]),
+    p = many(s$coefficients[, "Pr(>|z|)"]),
+    loglik = fit$loglik[2], lr = unname(s$logtest["test"]), lr_p = unname(s$logtest["pvalue"]),
+    # The summary rounds the Wald statistic.
+    wald = fit$wald.test, score = fit$score, n = fit$n, events = fit$nevent,
+    zph_chi2 = many(z[, "chisq"]), zph_df = many(z[, "df"]), zph_p = many(z[, "p"])
+  )
+}
+
+set.seed(37)
+small <- local({
+  n <- 29
+  x1 <- rbinom(n, 1, 0.45); x2 <- round(rnorm(n, 60, 9), 1)
+  time <- round(2 * rexp(n, exp(-0.6 * x1) / 7)) / 2
+  list(time = I(time), event = I(rbinom(n, 1, 0.9)), x1 = I(x1), x2 = I(x2))
+})
+set.seed(38)
+truncated <- local({
+  n <- 60
+  entry <- round(rexp(n, 1 / 3), 1); x1 <- rbinom(n, 1, 0.5); x2 <- round(rnorm(n), 2)
+  length <- round(rexp(n, exp(0.5 * x1) / 5), 1)   # some are 0: never at risk
+  list(entry = I(entry), time = I(round(entry + length, 1)), event = I(rbinom(n, 1, 0.8)),
+       x1 = I(x1), x2 = I(x2), s = I(sample(c("a", "b", "c"), n, TRUE)), cl = I(sample(1:20, n, TRUE)))
+})
+by_hand <- function(d) cbind(x1 = d$x1, x2 = d$x2)
+truncated_y <- suppressWarnings(Surv(truncated$entry, truncated$time, truncated$event))
+keep <- !is.na(truncated_y)
+with_x <- function(d, rows = TRUE) by_hand(d)[rows, ]
+write_answers(list(
+  lung = list(answers = cox_answers(NULL, Surv(complete$time, complete$status - 1),
+    complete[, c("age", "sex", "ph.ecog")])),
+  lung_sex = list(answers = cox_answers(NULL, Surv(complete$time, complete$status - 1), complete[, "sex", drop = FALSE])),
+  lung_by_sex = list(answers = cox_answers(NULL, Surv(complete$time, complete$status - 1),
+    complete[, c("age", "ph.ecog")], strata = complete$sex)),
+  heart = list(answers = cox_answers(NULL, Surv(heart$start, heart$stop, heart$event),
+    data.frame(age = heart$age, year = heart$year, surgery = heart$surgery,
+               transplant = as.numeric(heart$transplant) - 1), cluster = heart$id)),
+  small = list(data = small, answers = cox_answers(NULL, Surv(small$time, small$event), by_hand(small))),
+  truncated = list(data = truncated, answers = cox_answers(NULL, truncated_y[keep], with_x(truncated, keep))),
+  truncated_strata = list(data = truncated, answers = cox_answers(NULL, truncated_y[keep],
+    with_x(truncated, keep), strata = truncated$s[keep])),
+  truncated_cluster = list(data = truncated, answers = cox_answers(NULL, truncated_y[keep],
+    with_x(truncated, keep), cluster = truncated$cl[keep]))
+), "cox")
+
+## Proportions -------------------------------------------------------------------------------
+
+pairs <- list(c(10, 15), c(24, 58), c(7, 58), c(3, 10), c(3, 5), c(0, 7), c(7, 7), c(1, 1), c(0, 1), c(1, 29))
+write_answers(lapply(pairs, function(p) list(
+  events = p[1], n = p[2],
+  exact = many(binom.test(p[1], p[2])$conf.int),
+  wilson = many(suppressWarnings(prop.test(p[1], p[2], correct = FALSE))$conf.int),
+  jeffreys = many(c(if (p[1] == 0) 0 else qbeta(0.025, p[1] + 0.5, p[2] - p[1] + 0.5),
+                    if (p[1] == p[2]) 1 else qbeta(0.975, p[1] + 0.5, p[2] - p[1] + 0.5))),
+  poisson = many(poisson.test(p[1], p[2])$conf.int)
+)), "intervals")
+
+# Lines of 29 patients in categories; drawn so that patients respond more or less often.
+lines <- function(seed, patients, categories, share) {
+  set.seed(seed)
+  id <- c(seq_len(patients), sample(patients, patients, TRUE))
+  tendency <- rbeta(patients, share * 2, (1 - share) * 2)
+  list(patient = I(id), category = I(sample(categories, 2 * patients, TRUE)), y = I(rbinom(2 * patients, 1, tendency[id])))
+}
+draws <- list(
+  six = lines(41, 29, letters[1:6], 0.4), two = lines(42, 29, c("a", "b"), 0.5),
+  rare = lines(43, 29, letters[1:6], 0.12), large = lines(44, 200, letters[1:4], 0.3)
+)
+
+rao_scott <- function(d) {
+  frame <- data.frame(patient = as.vector(d$patient), category = as.vector(d$category), y = as.vector(d$y))
+  found <- svychisq(~ y + category, svydesign(~patient, weights = ~1, data = frame), statistic = "F")
+  list(f = unname(found$statistic), df1 = unname(found$parameter["ndf"]),
+       df2 = unname(found$parameter["ddf"]), p = unname(found$p.value))
+}
+
+# Korn and Graubard's effective number, as survey's svyciprop(method = "beta") has it, for one
+# category within the design of the whole study.
+effective <- function(d, category) {
+  frame <- data.frame(patient = as.vector(d$patient), category = as.vector(d$category), y = as.vector(d$y))
+  whole <- svydesign(~patient, weights = ~1, data = frame)
+  part <- subset(whole, frame$category == category)
+  m <- svymean(~y, part)
+  n <- sum(frame$category == category)
+  k <- length(unique(frame$patient[frame$category == category]))
+  v <- as.numeric(vcov(m)); p <- as.numeric(coef(m))
+  n_eff <- if (v < 1e-20) n else min(n, p * (1 - p) / v * (qt(0.025, n - 1) / qt(0.025, k - 1))^2)
+  list(category = category, n = n, patients = k, n_eff = n_eff)
+}
+
+# Mancl and DeRouen's covariance with full matrices; geepack gives the fit and the uncorrected one.
+gee <- function(d) {
+  frame <- data.frame(patient = as.vector(d$patient), category = factor(as.vector(d$category)), y = as.vector(d$y))
+  frame <- frame[order(frame$patient), ]
+  fit <- geeglm(y ~ category, id = patient, data = frame, family = binomial, corstr = "independence",
+                control = geese.control(epsilon = 1e-14, maxit = 100), scale.fix = TRUE)
+  x <- model.matrix(~category, frame); mu <- as.vector(fitted(fit)); a <- mu * (1 - mu)
+  bread <- solve(t(x) %*% (a * x)); meat <- 0; plain <- 0
+  for (rows in split(seq_along(mu), frame$patient)) {
+    xi <- x[rows, , drop = FALSE]; ai <- a[rows]; e <- frame$y[rows] - mu[rows]
+    h <- diag(ai, length(ai)) %*% xi %*% bread %*% t(xi)
+    u <- t(xi) %*% solve(diag(length(rows)) - h) %*% e
+    meat <- meat + u %*% t(u); plain <- plain + t(xi) %*% e %*% t(e) %*% xi
+  }
+  stopifnot(all.equal(unname(sqrt(diag(bread %*% plain %*% bread))),
+                      summary(fit)$coefficients[, "Std.err"], tolerance = 1e-6))
+  list(coef = many(coef(fit)[-1]), se = many(sqrt(diag(bread %*% meat %*% bread))[-1]),
+       category = many(levels(frame$category)[-1]), reference = levels(frame$category)[1])
+}
+write_answers(lapply(draws, function(d) {
+  answers <- list(rao_scott = rao_scott(d),
+                  effective = lapply(sort(unique(as.vector(d$category))), function(c) effective(d, c)))
+  cells <- table(as.vector(d$category), as.vector(d$y))
+  if (all(cells > 0)) answers$gee <- gee(d)
+  list(data = d, answers = answers)
+}), "categories")
+
+# R's own fisher.test finds the odds ratio to four digits only; its equations solved further.
+conditional <- function(a, n, b, m) {
+  k <- a + b; support <- max(0, k - m):min(n, k)
+  log_weight <- dhyper(support, n, m, k, log = TRUE)
+  density <- function(log_or) { d <- log_weight + support * log_or; d <- exp(d - max(d)); d / sum(d) }
+  solve_for <- function(f) uniroot(f, c(-60, 60), tol = 1e-13, maxiter = 10000)$root
+  at_low <- a == min(support); at_high <- a == max(support)
+  list(
+    odds_ratio = if (at_low) 0 else if (at_high) NA else exp(solve_for(function(l) sum(support * density(l)) - a)),
+    low = if (at_low) 0 else exp(solve_for(function(l) sum(density(l)[support >= a]) - 0.025)),
+    high = if (at_high) NA else exp(solve_for(function(l) sum(density(l)[support <= a]) - 0.025))
+  )
+}
+squares <- list(c(3, 5, 0, 5), c(8, 14, 1, 15), c(5, 12, 7, 46), c(0, 6, 4, 9), c(10, 13, 3, 16))
+write_answers(lapply(squares, function(q) {
+  found <- fisher.test(matrix(c(q[1], q[2] - q[1], q[3], q[4] - q[3]), 2, byrow = TRUE))
+  c(list(table = many(q), p = found$p.value), conditional(q[1], q[2], q[3], q[4]))
+}), "fisher")
+
+tables <- list(
+  list(events = c(5, 4, 3, 6, 1, 5), n = c(12, 10, 8, 9, 6, 13)),
+  list(events = c(1, 3, 1, 1, 0, 1), n = c(12, 10, 8, 9, 6, 13)),
+  list(events = c(3, 0), n = c(5, 5)),
+  list(events = c(0, 0, 9), n = c(4, 5, 9)),
+  list(events = c(2, 2, 2), n = c(4, 4, 4))
+)
+write_answers(lapply(tables, function(t) {
+  list(events = many(t$events), n = many(t$n),
+       p = fisher.test(cbind(t$events, t$n - t$events), workspace = 2e7)$p.value)
+}), "exact")
+
+write_answers(list(
+  R = R.version.string,
+  packages = as.list(vapply(c("survival", "cmprsk", "survey", "geepack"),
+                            function(p) as.character(packageVersion(p)), ""))
+), "versions")
