@@ -1,0 +1,112 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: chapters//py:percent,chapters//md:myst,tests/notebooks//ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The categories compared
+#
+# Do response rates differ between the salvage categories by more than chance, and how large a difference could this cohort have shown?
+
+# %% tags=["hide-input"]
+from salvage import figures, show
+from salvage.sentences import compared as sentences
+from salvage.tables import compared as tables
+
+cohort = show.cohort()
+sentences.compared_answer(cohort)
+
+# %% tags=["hide-input"]
+figures.forest_rates(cohort, "orr")
+
+# %% [markdown]
+# ## Objective response
+#
+# Each rate stands with two intervals and with its shrunken counterpart.
+# A raw rate describes these lines; a shrunken rate is the better guess at what the same category would do in further patients like these.
+
+# %% tags=["hide-input"]
+tables.rates(cohort, "orr")
+
+# %% tags=["hide-input"]
+sentences.shrinkage(cohort, "orr")
+
+# %% [markdown]
+# ## Complete response
+
+# %% tags=["hide-input"]
+figures.forest_rates(cohort, "cr")
+
+# %% tags=["hide-input"]
+tables.rates(cohort, "cr")
+
+# %% tags=["hide-input"]
+sentences.shrinkage(cohort, "cr")
+
+# %% [markdown]
+# ## Tests across all categories
+#
+# A chi-squared test over lines would treat every line as a new patient.
+# The Rao-Scott test corrects for patients who appear several times.
+# The exact test does not; it is shown because it is the usual choice with small counts.
+
+# %% tags=["hide-input"]
+sentences.overlap(cohort)
+
+# %% tags=["hide-input"]
+tables.across(cohort)
+
+# %% tags=["hide-input"]
+sentences.tests(cohort)
+
+# %% [markdown]
+# ## Each category against the largest
+#
+# Pairs are shown for completeness, not as evidence.
+# Where a category has no response at all, or only responses, a pairwise P-value would rest on a model that does not converge, and none is printed.
+
+# %% tags=["hide-input"]
+tables.pairs(cohort, "orr")
+
+# %% tags=["hide-input"]
+tables.pairs(cohort, "cr")
+
+# %% tags=["hide-input"]
+sentences.multiplicity(cohort)
+
+# %% [markdown]
+# ## What could have been shown
+#
+# A comparison that finds nothing says little if it could not have found much.
+
+# %% tags=["hide-input"]
+tables.detectable(cohort)
+
+# %% [markdown]
+# ## What must not be concluded
+#
+# :::{admonition} Do not conclude
+# :class: not-conclude
+# - That the category with the highest rate is the best treatment. This study cannot rank the options: patients were chosen for each treatment, at different lines and in different states.
+# - That the categories are equal, where a test finds no difference. With few lines, large differences would go unseen.
+# - That a P-value here tests a treatment. It tests whether rates differ, whatever the reason.
+# - That shrinkage removes bias. It tames chance; selection stays.
+# :::
+
+# %% [markdown]
+# ## How the numbers were made
+#
+# :::{admonition} Statistical detail
+# :class: dropdown
+# - **Shrunken rates.** The counts of the categories are binomial, and their rates come from one beta distribution with parameters a and b, whose prior density is proportional to the power minus five halves of their sum. Posterior means and limits come from quadrature, without a sampler, and are tested against an independent calculation.
+# - **Rao-Scott test.** Second-order correction with patients as clusters, as in R's `survey` package, whose stored answers the tests compare.
+# - **Exact test.** Freeman and Halton's test by enumeration of all tables, not by simulation.
+# - **Odds ratios.** Generalised estimating equations with an independence working correlation and the bias-corrected standard errors of Mancl and DeRouen. Where a cell is zero: Firth's estimate with a bootstrap of patients, marked as approximate.
+# - **Smallest difference.** Power of a two-sided comparison of two independent proportions by the arcsine transformation.
+# - **Large cohorts.** The exact test, shrinkage and the bootstrap are left out above a size that the tables name, because they take long there and add nothing to the raw rates.
+# :::
