@@ -52,6 +52,8 @@ _EXACT_PAIRS = 400_000
 _NOT_CONVERGED = 1000
 #: Smallest sum of scaled contrasts that counts as a strict ranking, above the solver's 1e-7.
 _STRICT = 1e-5
+#: A robust standard error below this share of the model's is rounding.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +370,8 @@ def _has_recession(contrasts: Floats) -> bool:
     the box's wall: nothing lies between, and rounding cannot blur the answer.
     """
     if contrasts.shape[1] == 1:
-        return bool((contrasts >= 0).all() or (contrasts <= 0).all())
+        one_way = (contrasts >= 0).all() or (contrasts <= 0).all()
+        return bool(one_way and contrasts.any())
     from scipy import optimize
 
     size = np.abs(contrasts).max()
@@ -389,21 +392,21 @@ def _with_estimates(data: _Data, varying: Bools, found: _Found) -> CoxFit:
     if found.robust_var is not None:
         robust = np.sqrt(np.diag(found.robust_var))
     error: Floats = se if robust is None else robust
-    # One cluster, or clusters that cancel, leave no variance and so no interval.
-    error = np.where(error > 0, error, np.nan)
+    # One cluster, or clusters that cancel, leave rounding for a variance, and so no interval.
+    error = np.where(error > _ROUNDING * se, error, np.nan)
     margin: Floats = float(special.ndtri(0.975)) * error
     p = np.asarray(2 * special.ndtr(-np.abs(found.coef / error)), dtype=np.float64)
     return CoxFit(
         names=data.names,
         coef=_spread(found.coef, varying),
         se=_spread(se, varying),
-        robust_se=None if robust is None else _spread(robust, varying),
+        robust_se=None if robust is None else _spread(error, varying),
         hr=_spread(exp(found.coef), varying),
         low=_spread(exp(found.coef - margin), varying),
         high=_spread(exp(found.coef + margin), varying),
         p=_spread(p, varying),
         lr=found.lr,
-        wald=_wald(found.coef, used),
+        wald=None if np.isnan(error).any() else _wald(found.coef, used),
         score=found.score,
         n=len(data.time),
         events=int(data.event.sum()),

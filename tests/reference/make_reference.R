@@ -266,16 +266,16 @@ rao_scott <- function(d) {
 
 # Korn and Graubard's effective number, as survey's svyciprop(method = "beta") has it, for one
 # category within the design of the whole study.
-effective <- function(d, category) {
+effective <- function(d, chosen) {
   frame <- data.frame(patient = as.vector(d$patient), category = as.vector(d$category), y = as.vector(d$y))
   whole <- svydesign(~patient, weights = ~1, data = frame)
-  part <- subset(whole, frame$category == category)
+  part <- subset(whole, category == chosen)
   m <- svymean(~y, part)
-  n <- sum(frame$category == category)
-  k <- length(unique(frame$patient[frame$category == category]))
+  n <- sum(frame$category == chosen)
+  k <- length(unique(frame$patient[frame$category == chosen]))
   v <- as.numeric(vcov(m)); p <- as.numeric(coef(m))
   n_eff <- if (v < 1e-20) n else min(n, p * (1 - p) / v * (qt(0.025, n - 1) / qt(0.025, k - 1))^2)
-  list(category = category, n = n, patients = k, n_eff = n_eff)
+  list(category = chosen, n = n, patients = k, n_eff = n_eff)
 }
 
 # Mancl and DeRouen's covariance with full matrices; geepack gives the fit and the uncorrected one.
