@@ -1,49 +1,169 @@
-"""Files into tables of text: whatever the format, every cell arrives as a string, blank for missing."""
+"""Files into tables of text: whatever the format, every cell is a string, blank for missing.
+
+A cohort is a folder of CSV or Parquet files with a study.yaml, or one Excel workbook with a sheet
+for each table and one of settings. Nothing in a file is run: a formula of a workbook counts as the
+value that Excel stored for it.
+"""
 
 import csv
+import difflib
 import io
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Final
 
 import pandas as pd
 
+from salvage import dates, schema
+from salvage.cells import NotPlain, text_of, unguarded
 from salvage.problems import Problem
+from salvage.study import Study, from_settings, read_study
 
-ENCODINGS = ("utf-8-sig", "gb18030")
+Read = tuple[pd.DataFrame, list[Problem]]
+
+ENCODINGS: Final = ("utf-8-sig", "gb18030")
+UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+WORKBOOKS: Final = (".xlsx", ".xlsm")
+SETTINGS_FILE: Final = "study.yaml"
+SETTINGS_SHEET: Final = "settings"
+DICTIONARY_SHEET: Final = "dictionary"
+#: A settings row ``label of bispecific`` is the key ``bispecific`` of ``labels`` in study.yaml.
+LABEL_PREFIX: Final = "label of "
+#: Rows with such an id are examples of the template: they are never read as patients.
+EXAMPLE_PREFIX: Final = "EXAMPLE"
 
 
-def read_csv(path: Path) -> tuple[pd.DataFrame, list[Problem]]:
-    """A CSV file as text. UTF-8 (with or without BOM) and GB18030; comma, semicolon or tab."""
-    data = path.read_bytes()
-    text = _decode(data)
+@dataclass
+class Source:
+    """What was read: settings, a text table and the name of its file for each table.
+
+    ``reported`` names cells (file, row, column) whose problem is already listed under another
+    column, so that they need not be listed again.
+    """
+
+    study: Study = field(default_factory=Study)
+    tables: dict[str, tuple[pd.DataFrame, str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    reported: set[tuple[str, int | None, str]] = field(default_factory=set)
+
+
+def read(path: Path) -> Source:
+    """The tables of the cohort at ``path``: dates turned into months, example rows left out."""
+    if path.suffix.lower() in WORKBOOKS and not path.is_dir():
+        source = _workbook(path)
+    elif path.is_dir():
+        source = _folder(path)
+    else:
+        expected = "a folder with patients.csv, salvage.csv and study.yaml, or an Excel workbook"
+        return Source(problems=[Problem(str(path), None, "", "", expected)])
+    for name, (frame, file) in source.tables.items():
+        kept, warnings = _without_examples(frame, file)
+        source.tables[name] = (kept, file)
+        source.warnings += warnings
+    source.tables, problems, source.reported = dates.to_months(source.tables)
+    source.problems += problems
+    return source
+
+
+def _folder(path: Path) -> Source:
+    source = Source()
+    files = {file.name.lower(): file for file in sorted(path.iterdir()) if file.is_file()}
+    if SETTINGS_FILE in files:
+        source.study, source.problems = read_study(files[SETTINGS_FILE])
+    else:
+        expected = "this file; it may be empty, every setting has a default"
+        source.problems.append(Problem(SETTINGS_FILE, None, "", "", expected))
+    for table in schema.TABLES:
+        found = [files[n] for s in READERS if (n := f"{table.name}{s}") in files]
+        if len(found) > 1:
+            names = " and ".join(file.name for file in found)
+            source.problems.append(Problem(table.name, None, "", names, "one file for each table"))
+        elif found:
+            frame, problems = READERS[found[0].suffix.lower()](found[0])
+            source.problems += problems
+            if len(frame.columns) or not problems:
+                source.tables[table.name] = (frame, found[0].name)
+        elif table.required:
+            near = difflib.get_close_matches(f"{table.name}.csv", files, n=1)
+            hint = f"{files[near[0]].name} renamed?" if near else ""
+            source.problems.append(
+                Problem(f"{table.name}.csv", None, "", "", f"this file: {table.row}", hint)
+            )
+    return source
+
+
+def _without_examples(frame: pd.DataFrame, file: str) -> Read:
+    if "patient_id" not in frame.columns:
+        return frame, []
+    example = frame["patient_id"].str.upper().str.startswith(EXAMPLE_PREFIX)
+    expected = "patients only; this row is an example of the template and was left out"
+    return frame[~example], [
+        Problem(file, int(row), "patient_id", str(frame.loc[row, "patient_id"]), expected)
+        for row in frame.index[example]
+    ]
+
+
+# --- CSV ------------------------------------------------------------------------------------------
+
+
+def read_csv(path: Path) -> Read:
+    """A CSV file as text. UTF-8 with or without BOM, UTF-16, GB18030; comma, semicolon or tab."""
+    text = _decode(path.read_bytes())
     if text is None:
-        return pd.DataFrame(), [Problem(path.name, None, "", "", "text in UTF-8 or GB18030")]
+        hint = 'save it in Excel as "CSV UTF-8"?'
+        return pd.DataFrame(), [
+            Problem(path.name, None, "", "", "text in UTF-8 or GB18030", hint),
+        ]
     if not text.strip():
-        return pd.DataFrame(), [Problem(path.name, None, "", "", "a header and rows; the file is empty")]
+        return pd.DataFrame(), [_empty(path.name)]
+    lines = csv.reader(
+        io.StringIO(text, newline=None), delimiter=_delimiter(text), quotechar='"', strict=True
+    )
+    rows: list[list[str]] = []
     try:
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=_delimiter(text),
-            header=None,
-            dtype=str,
-            keep_default_na=False,
-            na_filter=False,
-            skip_blank_lines=False,
-            low_memory=False,
-        )
-    except (pd.errors.ParserError, csv.Error) as error:
-        return pd.DataFrame(), [Problem(path.name, None, "", "", f"as many cells in each row as in the header ({error})")]
-    return _headed(frame, path.name)
+        rows.extend(lines)
+    except csv.Error as error:
+        expected = f"CSV with balanced quotes ({error})"
+        return pd.DataFrame(), [Problem(path.name, len(rows) + 1, "", "", expected)]
+    problems = _ragged(rows, path.name)
+    if problems:
+        return pd.DataFrame(), problems
+    rows = [[unguarded(cell.strip()) for cell in row] for row in rows]
+    return headed(rows, path.name)
+
+
+def _empty(source: str) -> Problem:
+    return Problem(source, None, "", "", "a header and rows; it is empty")
 
 
 def _decode(data: bytes) -> str | None:
-    for encoding in ENCODINGS:
+    if data[:2] in UTF16_MARKS:
+        encodings: tuple[str, ...] = ("utf-16",)
+    else:
+        encodings = ENCODINGS
+    for encoding in encodings:
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        return None if "\x00" in text else text
+        if "\x00" in text or (encoding == "gb18030" and not _chinese(text)):
+            return None
+        return text
     return None
+
+
+def _chinese(text: str) -> bool:
+    """Whether text decoded as GB18030 is likely to be that, and not another encoding misread.
+
+    A Western accented letter and the letter after it decode as one rare character outside GB2312,
+    the set that nearly all Chinese text is written with.
+    """
+    characters = [ch for ch in text if ord(ch) > 127]
+    common = sum(bool(ch.encode("gb2312", "ignore")) for ch in characters)
+    return 2 * common > len(characters)
 
 
 def _delimiter(text: str) -> str:
@@ -52,19 +172,248 @@ def _delimiter(text: str) -> str:
     return max(",;\t", key=header.count)
 
 
-def _headed(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[Problem]]:
-    """The first row as the header; the index holds each row's number in the file (header is row 1)."""
-    names = [str(name).strip() for name in frame.iloc[0]]
-    problems = [
-        Problem(source, 1, name, "", "each column once") for name in sorted({n for n in names if n and names.count(n) > 1})
+def _ragged(rows: Sequence[Sequence[str]], source: str) -> list[Problem]:
+    """Rows with more or fewer cells than the header; an empty line is no row."""
+    width = len(next(row for row in rows if row))
+    hint = "a decimal comma or a comma in a text without quotes?"
+    return [
+        Problem(
+            source,
+            number,
+            "",
+            f"{len(row)} cells",
+            f"{width} cells, as in the header",
+            hint if len(row) > width else "",
+        )
+        for number, row in enumerate(rows, 1)
+        if row and len(row) != width
     ]
-    body = frame.iloc[1:].copy()
-    body.columns = pd.Index(names)
-    body.index = pd.RangeIndex(2, len(body) + 2)
-    body = body.loc[:, [bool(name) and name not in names[:i] for i, name in enumerate(names)]]
-    body = body.fillna("").apply(lambda column: column.str.strip())
-    blank = (body == "").all(axis=1)
-    return body[~blank], problems
 
 
-READERS: dict[str, Callable[[Path], tuple[pd.DataFrame, list[Problem]]]] = {".csv": read_csv}
+def headed(rows: Sequence[Sequence[str]], source: str) -> Read:
+    """Rows of text as a table: the first row that is not blank is the header.
+
+    The index holds each row's number in the file. Blank rows and columns without a name and without
+    values are left out; a column without a name that holds values is a problem.
+    """
+    start = next((i for i, row in enumerate(rows) if any(row)), None)
+    if start is None:
+        return pd.DataFrame(), [_empty(source)]
+    names = [name.strip() for name in rows[start]]
+    problems = [
+        Problem(source, start + 1, name, "", "each column once")
+        for name in sorted({n for n in names if n and names.count(n) > 1})
+    ]
+    body = pd.DataFrame(
+        [list(row) if row else [""] * len(names) for row in rows[start + 1 :]],
+        columns=range(len(names)),
+        index=range(start + 2, len(rows) + 1),
+        dtype=object,
+    )
+    filled = body != ""
+    for position, name in enumerate(names):
+        if not name and filled[position].any():
+            row = filled[position].idxmax()
+            problems.append(
+                Problem(
+                    source,
+                    int(row),
+                    f"number {position + 1}",
+                    str(body.loc[row, position]),
+                    "a name in the header for each column that holds values",
+                )
+            )
+    kept = [i for i, name in enumerate(names) if name and name not in names[:i]]
+    body = body.loc[filled.any(axis=1), kept]
+    body.columns = pd.Index([names[i] for i in kept], dtype=object)
+    return body, problems
+
+
+# --- Parquet --------------------------------------------------------------------------------------
+
+
+def read_parquet(path: Path) -> Read:
+    """A Parquet file as text; rows are counted from 1, since there is no header row."""
+    import fastparquet
+
+    if not path.stat().st_size:
+        return pd.DataFrame(), [_empty(path.name)]
+    try:
+        frame = fastparquet.ParquetFile(str(path)).to_pandas(index=False)
+    # The library raises whatever its decoders meet, from struct.error to NotImplementedError.
+    except Exception as error:
+        expected = (
+            "a flat Parquet file that can be read "
+            f"({type(error).__name__}); write it again with Snappy compression and data page 1.0, "
+            "or as CSV"
+        )
+        return pd.DataFrame(), [Problem(path.name, None, "", "", expected)]
+    return from_frame(frame, path.name)
+
+
+def from_frame(frame: pd.DataFrame, source: str) -> Read:
+    """A table of values as text; rows are counted from 1."""
+    frame = frame.reset_index(drop=True)
+    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    problems: list[Problem] = []
+    columns: dict[str, list[str]] = {}
+    for position, name in enumerate(frame.columns):
+        cells: list[str] = []
+        for row, value in zip(frame.index, frame.iloc[:, position], strict=True):
+            try:
+                cells.append(text_of(value).strip())
+            except NotPlain as error:
+                cells.append("")
+                expected = f"one value in a cell, not {error}"
+                problems.append(Problem(source, int(row), str(name), "", expected))
+        if str(name).strip() in columns:
+            problems.append(Problem(source, None, str(name), "", "each column once"))
+        columns[str(name).strip()] = cells
+    text = pd.DataFrame(columns, index=frame.index, dtype=object)
+    return text[(text != "").any(axis=1)], problems
+
+
+# --- Excel ----------------------------------------------------------------------------------------
+
+
+def sheets(path: Path) -> tuple[dict[str, list[list[str]]], list[Problem]]:
+    """Every sheet of a workbook as rows of text, by the sheet's name."""
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        values = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        formulas = openpyxl.load_workbook(path, read_only=True, data_only=False)
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, SyntaxError):
+        expected = "an Excel workbook (.xlsx) without a password"
+        return {}, [Problem(path.name, None, "", "", expected)]
+    found: dict[str, list[list[str]]] = {}
+    problems: list[Problem] = []
+    try:
+        for sheet in values.worksheets:
+            rows, wrong = _sheet_rows(sheet, formulas[sheet.title], sheet_name(path, sheet.title))
+            found[sheet.title] = rows
+            problems += wrong
+    finally:
+        values.close()
+        formulas.close()
+    return found, problems
+
+
+def sheet_name(path: Path, sheet: str) -> str:
+    """A sheet as messages name it."""
+    return f"{path.name}, sheet {sheet}"
+
+
+def _sheet_rows(values: Any, formulas: Any, source: str) -> tuple[list[list[str]], list[Problem]]:
+    """Rows of one sheet, all of the same width; Excel's errors and empty formulas are problems."""
+    # A workbook written by other programs can state a wrong size; without one, every cell is read.
+    values.reset_dimensions()
+    formulas.reset_dimensions()
+    rows: list[list[str]] = []
+    problems = []
+    pairs = zip(values.iter_rows(), formulas.iter_rows(), strict=True)
+    for number, (cells, origins) in enumerate(pairs, 1):
+        row = []
+        for position, (cell, origin) in enumerate(zip(cells, origins, strict=True)):
+            text = text_of(cell.value).strip()
+            expected = ""
+            if cell.data_type == "e":
+                expected, shown = "a value; this is an error of Excel", text
+            elif not text and cell.data_type == "n" and origin.data_type == "f":
+                expected, shown = "the formula's value; open the file in Excel and save it", ""
+            if expected:
+                column = rows[0][position] if rows and position < len(rows[0]) else ""
+                problems.append(Problem(source, number, column, shown, expected))
+                text = ""
+            row.append(text)
+        rows.append(row)
+    width = max((len(row) for row in rows), default=0)
+    return [row + [""] * (width - len(row)) for row in rows], problems
+
+
+def _workbook(path: Path) -> Source:
+    if not path.is_file():
+        return Source(problems=[Problem(str(path), None, "", "", "this file")])
+    found, problems = sheets(path)
+    source = Source(problems=problems)
+    if not found:
+        return source
+    by_key = {_sheet_key(title): title for title in found}
+    read_sheets = {SETTINGS_SHEET, DICTIONARY_SHEET}
+    if SETTINGS_SHEET in by_key:
+        title = by_key[SETTINGS_SHEET]
+        source.study, wrong = _settings(found[title], sheet_name(path, title))
+        source.problems += wrong
+    else:
+        expected = "a sheet of this name; it may be empty, every setting has a default"
+        source.problems.append(Problem(sheet_name(path, SETTINGS_SHEET), None, "", "", expected))
+    for table in schema.TABLES:
+        read_sheets.add(table.name)
+        title = by_key.get(table.name, table.name)
+        name = sheet_name(path, title)
+        if table.name in by_key:
+            frame, wrong = headed(found[title], name)
+            if wrong and not len(frame.columns) and not table.required:
+                continue
+            source.problems += wrong
+            if len(frame.columns) or not wrong:
+                source.tables[table.name] = (frame, name)
+        elif table.required:
+            near = difflib.get_close_matches(table.name, by_key, n=1)
+            hint = f"{by_key[near[0]]} renamed to {table.name}?" if near else ""
+            source.problems.append(Problem(name, None, "", "", f"this sheet: {table.row}", hint))
+    source.warnings += [
+        Problem(sheet_name(path, title), None, "", "", "a sheet of the template; it was not read")
+        for key, title in by_key.items()
+        if key not in read_sheets and any(map(any, found[title]))
+    ]
+    return source
+
+
+def _sheet_key(title: str) -> str:
+    return "_".join(title.lower().replace("-", " ").replace("_", " ").split())
+
+
+def _settings(rows: Iterable[Sequence[str]], source: str) -> tuple[Study, list[Problem]]:
+    """Settings in two columns, a key and its value; further columns are comments."""
+    raw: dict[Any, Any] = {}
+    labels: dict[str, str] = {}
+    place: dict[str, int] = {}
+    problems = []
+    for number, row in enumerate(rows, 1):
+        key, value = ([*row, "", ""])[:2]
+        if not key or (number == 1 and key.lower() == "setting"):
+            continue
+        if key in place:
+            problems.append(Problem(source, number, key, value, "each setting once"))
+        place[key] = number
+        if key.startswith(LABEL_PREFIX):
+            if value:
+                labels[key.removeprefix(LABEL_PREFIX)] = value
+        else:
+            raw[key] = _setting(key, value)
+    if labels:
+        raw["labels"] = labels
+        first = next(n for k, n in place.items() if k.startswith(LABEL_PREFIX))
+        place.setdefault("labels", first)
+    study, found = from_settings(raw, source)
+    return study, problems + [replace(p, row=place.get(p.column)) for p in found]
+
+
+def _setting(key: str, value: str) -> object:
+    """A cell of the settings as the type that its setting has by default."""
+    kind = type(getattr(Study(), key, ""))
+    try:
+        if kind is bool:
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+                value.lower()
+            ]
+        if kind in (int, float):
+            return kind(value.replace(",", "."))
+    except (KeyError, ValueError):
+        return value
+    return value
+
+
+READERS: Final[dict[str, Callable[[Path], Read]]] = {".csv": read_csv, ".parquet": read_parquet}
