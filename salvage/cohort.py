@@ -3,20 +3,26 @@
 import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from salvage import schema
+from salvage.cells import parse_date
+from salvage.dates import INFUSION_DATE, date_column
 from salvage.problems import InputError, Problem
-from salvage.readers import READERS
+from salvage.readers import Source, read
 from salvage.schema import Column, Table
-from salvage.study import Study, read_study
+from salvage.study import Study
 
 LONG_GAP_MONTHS = 24.0
 ADULT_YEARS = 18
+_MONTH_DECIMALS = 9
 _INTEGERS = ("integer",)
 _NUMERIC = ("integer", "number", "month", "flag")
+_YES_NO = {"yes": "1?", "y": "1?", "true": "1?", "no": "0?", "n": "0?", "false": "0?"}
+_WITHIN_LINE = ("response_month", "response_end_month", "progression_month", "end_month")
 SORT_KEYS = {
     "patients": ["patient_id"],
     "salvage": ["patient_id", "line"],
@@ -63,7 +69,7 @@ class CohortError(InputError):
 
 
 def load(path: Path) -> Cohort:
-    """Read and check the cohort at ``path``; :class:`CohortError` lists everything that is wrong."""
+    """Read and check the cohort at ``path``; :class:`CohortError` lists all that is wrong."""
     cohort, problems = check(path)
     if cohort is None:
         raise CohortError(f"The cohort {Path(path).name} cannot be used", problems)
@@ -72,57 +78,36 @@ def load(path: Path) -> Cohort:
 
 def check(path: Path) -> tuple[Cohort | None, list[Problem]]:
     """The cohort at ``path`` and its warnings, or ``None`` and every error."""
-    path = Path(path)
-    study, raw, problems = _read(path)
+    return check_source(read(Path(path)))
+
+
+def check_source(source: Source) -> tuple[Cohort | None, list[Problem]]:
+    """The cohort made of text tables and its warnings, or ``None`` and every error."""
+    raw, problems = source.tables, list(source.problems)
     frames: dict[str, pd.DataFrame] = {}
     for table in schema.TABLES:
         if table.name in raw:
             frame, found = _typed(raw[table.name][0], table, raw[table.name][1])
-            problems += found
+            problems += [p for p in found if (p.file, p.row, p.column) not in source.reported]
         else:
             frame = _typed(pd.DataFrame(columns=list(table.names), dtype=str), table, table.name)[0]
         frames[table.name] = frame
-    files = {name: source for name, (_, source) in raw.items()}
+    files = {name: file for name, (_, file) in raw.items()}
     if all(table.name in raw for table in schema.TABLES if table.required):
         problems += _relations(frames, files)
     if problems:
         return None, sorted(problems, key=lambda p: (p.file, p.row or 0, p.column))
-    warnings = _unusual(frames, files)
+    warnings = source.warnings + _unusual(frames, files)
+    ids = pd.Index(np.sort(frames["patients"]["patient_id"].to_numpy(dtype=object)))
     for name, keys in SORT_KEYS.items():
-        frames[name] = frames[name].sort_values(keys, kind="stable", ignore_index=True)
+        frames[name] = _sorted(frames[name], keys, ids)
     patients = frames["patients"].astype({"died": bool})
     salvage = frames["salvage"].astype({"line": int})
-    return Cohort(study, patients, salvage, frames["adverse_events"], tuple(warnings)), warnings
+    made = Cohort(source.study, patients, salvage, frames["adverse_events"], tuple(warnings))
+    return made, warnings
 
 
-def _read(path: Path) -> tuple[Study, dict[str, tuple[pd.DataFrame, str]], list[Problem]]:
-    """Settings, text tables with the file of each, and what could not be read."""
-    if not path.is_dir():
-        return Study(), {}, [Problem(str(path), None, "", "", "a folder with patients.csv, salvage.csv and study.yaml")]
-    problems: list[Problem] = []
-    study = Study()
-    settings = path / "study.yaml"
-    if settings.is_file():
-        study, problems = read_study(settings)
-    else:
-        problems.append(Problem("study.yaml", None, "", "", "this file; it may be empty, every setting has a default"))
-    raw: dict[str, tuple[pd.DataFrame, str]] = {}
-    for table in schema.TABLES:
-        files = [path / f"{table.name}{suffix}" for suffix in READERS if (path / f"{table.name}{suffix}").is_file()]
-        if len(files) > 1:
-            names = " and ".join(file.name for file in files)
-            problems.append(Problem(table.name, None, "", names, "one file for each table"))
-        elif files:
-            frame, found = READERS[files[0].suffix](files[0])
-            problems += found
-            if len(frame.columns) or not found:
-                raw[table.name] = (frame, files[0].name)
-        elif table.required:
-            problems.append(Problem(f"{table.name}.csv", None, "", "", f"this file: {table.row}"))
-    return study, raw, problems
-
-
-# --- one table ----------------------------------------------------------------------------------------
+# --- one table ------------------------------------------------------------------------------------
 
 
 def _typed(text: pd.DataFrame, table: Table, file: str) -> tuple[pd.DataFrame, list[Problem]]:
@@ -142,16 +127,17 @@ def _typed(text: pd.DataFrame, table: Table, file: str) -> tuple[pd.DataFrame, l
 def _header_problems(text: pd.DataFrame, table: Table, file: str) -> list[Problem]:
     problems = []
     given = list(text.columns)
+    unknown = [name for name in given if name not in table.names]
     for column in table.columns:
         if column.required and column.name not in given:
-            near = difflib.get_close_matches(column.name, [g for g in given if g not in table.names], n=1)
+            near = difflib.get_close_matches(column.name, unknown, n=1)
             hint = f"{near[0]} renamed to {column.name}?" if near else ""
-            problems.append(Problem(file, 1, column.name, "", f"this column: {column.meaning.lower()}", hint))
-    for name in given:
-        if name not in table.names:
-            near = difflib.get_close_matches(name, table.names, n=1)
-            hint = f"{near[0]}?" if near else ""
-            problems.append(Problem(file, 1, name, "", "a column of the data dictionary", hint))
+            expected = f"this column: {column.meaning.lower()}"
+            problems.append(Problem(file, 1, column.name, "", expected, hint))
+    for name in unknown:
+        near = difflib.get_close_matches(name, table.names, n=1)
+        hint = f"{near[0]}?" if near else ""
+        problems.append(Problem(file, 1, name, "", "a column of the data dictionary", hint))
     if table.required and not len(text) and len(given):
         problems.append(Problem(file, None, "", "", "at least one row"))
     return problems
@@ -163,35 +149,43 @@ def _missing(column: Column, index: pd.Index) -> pd.Series:
 
 
 def _column(text: pd.Series, column: Column, file: str) -> tuple[pd.Series, list[Problem]]:
-    blank = text == ""
+    """The cells of one column as values; each distinct text is read once."""
+    codes, distinct = pd.factorize(text)
+    cells = np.asarray(distinct, dtype=object)
+    blank = cells == ""
     if column.kind in _NUMERIC:
-        values, wrong = _numbers(text, column)
+        values, wrong = _numbers(pd.Series(cells, dtype=str), column)
     else:
-        values = text.astype(object).where(~blank, None)
-        wrong = pd.Series(False, index=text.index)
-        if column.kind == "code":
-            wrong = ~blank & ~text.isin(list(column.codes))
-    problems = [
-        Problem(file, int(row), column.name, str(text[row]), column.expects, _suggest(str(text[row]), column))
-        for row in text.index[wrong & ~blank]
-    ]
-    if column.required:
-        problems += [
-            Problem(file, int(row), column.name, "", f"a value ({column.expects}); the cell is blank")
-            for row in text.index[blank]
-        ]
-    return values, problems
+        values = cells.copy()
+        values[blank] = None
+        allowed = list(column.codes) if column.kind == "code" else cells
+        wrong = ~np.isin(cells.astype(str), np.asarray(allowed, dtype=str))
+    wrong &= ~blank
+    problems: list[Problem] = []
+    for code in np.flatnonzero(wrong):
+        value = str(cells[code])
+        hint = _suggest(value, column)
+        rows = text.index[codes == code]
+        problems += [_problem(file, row, column.name, value, column.expects, hint) for row in rows]
+    if column.required and blank.any():
+        rows = text.index[blank[codes]]
+        expected = f"a value ({column.expects}); the cell is blank"
+        problems += [_problem(file, row, column.name, "", expected) for row in rows]
+    return pd.Series(values[codes], index=text.index, dtype=values.dtype), problems
 
 
-def _numbers(text: pd.Series, column: Column) -> tuple[pd.Series, pd.Series]:
+def _numbers(text: pd.Series, column: Column) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of a text column, and which cells are not what the column expects.
 
     A decimal comma is read, except before exactly three digits, where it might part thousands.
+    Months keep nine decimals, so that 4.1000000000000005 from a spreadsheet is 4.1.
     """
-    comma = text.str.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})")
+    comma = text.str.fullmatch(r"[+-]?[0-9]+,([0-9]{1,2}|[0-9]{4,})")
     plain = text.where(~comma, text.str.replace(",", ".", regex=False))
-    shaped = plain.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+    shaped = plain.str.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
     values = pd.to_numeric(plain.where(shaped), errors="coerce").astype(float)
+    if column.kind == "month":
+        values = values.round(_MONTH_DECIMALS)
     wrong = values.isna() | ~np.isfinite(values)
     if column.kind == "flag":
         wrong |= ~values.isin([0, 1])
@@ -201,13 +195,15 @@ def _numbers(text: pd.Series, column: Column) -> tuple[pd.Series, pd.Series]:
         wrong |= values < column.low
     if column.high is not None:
         wrong |= values > column.high
-    return values.where(~wrong), wrong
+    return values.where(~wrong).to_numpy(dtype=float), wrong.to_numpy(dtype=bool)
 
 
 def _suggest(value: str, column: Column) -> str:
     """The code whose key or meaning is nearest to ``value``, as ``CR?``."""
     if column.kind == "flag":
-        return {"yes": "1?", "y": "1?", "true": "1?", "no": "0?", "n": "0?", "false": "0?"}.get(value.lower(), "")
+        return _YES_NO.get(value.lower(), "")
+    if column.kind == "month" and parse_date(value):
+        return f"{date_column(column.name)} as the column of dates, with {INFUSION_DATE}?"
     if column.kind != "code":
         return ""
     by_text = {code.lower(): code for code in column.codes}
@@ -218,114 +214,155 @@ def _suggest(value: str, column: Column) -> str:
     return f"{by_text[near[0]]}?" if near else ""
 
 
-# --- rows against rows --------------------------------------------------------------------------------
+# --- rows against rows ----------------------------------------------------------------------------
 
 
 def _relations(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[Problem]:
     """Errors that show only between cells, rows or tables."""
-    patients, salvage = frames["patients"], frames["salvage"]
-    adverse = frames["adverse_events"]
-    problems = _duplicates(patients, ["patient_id"], files["patients"], "each patient once")
-    problems += _order(patients, "relapse_month", "os_month", files["patients"], "no later than os_month")
-    known = patients.drop_duplicates("patient_id").set_index("patient_id")[["relapse_month", "os_month"]]
-    problems += _duplicates(salvage, ["patient_id", "line"], files["salvage"], "each line of a patient once", "line")
+    patients, salvage, adverse = (frames[table.name] for table in schema.TABLES)
+    file = files["patients"]
+    problems = _repeated(patients, ["patient_id"], file, "patient_id", "each patient once")
+    problems += _order(patients, "relapse_month", "os_month", file, "no later than os_month")
+    known = patients.drop_duplicates("patient_id").dropna(subset=["patient_id"])
+    known = known.set_index("patient_id")[["relapse_month", "os_month"]]
     for name in ("salvage", "adverse_events"):
         frame = frames[name]
         unknown = frame["patient_id"].notna() & ~frame["patient_id"].isin(known.index)
-        problems += [
-            Problem(files[name], int(row), "patient_id", str(frame.at[row, "patient_id"]), "an id of the patients table")
-            for row in frame.index[unknown]
-        ]
-    lines = salvage.join(known, on="patient_id")
-    file = files["salvage"]
-    problems += _order(lines, "relapse_month", "start_month", file, "no earlier than the relapse", at="start_month")
-    within = ("start_month", "response_month", "response_end_month", "progression_month", "end_month")
-    for column in within:
-        problems += _order(lines, column, "os_month", file, "no later than death or last contact")
-    for column in within[1:]:
-        problems += _order(lines, "start_month", column, file, "no earlier than the start of the line", at=column)
-    problems += _order(
-        lines, "response_month", "response_end_month", file, "no earlier than the response", at="response_end_month"
-    )
-    problems += _sequence(salvage, file)
+        expected = "an id of the patients table"
+        problems += _cells(frame, unknown, files.get(name, name), "patient_id", expected)
+    problems += _lines(salvage, salvage.join(known, on="patient_id"), files["salvage"])
     if len(adverse):
-        events = adverse.join(known, on="patient_id")
         file = files["adverse_events"]
-        problems += _order(events, "onset_month", "os_month", file, "no later than death or last contact")
+        events = adverse.join(known, on="patient_id")
+        expected = "no later than death or last contact"
+        problems += _order(events, "onset_month", "os_month", file, expected)
         pairs = pd.MultiIndex.from_frame(salvage[["patient_id", "line"]])
         given = adverse["line"].notna() & adverse["patient_id"].isin(known.index)
         absent = given & ~pd.MultiIndex.from_frame(adverse[["patient_id", "line"]]).isin(pairs)
-        problems += [
-            Problem(file, int(row), "line", f"{adverse.at[row, 'line']:g}", "a line of this patient in the salvage table")
-            for row in adverse.index[absent]
-        ]
+        expected = "a line of this patient in the salvage table"
+        problems += _cells(adverse, absent, file, "line", expected)
     return problems
 
 
-def _duplicates(frame: pd.DataFrame, keys: list[str], file: str, expected: str, at: str = "") -> list[Problem]:
-    repeated = frame.duplicated(keys) & frame[keys].notna().all(axis=1)
-    column = at or keys[0]
-    return [Problem(file, int(row), column, _cell(frame.at[row, column]), expected) for row in frame.index[repeated]]
+def _lines(salvage: pd.DataFrame, lines: pd.DataFrame, file: str) -> list[Problem]:
+    """Problems of salvage lines; ``lines`` adds each patient's relapse and last contact."""
+    expected = "each line of a patient once"
+    problems = _repeated(salvage, ["patient_id", "line"], file, "line", expected)
+    expected = "no earlier than the relapse"
+    problems += _order(lines, "relapse_month", "start_month", file, expected, at="start_month")
+    expected = "no later than death or last contact"
+    for column in ("start_month", *_WITHIN_LINE):
+        problems += _order(lines, column, "os_month", file, expected)
+    expected = "no earlier than the start of the line"
+    for column in _WITHIN_LINE:
+        problems += _order(lines, "start_month", column, file, expected, at=column)
+    end, expected = "response_end_month", "no earlier than the response"
+    problems += _order(lines, "response_month", end, file, expected, at=end)
+    return problems + _sequence(salvage, file)
 
 
-def _order(frame: pd.DataFrame, first: str, second: str, file: str, expected: str, at: str = "") -> list[Problem]:
+def _problem(
+    file: str, row: Any, column: str, value: object, expected: str, hint: str = ""
+) -> Problem:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return Problem(file, int(row), column, text, expected, hint)
+
+
+def _cells(
+    frame: pd.DataFrame, wrong: "pd.Series[bool]", file: str, column: str, expected: str
+) -> list[Problem]:
+    """One problem for each row in which ``wrong`` holds."""
+    found = frame.loc[wrong, column]
+    return [_problem(file, row, column, value, expected) for row, value in found.items()]
+
+
+def _repeated(
+    frame: pd.DataFrame, keys: list[str], file: str, column: str, expected: str
+) -> list[Problem]:
+    again = frame.duplicated(keys)
+    return _cells(frame, again & frame[keys].notna().all(axis=1), file, column, expected)
+
+
+def _order(
+    frame: pd.DataFrame, first: str, second: str, file: str, expected: str, at: str = ""
+) -> list[Problem]:
     """Rows in which ``first`` is later than ``second``; equal months are allowed."""
-    wrong = frame[first] > frame[second]
     column = at or first
     other = second if column == first else first
+    found = frame.loc[frame[first] > frame[second], [column, other]]
     return [
-        Problem(file, int(row), column, _cell(frame.at[row, column]), f"{expected} ({other} {_cell(frame.at[row, other])})")
-        for row in frame.index[wrong]
+        _problem(file, row, column, value, f"{expected} ({other} {limit:g})")
+        for row, value, limit in found.itertuples()
     ]
 
 
 def _sequence(salvage: pd.DataFrame, file: str) -> list[Problem]:
     """Line numbers with gaps, and a later line that starts earlier."""
-    lines = salvage.dropna(subset=["patient_id", "line"]).drop_duplicates(["patient_id", "line"])
-    lines = lines.sort_values(["patient_id", "line"], kind="stable")
-    rank = lines.groupby("patient_id").cumcount() + 1
-    gaps = lines.index[lines["line"] != rank]
+    lines = _in_order(salvage.dropna(subset=["patient_id", "line"]))
+    lines = lines.drop_duplicates(["patient_id", "line"])
+    patient = lines["patient_id"]
+    # Rows of a patient stand together, so a group is a run.
+    first = (patient != patient.shift()).to_numpy(dtype=bool)
+    place = np.arange(len(lines))
+    rank = place - np.maximum.accumulate(np.where(first, place, 0)) + 1
+    gaps = lines.index[lines["line"].to_numpy() != rank]
+    expected = dict(zip(lines.index, rank, strict=True)) if len(gaps) else {}
     problems = [
-        Problem(file, int(row), "line", _cell(lines.at[row, "line"]), f"line numbers 1, 2, 3 without gaps (here {rank[row]})")
+        _problem(
+            file,
+            row,
+            "line",
+            float(lines["line"][row]),
+            f"line numbers 1, 2, 3 without gaps (here {expected[row]})",
+        )
         for row in gaps
     ]
-    before = lines.groupby("patient_id")["start_month"].shift()
+    before = lines["start_month"].shift().mask(first)
+    wrong = lines["start_month"] < before
     problems += [
-        Problem(
-            file, int(row), "start_month", _cell(lines.at[row, "start_month"]),
-            f"no earlier than the line before it ({_cell(before[row])})",
+        _problem(file, row, "start_month", value, f"no earlier than the line before it ({limit:g})")
+        for row, value, limit in zip(
+            lines.index[wrong], lines.loc[wrong, "start_month"], before[wrong], strict=True
         )
-        for row in lines.index[lines["start_month"] < before]
     ]
     return problems
+
+
+def _in_order(lines: pd.DataFrame) -> pd.DataFrame:
+    """Lines by patient and number. Ids become whole numbers first: strings sort slowly."""
+    patient = pd.factorize(lines["patient_id"])[0]
+    return lines.iloc[np.lexsort((lines["line"].to_numpy(dtype=float), patient))]
 
 
 def _unusual(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[Problem]:
     """What is allowed but worth a second look."""
     patients, salvage = frames["patients"], frames["salvage"]
-    young = patients.index[patients["age"] < ADULT_YEARS]
-    found = [
-        Problem(files["patients"], int(row), "age", _cell(patients.at[row, "age"]), f"usually {ADULT_YEARS} or more")
-        for row in young
-    ]
-    second = salvage[salvage["category"] == "second_cart"]
-    for row in second.index[second.duplicated("patient_id")]:
-        found.append(Problem(files["salvage"], int(row), "category", "second_cart", "usually once for a patient"))
-    wrong_switch = salvage.index[salvage["target_switched"].notna() & (salvage["category"] != "second_cart")]
-    for row in wrong_switch:
-        found.append(
-            Problem(files["salvage"], int(row), "target_switched", _cell(salvage.at[row, "target_switched"]),
-                    "usually blank except for a second CAR-T infusion")
-        )
-    lines = salvage.sort_values(["patient_id", "line"], kind="stable")
-    gap = lines["start_month"] - lines.groupby("patient_id")["start_month"].shift()
-    for row in lines.index[gap > LONG_GAP_MONTHS]:
-        found.append(
-            Problem(files["salvage"], int(row), "start_month", _cell(lines.at[row, "start_month"]),
-                    f"usually within {LONG_GAP_MONTHS:g} months of the line before it")
-        )
-    return found
+    young = patients["age"] < ADULT_YEARS
+    found = _cells(patients, young, files["patients"], "age", f"usually {ADULT_YEARS} or more")
+    second = salvage["category"] == "second_cart"
+    again = second & salvage[second].duplicated("patient_id").reindex(
+        salvage.index, fill_value=False
+    )
+    file = files["salvage"]
+    found += _cells(salvage, again, file, "category", "usually once for a patient")
+    switched = salvage["target_switched"].notna() & ~second
+    expected = "usually blank except for a second CAR-T infusion"
+    found += _cells(salvage, switched, file, "target_switched", expected)
+    lines = _in_order(salvage)
+    same = lines["patient_id"] == lines["patient_id"].shift()
+    long = same & (lines["start_month"].diff() > LONG_GAP_MONTHS)
+    expected = f"usually within {LONG_GAP_MONTHS:g} months of the line before it"
+    return found + _cells(lines, long, file, "start_month", expected)
 
 
-def _cell(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _sorted(frame: pd.DataFrame, keys: list[str], ids: "pd.Index[str]") -> pd.DataFrame:
+    """Rows by ``keys``, the first of which is the patient; ``ids`` are all ids in order."""
+    columns = [ids.get_indexer(pd.Index(frame[keys[0]])), *(frame[key] for key in keys[1:])]
+    ranks = [_ranks(column) for column in columns]
+    return frame.iloc[np.lexsort(ranks[::-1])].reset_index(drop=True)
+
+
+def _ranks(values: Any) -> np.ndarray:
+    """Whole numbers in the order of ``values``; missing values come last."""
+    codes, distinct = pd.factorize(np.asarray(values), sort=True)
+    return np.where(codes < 0, len(distinct), codes)

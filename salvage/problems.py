@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One problem of an input. ``row`` is the row as a spreadsheet counts it; the header is row 1."""
+    """One problem of an input; ``row`` counts as a spreadsheet does, the header is row 1."""
 
     file: str
     row: int | None

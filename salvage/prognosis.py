@@ -13,6 +13,7 @@ from salvage.cohort import Cohort
 from salvage.estimate import Estimate, estimate
 from salvage.published import Mark
 from salvage.stats import cox
+from salvage.stats._arrays import TIME_TOLERANCE
 from salvage.survival import Times, from_infusion, from_relapse
 
 EVENTS_PER_VARIABLE: Final = 10
@@ -141,7 +142,7 @@ def fit(
     labels = tuple(_BY_KEY[key].label(cohort) for key in keys)
     n, events = len(x), int(event.sum())
     base = (tuple(keys), labels)
-    reason = _why_not(x, events)
+    reason = _why_not(x, time, event)
     if reason:
         return Fit(*base, None, n, events, wanted - n, reason)
     if firth:
@@ -168,13 +169,17 @@ def _design(
     return x[kept], kept
 
 
-def _why_not(x: NDArray[np.float64], events: int) -> str:
+def _why_not(x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_]) -> str:
+    """Why no model of these patients can be estimated; empty if one may be."""
     if not len(x):
         return "not recorded"
-    if events == 0:
+    if not event.any():
         return "no deaths"
+    if event[time >= time[event].min()].all() and np.ptp(time[event]) < TIME_TOLERANCE:
+        # A model would print a ratio of 1 with a narrow interval, from no information at all.
+        return "all patients at risk died at the same time"
     if (x == x[0]).all(axis=0).any():
-        return "no contrast: all patients have the same value"
+        return "all patients have the same value"
     centred = x - x.mean(axis=0)
     if np.linalg.matrix_rank(centred.T @ centred, hermitian=True) < x.shape[1]:
         return "the covariates determine one another"
@@ -260,7 +265,7 @@ def proportionality(cohort: Cohort) -> Proportionality:
     labels = tuple(_BY_KEY[key].label(cohort) for key in PRESPECIFIED)
     base = (PRESPECIFIED, labels)
     n, events = len(x), int(event.sum())
-    reason = _why_not(x, events)
+    reason = _why_not(x, time, event)
     if reason:
         return Proportionality(*base, None, n, events, reason)
     tests = cox.zph(x, time, event, names=PRESPECIFIED)
@@ -293,7 +298,7 @@ def sweep(cohort: Cohort, times: Times) -> pd.DataFrame:
 def _contrast(times: Times, group: NDArray[np.bool_]) -> dict[str, float | str | None]:
     """Hazard ratio of a group against the rest, with limits, P-value and method."""
     x = group.astype(float)[:, None]
-    reason = _why_not(x, times.events)
+    reason = _why_not(x, times.time, times.event)
     if reason:
         return {
             "hr": None,

@@ -13,7 +13,7 @@ from salvage.problems import Problem
 
 @dataclass(frozen=True)
 class Study:
-    """What a hospital says of its study. ``early_relapse_months`` is the cut-off: late is above it."""
+    """What a hospital says of its study; late relapse is above ``early_relapse_months``."""
 
     title: str = "Salvage therapy after CAR-T failure"
     centre: str = ""
@@ -61,8 +61,12 @@ _TESTS: dict[str, tuple[Any, str]] = {
     "suppress_zero": (lambda v: isinstance(v, bool), "true or false"),
     "synthetic": (lambda v: isinstance(v, bool), "true or false"),
     "labels": (
-        lambda v: isinstance(v, dict)
-        and all(k in words.CATEGORIES and isinstance(t, str) and t.strip() for k, t in v.items()),
+        lambda v: (
+            isinstance(v, dict)
+            and all(
+                k in words.CATEGORIES and isinstance(t, str) and t.strip() for k, t in v.items()
+            )
+        ),
         "a list of category: label, with the keys " + ", ".join(words.CATEGORIES),
     ),
 }
@@ -93,7 +97,14 @@ def from_settings(raw: dict[Any, Any], source: str) -> tuple[Study, list[Problem
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"{near[0]}?" if near else ""
             problems.append(
-                Problem(source, None, str(key), str(value), "a known setting: " + ", ".join(sorted(known)), hint)
+                Problem(
+                    source,
+                    None,
+                    str(key),
+                    str(value),
+                    "a known setting: " + ", ".join(sorted(known)),
+                    hint,
+                )
             )
             continue
         if value is None or value == "":

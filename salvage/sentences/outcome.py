@@ -35,7 +35,9 @@ def outcome_answer(cohort: Cohort) -> Box:
 def _deaths(cohort: Cohort) -> str:
     n, dead = len(cohort.patients), int(cohort.patients["died"].sum())
     if dead == 0:
-        return f"none of {words.count(n, 'patient')} died"
+        return "the one patient is alive" if n == 1 else f"none of {n:,} patients died"
+    if dead == n:
+        return "the one patient died" if n == 1 else f"all {n:,} patients died"
     return f"{dead:,} of {words.count(n, 'patient')} died"
 
 
@@ -80,6 +82,10 @@ def observed_range(cohort: Cohort) -> Text:
         return text(
             f"The one patient was observed for {months_.iloc[0]:.1f} months. "
             "One patient has no range."
+        )
+    if months_.min() == months_.max():
+        return text(
+            f"All {n:,} patients were observed for {months_.min():.1f} months. There is no range."
         )
     longest = cohort.patients.loc[months_ == months_.max(), "died"]
     end = "had died by then" if longest.all() else "was alive at that time"

@@ -78,12 +78,16 @@ def replaced(cohort: Cohort) -> Text:
         for fitted, _ in fits_from_relapse(cohort)
         if fitted.model is not None and fitted.model.monotone
     ]
+    if not labels and not any(fitted.model for fitted, _ in fits_from_relapse(cohort)):
+        return text("No Cox model of a single factor could be fitted.")
     if not labels:
         return text("Every Cox model of the table that could be fitted converged.")
     which = words.listing([f"“{label}”" for label in labels])
+    one = len(labels) == 1
     return text(
-        f"The Cox model of {which} does not converge: its likelihood rises without end. "
-        "Firth's penalised model stands in its place, with a profile interval."
+        f"The Cox {'model' if one else 'models'} of {which} {'does' if one else 'do'} not converge: "
+        "the likelihood rises without end. Firth's penalised model stands in "
+        f"{'its' if one else 'their'} place, with a profile interval."
     )
 
 

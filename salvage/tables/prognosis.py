@@ -60,7 +60,8 @@ def _reasons(fits: Sequence[Fit]) -> list[str]:
         if fitted.model is None:
             by_reason.setdefault(fitted.reason, []).append(" and ".join(fitted.labels))
     return [
-        f"Not estimable, {reason}: {'; '.join(labels)}." for reason, labels in by_reason.items()
+        f"Not estimable ({reason}): {'; '.join(dict.fromkeys(labels))}."
+        for reason, labels in by_reason.items()
     ]
 
 
@@ -70,8 +71,7 @@ def univariable(cohort: Cohort) -> Shown:
     fits = [fitted for fitted, _ in pairs]
     tested = [e for _, e in pairs if e.p is not None]
     if not tested:
-        why = "nobody died" if not cohort.patients["died"].any() else "no factor has a contrast"
-        return Absent(f"No factor can be tested: {why}.")
+        return Absent(" ".join(["No factor can be tested.", *_reasons(fits)]))
     adjusted = prognosis.holm([e.p for _, e in pairs])
     rows = []
     for (fitted, e), holm in zip(pairs, adjusted, strict=True):
@@ -129,7 +129,7 @@ def origins(cohort: Cohort) -> Table:
             WALD_NOTE,
             *([FIRTH_NOTE] if any(_replaced(e) for e in made) else []),
             P_NOTE,
-            *dict.fromkeys(_reasons(fits)),
+            *_reasons(fits),
         ],
         marks(made),
         left=(0, 1),
@@ -230,7 +230,11 @@ def sweep(cohort: Cohort) -> Table:
         [
             WALD_NOTE,
             *([FIRTH_NOTE] if any(_replaced(e) for e in made) else []),
-            "Not estimable: one group has no patient or no contrast, or nobody died.",
+            *(
+                ["Not estimable: one group has no patient, or the deaths hold no information."]
+                if any(e.value is None for e in made)
+                else []
+            ),
             "The rows use the same patients, so they are not independent. P-values are unadjusted.",
         ],
         mark(cohort),
