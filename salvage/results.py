@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
-from salvage import prognosis, response, safety, survival
+from salvage import bias, comparison, prognosis, response, safety, spread, survival
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, Unit, estimate
 
@@ -41,6 +41,9 @@ def collect(cohort: Cohort) -> list[Estimate]:
         *survival.line_estimates(cohort),
         *prognosis.prognosis_estimates(cohort),
         *safety.safety_estimates(cohort),
+        *comparison.comparison_estimates(cohort),
+        *bias.bias_estimates(cohort),
+        *spread.spread_estimates(cohort),
     ]
     ids = [e.id for e in found]
     repeated = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []

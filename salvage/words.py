@@ -62,6 +62,12 @@ INTENTS: Final = {
 }
 SEXES: Final = {"F": "Female", "M": "Male"}
 SCALES: Final = {"CTCAE 5.0": "CTCAE 5.0", "CTCAE 6.0": "CTCAE 6.0", "ASTCT": "ASTCT 2019"}
+ANALYSES: Final = {
+    "infusion": "OS from infusion",
+    "relapse": "OS from relapse",
+    "delayed_entry": "Delayed entry at relapse",
+    "landmark": "Landmark at the cut-off",
+}
 RELAPSE_GROUPS: Final = {"early": "Early relapse", "late": "Late relapse"}
 FACTORS: Final = {
     "late": "Late against early relapse",

@@ -1,0 +1,149 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: chapters//py:percent,chapters//md:myst,tests/notebooks//ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Time and bias
+#
+# The abstract reports that patients who relapse late live longer.
+# Would the same analysis say so if the time of relapse meant nothing?
+
+# %% tags=["hide-input"]
+from salvage import bias, figures, show
+from salvage.sentences import bias as sentences
+from salvage.tables import bias as tables
+
+cohort = show.cohort()
+sentences.bias_answer(cohort)
+
+# %% tags=["hide-input"]
+figures.null_distribution(
+    [figures.Null(label, bias.null_results()[key].log_hr) for key, label in bias.SHOWN.items()],
+    bias.published_hr(),
+    patients=bias.SETTING.patients,
+)
+
+# %% [markdown]
+# ## The analysis as published, and why it is biased
+#
+# The study counts survival from the first CAR-T infusion and compares late with early relapse {cite}`tian2026`.
+# A patient whose relapse was late was alive until then: that is part of being in the late group.
+# A patient whose relapse was early has no such guarantee.
+# The time up to the relapse is counted in favour of the late group although nobody in it could have died.
+# This is immortal time, or guarantee time.
+# The first row of the table shows the published analysis as a warning, and the rows below start the clock elsewhere.
+
+# %% tags=["hide-input"]
+tables.origins(cohort)
+
+# %% tags=["hide-input"]
+figures.origin_forest(cohort, [figures.row_of(e, tables.BEGINNINGS[e.id]) for e in bias.contrasts(cohort)])
+
+# %% [markdown]
+# Survival from relapse asks the right question: once the lymphoma is back, does it matter how long it stayed away?
+# At that moment the time of relapse is known, and nothing after it is guaranteed.
+# Survival from the first salvage line does the same for the moment of treatment, and leaves out the wait for it.
+#
+# Every patient was selected by having received salvage.
+# Those who relapsed and died untreated are missing, from any origin.
+
+# %% [markdown]
+# ## Over all cohorts that agree with the abstract
+#
+# The patients behind the abstract are not public, and many cohorts agree with every figure that it prints.
+# A search found a number of them that differ in what is assumed.
+
+# %% tags=["hide-input"]
+tables.spread_of_ratios()
+
+# %% tags=["hide-input"]
+sentences.agreeing_cohorts(cohort)
+
+# %% [markdown]
+# ## What the analysis gives where there is nothing to find
+#
+# Cohorts of the same size were simulated.
+# Months to relapse and survival after relapse were drawn independently, so the time of relapse has no effect on what follows.
+# An analysis without bias gives ratios around one.
+# The settings are named constants in `salvage/simulate.py`; change them and build again.
+
+# %% tags=["hide-input"]
+tables.null()
+
+# %% tags=["hide-input"]
+sentences.null(cohort)
+
+# %% [markdown]
+# ## Why a landmark does not repair it here
+#
+# A landmark analysis starts the clock at a fixed time, here the cut-off, and compares those who are still followed by what is known of them then {cite}`anderson1983`.
+# It repairs a comparison of groups in which some will never have the event that defines the group.
+# Here everyone relapses.
+# At the landmark the early group has its relapse behind it and is already dying of it, while the late group has its relapse still to come.
+# Late patients are again guaranteed some time free of relapse, only counted from a later day.
+
+# %% tags=["hide-input"]
+sentences.landmark(cohort)
+
+# %% [markdown]
+# Delayed entry counts a patient as at risk only from the relapse on, with the clock still at infusion {cite}`brown_jamaoncol`.
+# It compares patients at the same time since infusion.
+# It is right if the hazard after relapse does not change; if the hazard falls or rises with time since relapse, it is biased one way or the other, as the table of simulated worlds shows.
+
+# %% [markdown]
+# ## Months to relapse without a cut-off, and every cut-off
+#
+# A continuous covariate needs no cut-off, and a sweep shows whether a result hangs on one.
+# Both are shown from relapse and from infusion in the [chapter on prognostic factors](12_prognostic_factors.md).
+
+# %% tags=["hide-input"]
+sentences.per_month(cohort)
+
+# %% tags=["hide-input"]
+figures.sweep_forest(cohort, bias.sweep_from_relapse(cohort), "survival from relapse", "fig-bias-sweep")
+
+# %% [markdown]
+# ## The whole cohort enters late
+#
+# The bias is not confined to the contrast.
+# Nobody can enter a cohort of salvage-treated patients before the first salvage line, so survival counted from infusion is too long for all of them.
+
+# %% tags=["hide-input"]
+sentences.delayed_entry(cohort)
+
+# %% [markdown]
+# ## What data would answer the question
+#
+# - All patients who received CAR-T, not only those who received salvage, with the date of relapse or of last contact without relapse. Relapse can then enter a model as a covariate that changes with time.
+# - The date of each relapse, of each treatment and of death, so that any origin can be used.
+# - The patients who relapsed and were not treated, with the reason.
+
+# %% [markdown]
+# ## What must not be concluded
+#
+# :::{admonition} Do not conclude
+# :class: not-conclude
+# - That late relapse is not a good sign. The abstract cannot tell; other cohorts, counted from relapse, may.
+# - That the study is wrong. Its figures are what its analysis gives; the analysis cannot carry the conclusion.
+# - That the ratio from relapse in the synthetic cohort is an estimate for patients. It is one of many that agree with the abstract.
+# - That counting from relapse removes every bias. The selection by having received salvage remains.
+# :::
+
+# %% [markdown]
+# ## How the numbers were made
+#
+# :::{admonition} Statistical detail
+# :class: dropdown
+# - **Contrasts.** Cox models with Efron ties and Wald intervals; Firth's likelihood where a group is separated.
+# - **Delayed entry.** A patient is at risk from the relapse on; a relapse on the day of death or last contact leaves no time at risk and is left out.
+# - **Landmark.** Patients still followed after the cut-off, clock at the cut-off, groups as known then.
+# - **Simulation.** Log-normal months to relapse, exponential or Weibull survival after it, independent; a small share lost to follow-up; Cox models for all cohorts at once by Newton's method; a named seed. Cohorts without a contrast are left out of the mean and counted.
+# - **Cohorts that agree with the abstract.** Found by the search of `python -m salvage calibrate --alternatives`, stored in the project and each verified again by a test.
+# - **Checked against.** R's `survival` for the models; the simulation against an independent run in R, within Monte Carlo error.
+# :::

@@ -1,0 +1,123 @@
+"""Tables of the chapter on time and bias."""
+
+from salvage import bias, simulate, spread, words
+from salvage.cohort import Cohort
+from salvage.estimate import Estimate, interval_text, p_value, percent, ratio
+from salvage.show import Table
+from salvage.tables import marks
+
+VERDICTS = {
+    "cox.late_vs_early.hr": "biased: nobody relapses late without living until then",
+    "cox.late_vs_early.from_relapse.hr": "free of guaranteed time; selection remains",
+    "cox.late_vs_early.from_salvage.hr": "free of guaranteed time; waiting for salvage is left out",
+    "cox.late_vs_early.delayed_entry.hr": "right only if the hazard after relapse is constant",
+    "cox.late_vs_early.landmark.hr": "not repaired: late patients have yet to relapse",
+}
+BEGINNINGS = {
+    "cox.late_vs_early.hr": "From infusion, as published",
+    "cox.late_vs_early.from_relapse.hr": "From relapse",
+    "cox.late_vs_early.from_salvage.hr": "From the first salvage line",
+    "cox.late_vs_early.delayed_entry.hr": "From infusion, delayed entry at relapse",
+    "cox.late_vs_early.landmark.hr": "From a landmark at the cut-off",
+}
+WORLDS = {
+    "default": "Constant hazard after relapse",
+    "equal_medians": "Relapse later, survival after it shorter",
+    "late_cutoff": "The same, later cut-off",
+    "falling_hazard": "Falling hazard after relapse",
+    "rising_hazard": "Rising hazard after relapse",
+}
+
+
+def origins(cohort: Cohort) -> Table:
+    """Late against early relapse from each beginning, with what it is worth."""
+    found = bias.contrasts(cohort)
+    return Table(
+        "tab-bias-origins",
+        "Late against early relapse, with the clock started at five points.",
+        ("Clock", "Patients", "Deaths", "HR", "95% CI", "P", "What it is worth"),
+        [(BEGINNINGS[e.id], *_numbers(e), VERDICTS[e.id]) for e in found],
+        (
+            f"Late means a relapse after month {cohort.study.early_relapse_months:g}. A ratio below 1 favours late relapse.",
+            *_methods(found),
+        ),
+        marks(found),
+        left=(0, 6),
+    )
+
+
+def _numbers(e: Estimate) -> tuple[str, ...]:
+    if e.value is None:
+        return (f"{e.n:,}", f"{e.events:,}", words.NOT_ESTIMABLE, "–", "–")
+    return (f"{e.n:,}", f"{e.events:,}", ratio(e.value), interval_text(e), p_value(e.p))
+
+
+def _methods(found: list[Estimate]) -> list[str]:
+    return [f"Methods: {'; '.join(dict.fromkeys(e.method for e in found))}."]
+
+
+def null(analysis: str = "infusion") -> Table:
+    """What the analyses give in worlds without any effect."""
+    table = bias.null_table()
+    rows = []
+    for key, label in WORLDS.items():
+        setting = simulate.SETTINGS[key]
+        here = table.loc[key]
+        rows.append(
+            (
+                label,
+                f"{setting.median_relapse:g}, {setting.median_survival:g}; {setting.cutoff:g}",
+                f"{ratio(here.at[analysis, 'hr'])} ({ratio(here.at[analysis, 'low'])} to {ratio(here.at[analysis, 'high'])})",
+                percent(here.at[analysis, "share_hr"], 0),
+                *(ratio(here.at[other, "hr"]) for other in ("relapse", "delayed_entry", "landmark")),
+            )
+        )
+    published = ratio(bias.published_hr())
+    return Table(
+        "tab-bias-null",
+        "Hazard ratio of late against early relapse in simulated cohorts in which the time of relapse has no effect.",
+        (
+            "World",
+            "Median months to relapse, after it; cut-off",
+            "From infusion: HR (5% to 95%)",
+            f"At or below {published}",
+            "From relapse",
+            "Delayed entry",
+            "Landmark",
+        ),
+        rows,
+        (
+            f"{simulate.SETTINGS['default'].cohorts:,} cohorts of {simulate.SETTINGS['default'].patients} patients in each world. "
+            "Geometric means; cohorts without a contrast are left out and counted in the results file.",
+            "Months to relapse are log-normal; survival after relapse is drawn independently of them.",
+        ),
+        ("assumed",),
+    )
+
+
+def spread_of_ratios() -> Table:
+    """The ratio from relapse over the cohorts that agree with the abstract, by cut-off."""
+    frame = spread.measured()
+    rows = []
+    for cut, part in [("Any", frame), *((f"{c:g} months", p) for c, p in frame.groupby("early_relapse_months"))]:
+        hr = part["cox.from_relapse.hr"].dropna()
+        rows.append(
+            (
+                cut,
+                f"{len(part):,}",
+                f"{ratio(hr.min())} to {ratio(hr.max())}",
+                f"{int((hr < 1).sum()):,}",
+                f"{int((part['cox.from_relapse.high'] < 1).sum()):,}",
+                f"{int((part['cox.from_relapse.low'] > 1).sum()):,}",
+            )
+        )
+    return Table(
+        "tab-bias-spread",
+        "Late against early relapse on survival from relapse, over cohorts that agree with every published figure.",
+        ("Cut-off", "Cohorts found", "HR, lowest to highest", "HR below 1", "Whole 95% CI below 1", "Whole 95% CI above 1"),
+        rows,
+        ("A range over what a search found. It is no confidence interval, and how often a value occurs is no probability.",),
+        ("assumed",),
+    )
+
+
