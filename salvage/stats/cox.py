@@ -162,14 +162,19 @@ def zph(
     """Grambsch-Therneau score test of proportional hazards on the Kaplan-Meier time scale.
 
     Arguments as `cox`. None where the model has no finite estimates, fewer than two event times,
-    or a covariate that does not vary. Method: R `cox.zph(transform = "km")`.
+    a covariate that does not vary, or too few events for the test. Method: R
+    `cox.zph(transform = "km")`.
     """
     model = cox(X, time, event, entry, strata, None, names)
     data = _prepare(X, time, event, entry, strata, None, names)
     if not model.converged or None in model.coef or len(np.unique(data.time[data.event])) < 2:
         return None
     engine = _ENGINE.coxph_fit(**_rows(data, data.x), iter_max=_ITERATIONS, eps=_EPS)
-    tested = _ENGINE.cox_zph(engine, transform="km")
+    try:
+        tested = _ENGINE.cox_zph(engine, transform="km")
+    except RuntimeError:
+        # The engine's word for a singular variance: too few events tell the covariates apart.
+        return None
     terms = [chi2_test(float(row.chisq), int(row.df)) for row in tested.table]
     whole = tested.global_test
     overall = None if whole is None else chi2_test(float(whole.chisq), int(whole.df))
@@ -251,7 +256,6 @@ class _Found:
 
     coef: Floats
     var: Floats
-    robust_var: Floats | None
     loglik: float
     lr: Test | None
     score: Test | None
@@ -307,21 +311,14 @@ def _rows(data: _Data, x: Floats) -> dict[str, Any]:
 
 def _fit(data: _Data, varying: Bools) -> _Found:
     rows = _rows(data, data.x[:, varying])
-    if data.cluster is None:
-        # Without residuals, which a million rows do not need.
-        engine = _ENGINE.coxph_fit_raw(**rows, iter_max=_ITERATIONS, eps=_EPS, resid=False)
-        var = np.asarray(engine.var, dtype=np.float64)
-        robust: Floats | None = None
-    else:
-        engine = _ENGINE.coxph_fit(**rows, iter_max=_ITERATIONS, eps=_EPS, cluster=data.cluster)
-        var = np.asarray(engine.naive_var, dtype=np.float64)
-        robust = np.asarray(engine.var, dtype=np.float64)
+    # Without residuals, which a million rows do not need.
+    engine = _ENGINE.coxph_fit_raw(**rows, iter_max=_ITERATIONS, eps=_EPS, resid=False)
+    var = np.asarray(engine.var, dtype=np.float64)
     coef = np.asarray(engine.coefficients, dtype=np.float64)
     null, best = engine.loglik
     return _Found(
         coef=coef,
         var=var,
-        robust_var=robust,
         loglik=float(best),
         lr=chi2_test(2 * (best - null), len(coef)),
         score=chi2_test(float(engine.score), len(coef)),
@@ -386,12 +383,9 @@ def _has_recession(contrasts: Floats) -> bool:
 
 
 def _with_estimates(data: _Data, varying: Bools, found: _Found) -> CoxFit:
-    used = found.var if found.robust_var is None else found.robust_var
     se = np.sqrt(np.diag(found.var))
-    robust: Floats | None = None
-    if found.robust_var is not None:
-        robust = np.sqrt(np.diag(found.robust_var))
-    error: Floats = se if robust is None else robust
+    used = found.var if data.cluster is None else _robust_variance(data, varying)
+    error: Floats = np.sqrt(np.diag(used))
     # One cluster, or clusters that cancel, leave rounding for a variance, and so no interval.
     error = np.where(error > _ROUNDING * se, error, np.nan)
     margin: Floats = float(special.ndtri(0.975)) * error
@@ -400,7 +394,7 @@ def _with_estimates(data: _Data, varying: Bools, found: _Found) -> CoxFit:
         names=data.names,
         coef=_spread(found.coef, varying),
         se=_spread(se, varying),
-        robust_se=None if robust is None else _spread(error, varying),
+        robust_se=None if data.cluster is None else _spread(error, varying),
         hr=_spread(exp(found.coef), varying),
         low=_spread(exp(found.coef - margin), varying),
         high=_spread(exp(found.coef + margin), varying),
@@ -412,11 +406,21 @@ def _with_estimates(data: _Data, varying: Bools, found: _Found) -> CoxFit:
         events=int(data.event.sum()),
         loglik=found.loglik,
         ties="efron",
-        method=COX if robust is None else ROBUST,
+        method=COX if data.cluster is None else ROBUST,
         converged=True,
         monotone=False,
         reason=None if varying.all() else "a covariate does not vary",
     )
+
+
+def _robust_variance(data: _Data, varying: Bools) -> Floats:
+    engine = _ENGINE.coxph_fit(
+        **_rows(data, data.x[:, varying]),
+        iter_max=_ITERATIONS,
+        eps=_EPS,
+        cluster=data.cluster,
+    )
+    return np.asarray(engine.var, dtype=np.float64)
 
 
 def _wald(coef: Floats, var: Floats) -> Test | None:

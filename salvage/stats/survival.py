@@ -224,7 +224,11 @@ def logrank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike) -> 
     same_length(time=stop, group=codes)
     if len(labels) < 2 or not dead.any():
         return None
-    found = _ENGINE.survdiff(stop, dead.astype(np.int64), codes)
+    try:
+        found = _ENGINE.survdiff(stop, dead.astype(np.int64), codes)
+    except RuntimeError:
+        # The engine's word for a singular variance, where R stops too.
+        return None
     # A group that has left before the first event says nothing and takes no degree of freedom.
     informed = int((np.asarray(found.exp, dtype=np.float64) > 0).sum())
     return chi2_test(float(found.chisq), informed - 1)
