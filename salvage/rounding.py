@@ -1,0 +1,205 @@
+"""What a printed number leaves open: proportions, and a hazard ratio with its interval and P.
+
+A printed number stands for every value within half of its last digit, both ends included: which
+way a half was rounded is not known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number as printed: its value and its last digit, in the same units and exact."""
+
+    value: Fraction
+    step: Fraction
+
+    @classmethod
+    def parse(cls, text: str) -> Printed:
+        """Read ``0.44`` or ``41.4%`` (a proportion). Raises ValueError on anything else."""
+        digits = text.strip()
+        percent = digits.endswith("%")
+        try:
+            number = Decimal(digits.rstrip("%").strip())
+        except InvalidOperation as error:
+            raise ValueError(f"{text!r} is not a number") from error
+        exponent = number.as_tuple().exponent
+        if not isinstance(exponent, int):
+            raise ValueError(f"{text!r} is not a finite number")
+        scale = Fraction(1, 100) if percent else Fraction(1)
+        return cls(Fraction(number) * scale, Fraction(10) ** exponent * scale)
+
+    @classmethod
+    def of(cls, value: float, step: float) -> Printed:
+        """From a value and its last digit as a data file gives them."""
+        return cls(Fraction(str(value)), Fraction(str(step)))
+
+    @property
+    def low(self) -> Fraction:
+        """The smallest value that prints this."""
+        return self.value - self.step / 2
+
+    @property
+    def high(self) -> Fraction:
+        """The largest value that prints this."""
+        return self.value + self.step / 2
+
+    def prints(self, value: Fraction | float) -> bool:
+        """Whether `value` may be printed this way."""
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class PrintedP:
+    """A printed P-value as the range of P that it leaves, both ends included."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def parse(cls, text: str) -> PrintedP:
+        """Read ``0.038`` or ``<0.001``. Raises ValueError on anything else, or outside 0 to 1."""
+        below = text.strip().startswith("<")
+        printed = Printed.parse(text.strip().lstrip("<"))
+        if not 0 <= printed.value <= 1:
+            raise ValueError(f"{text!r} is not a probability")
+        if below:
+            return cls(0.0, float(printed.value))
+        return cls(max(0.0, float(printed.low)), min(1.0, float(printed.high)))
+
+
+def numerators(printed: Printed, n: int) -> list[int]:
+    """Counts out of `n` that print this proportion."""
+    first = max(0, math.ceil(printed.low * n))
+    last = min(n, math.floor(printed.high * n))
+    return list(range(first, last + 1))
+
+
+def denominators(printed: Printed, largest: int) -> list[tuple[int, int]]:
+    """Every (count, denominator) up to `largest` that prints this proportion.
+
+    The check of Brown and Heathers for granular data, in its simplest form: a proportion of n
+    patients is a multiple of 1/n.
+    """
+    return [(count, n) for n in range(1, largest + 1) for count in numerators(printed, n)]
+
+
+# --- a ratio with a Wald interval -----------------------------------------------------------------
+
+
+def normal_quantile(level: float) -> float:
+    """z of a two-sided interval: 1.96 for 0.95."""
+    from scipy.special import ndtri
+
+    return float(ndtri((1 + level) / 2))
+
+
+def wald_p(log_ratio: FloatArray | float, se: FloatArray | float) -> FloatArray:
+    """Two-sided Wald P; a standard error of 0 gives 0."""
+    from scipy.special import ndtr
+
+    with np.errstate(divide="ignore"):
+        return np.asarray(2 * ndtr(-np.abs(np.divide(log_ratio, se))), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A convex set of (log ratio, standard error): the corners of a polygon, shape (corners, 2)."""
+
+    corners: FloatArray
+
+    def _cut(self, normal: tuple[float, float], limit: float) -> Region:
+        """The part where normal . (log ratio, se) <= limit (Sutherland and Hodgman)."""
+        kept: list[FloatArray] = []
+        excess = self.corners @ np.array(normal) - limit
+        for i in range(len(excess)):
+            here, there = excess[i - 1], excess[i]
+            if (here <= 0) != (there <= 0):
+                share = here / (here - there)
+                kept.append(self.corners[i - 1] + share * (self.corners[i] - self.corners[i - 1]))
+            if there <= 0:
+                kept.append(self.corners[i])
+        return Region(np.array(kept, dtype=np.float64).reshape(-1, 2))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing prints the figures."""
+        return len(self.corners) == 0
+
+    @property
+    def log_ratio(self) -> tuple[float, float]:
+        """Lowest and highest log ratio."""
+        return float(self.corners[:, 0].min()), float(self.corners[:, 0].max())
+
+    @property
+    def se(self) -> tuple[float, float]:
+        """Lowest and highest standard error."""
+        return float(self.corners[:, 1].min()), float(self.corners[:, 1].max())
+
+    @cached_property
+    def area(self) -> float:
+        """Area of the polygon (the shoelace formula)."""
+        x, y = self.corners.T
+        return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+    @property
+    def p(self) -> tuple[float, float]:
+        """Lowest and highest Wald P: P is monotone along every edge on one side of a ratio of 1."""
+        low, high = self.log_ratio
+        at_corners = wald_p(self.corners[:, 0], self.corners[:, 1])
+        return float(at_corners.min()), 1.0 if low <= 0 <= high else float(at_corners.max())
+
+    def between(self, low: float, high: float) -> Region:
+        """The part with a log ratio from `low` to `high`."""
+        return self._cut((1, 0), high)._cut((-1, 0), -low)
+
+    def with_p(self, p: PrintedP) -> tuple[Region, ...]:
+        """The parts whose Wald P lies in `p`: at most one on either side of a ratio of 1."""
+        from scipy.special import ndtri
+
+        parts = []
+        # |log ratio| between z_least and z_most standard errors; P of 0 or 1 sets no limit.
+        z_least = -float(ndtri(p.high / 2))
+        z_most = -float(ndtri(p.low / 2)) if p.low > 0 else None
+        low, high = self.log_ratio if not self.empty else (0.0, 0.0)
+        for side, present in ((-1.0, low < 0), (1.0, high > 0)):
+            if not present:
+                continue
+            part = self._cut((-side, 0), 0.0)._cut((-side, z_least), 0.0)
+            if z_most is not None and not part.empty:
+                part = part._cut((side, -z_most), 0.0)
+            if not part.empty:
+                parts.append(part)
+        return tuple(parts)
+
+
+def ratio_region(ratio: Printed, low: Printed, high: Printed, level: float = 0.95) -> Region:
+    """Every (log ratio, standard error) whose ratio and Wald interval print these figures.
+
+    The limits are exp(log ratio -/+ z se), so each printed figure keeps a strip of the plane and
+    their intersection is a convex polygon, here cut exactly. Raises ValueError where a figure
+    leaves 0 or less possible: such a figure has no logarithm.
+    """
+    if min(ratio.low, low.low, high.low) <= 0:
+        raise ValueError("a ratio and its limits must be above half of their last digit")
+    z = normal_quantile(level)
+    least, most = math.log(ratio.low), math.log(ratio.high)
+    widest = (math.log(high.high) - math.log(low.low)) / z + 1
+    box = Region(np.array([(least, 0), (most, 0), (most, widest), (least, widest)], dtype=float))
+    return (
+        box._cut((1, -z), math.log(low.high))
+        ._cut((-1, z), -math.log(low.low))
+        ._cut((1, z), math.log(high.high))
+        ._cut((-1, -z), -math.log(high.low))
+    )
