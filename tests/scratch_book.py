@@ -60,12 +60,15 @@ class Built:
 
     def ran(self) -> set[str]:
         """Chapters that were executed in this build."""
-        return set(re.findall(r"running chapters \[[#-]+\] \d+/\d+ chapters/(\S+)", self.text))
+        return set(re.findall(r"running chapters \[[#-]+\] \d+/\d+ chapters/(\S+)", self.plain()))
 
     def wrote(self) -> set[str]:
         """Pages that were written in this build."""
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", self.text)
-        return set(re.findall(r"writing output\.\.\. \[ *\d+%\] (\S+)", plain))
+        return set(re.findall(r"writing output\.\.\. \[ *\d+%\] (\S+)", self.plain()))
+
+    def plain(self) -> str:
+        """What the build said, without colours."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.text)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ LIBRARIES = (
     "scipy.stats",
     "scipy.optimize",
     "seaborn",
-    "statsmodels.api",
     "lifelines",
     "survival",
     "firthmodels",
