@@ -141,7 +141,7 @@ def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
 
 
 def exact_p(cohort: Cohort, measure: str) -> float | None:
-    """P of the exact test, which ignores that patients repeat; ``None`` as :func:`no_exact` says."""
+    """P of the exact test, which ignores that patients repeat; ``None``: see :func:`no_exact`."""
     found = counts(cohort, measure)
     return None if no_exact(found) else _exact(found.events, found.n)
 

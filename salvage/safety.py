@@ -2,44 +2,80 @@
 
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
+from salvage import words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, estimate
+from salvage.schema import CATEGORY_KEYS
 from salvage.stats import proportions, rates
 from salvage.survival import with_outcome
 
 FEVER: Final = "fever"
 SEVERE_GRADE: Final = 3
-DAYS_PER_YEAR: Final = 365.25
 MONTHS_PER_YEAR: Final = 12
 UNSPECIFIED_SCALE: Final = "not recorded"
+CRS: Final = "cytokine release syndrome"
+ICANS: Final = "icans"
+# Names that mean the same event: MedDRA's preferred term, common short forms, and Chinese.
+SYNONYMS: Final = {
+    "pyrexia": FEVER,
+    "发热": FEVER,
+    "crs": CRS,
+    "cytokine-release syndrome": CRS,
+    "细胞因子释放综合征": CRS,
+    "immune effector cell-associated neurotoxicity syndrome": ICANS,
+}
+LABELS: Final = {ICANS: "ICANS"}
 
 
 def recorded(cohort: Cohort) -> bool:
-    """Whether the cohort records any adverse event."""
-    return len(cohort.adverse_events) > 0
+    """Whether the cohort records any adverse event of a treated patient."""
+    return bool(cohort.adverse_events["patient_id"].isin(cohort.salvage["patient_id"]).any())
 
 
-def _terms(cohort: Cohort) -> pd.DataFrame:
-    """Events of treated patients; ``Fever`` and ``fever`` are one term, and every event has a scale."""
+def graded(cohort: Cohort) -> bool:
+    """Whether any event of a treated patient has a grade; else nothing is known of severity."""
+    return bool(events_of_treated(cohort)["grade"].notna().any())
+
+
+def normal_term(terms: pd.Series) -> pd.Series:
+    """Terms by which events are counted: case and outer blanks do not matter, nor do synonyms."""
+    plain = terms.astype(str).str.strip().str.lower()
+    return plain.replace(SYNONYMS)
+
+
+def label(term: str) -> str:
+    """A term of :func:`normal_term` as a reader sees it."""
+    return LABELS.get(term, term[:1].upper() + term[1:])
+
+
+def events_of_treated(cohort: Cohort) -> pd.DataFrame:
+    """Events of treated patients, with :func:`normal_term` and a scale for every event."""
     events = cohort.adverse_events
     events = events[events["patient_id"].isin(cohort.salvage["patient_id"])]
     scale = events["scale"].astype(object).where(events["scale"].notna(), UNSPECIFIED_SCALE)
-    return events.assign(term=events["term"].str.strip().str.lower(), scale=scale)
+    return events.assign(term=normal_term(events["term"]), scale=scale)
 
 
 def by_term(cohort: Cohort) -> pd.DataFrame:
-    """One row per term and scale, most patients first: patients and events, of any grade and severe.
+    """One row per term and scale, most patients first: patients and events, any and severe.
 
-    Columns: term, scale, patients, patients_severe (highest grade of each patient 3 or more), events,
-    events_severe, ungraded. Grades of different scales or versions are never pooled.
+    Columns: term, scale, patients, patients_severe (highest grade of the patient 3 or more),
+    events, events_severe, ungraded. Grades of different scales or versions are never pooled.
     """
-    columns = ["term", "scale", "patients", "patients_severe", "events", "events_severe", "ungraded"]
+    columns = [
+        "term",
+        "scale",
+        "patients",
+        "patients_severe",
+        "events",
+        "events_severe",
+        "ungraded",
+    ]
     if not recorded(cohort):
         return pd.DataFrame(columns=columns)
-    events = _terms(cohort)
+    events = events_of_treated(cohort)
     severe = events[events["grade"] >= SEVERE_GRADE]
     keys = ["term", "scale"]
     table = pd.DataFrame(
@@ -53,12 +89,14 @@ def by_term(cohort: Cohort) -> pd.DataFrame:
     )
     table = table.fillna(0).astype(int).reset_index()
     order = ["patients", "events", "term", "scale"]
-    return table.sort_values(order, ascending=[False, False, True, True], ignore_index=True)[columns]
+    return table.sort_values(order, ascending=[False, False, True, True], ignore_index=True)[
+        columns
+    ]
 
 
 def worst_grades(cohort: Cohort) -> pd.DataFrame:
     """Patients by term, scale and their highest grade (columns 1 to 5), most patients first."""
-    events = _terms(cohort).dropna(subset=["grade"])
+    events = events_of_treated(cohort).dropna(subset=["grade"])
     worst = events.groupby(["term", "scale", "patient_id"])["grade"].max().reset_index()
     table = pd.crosstab([worst["term"], worst["scale"]], worst["grade"].astype(int))
     table = table.reindex(columns=range(1, 6), fill_value=0)
@@ -66,28 +104,36 @@ def worst_grades(cohort: Cohort) -> pd.DataFrame:
 
 
 def exposure(cohort: Cohort) -> pd.Series:
-    """Months of exposure of each line: start to its end, else to the next line, else to last contact."""
+    """Months of exposure of each line: to its end, else to the next line, else to last contact."""
     lines = with_outcome(cohort)
     end = lines["end_month"].fillna(lines["next_start"]).fillna(lines["os_month"])
     return (end - lines["start_month"]).rename("months")
 
 
-def by_category(cohort: Cohort) -> pd.DataFrame:
-    """Events by the category of their line: lines, exposure, events, severe events and rates.
+def events_of_lines(cohort: Cohort) -> pd.DataFrame:
+    """Events that are linked to a line, with the ``category`` of that line."""
+    lines = cohort.salvage[["patient_id", "line", "category"]].astype({"line": float})
+    return events_of_treated(cohort).merge(lines, on=["patient_id", "line"])
 
-    The rate is events per patient-year of exposure, with the exact Poisson interval (Garwood 1936).
-    Events without a line stand in none of the rows.
+
+def by_category(cohort: Cohort) -> pd.DataFrame:
+    """Events and exposure of each category that was given, in fixed order.
+
+    Columns: lines, years (patient-years of exposure), events, events_severe, and rate with low and
+    high: events per patient-year with the exact Poisson interval (Garwood 1936), missing without
+    exposure. Events without a line stand in none of the rows.
     """
-    lines = cohort.salvage.assign(months=exposure(cohort))
-    lines["line"] = lines["line"].astype(float)
-    events = cohort.adverse_events.merge(lines[["patient_id", "line", "category"]], on=["patient_id", "line"])
-    grouped = lines.groupby("category")
-    table = pd.DataFrame({"lines": grouped.size(), "years": grouped["months"].sum() / MONTHS_PER_YEAR})
-    table["events"] = events.groupby("category").size().reindex(table.index, fill_value=0)
+    grouped = cohort.salvage.assign(months=exposure(cohort)).groupby("category")
+    table = pd.DataFrame(
+        {"lines": grouped.size(), "years": grouped["months"].sum() / MONTHS_PER_YEAR}
+    )
+    table = table.reindex([key for key in CATEGORY_KEYS if key in table.index])
+    events = events_of_lines(cohort)
     severe = events[events["grade"] >= SEVERE_GRADE]
-    table["events_severe"] = severe.groupby("category").size().reindex(table.index, fill_value=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        table["rate"] = (table["events"] / table["years"]).where(table["years"] > 0)
+    for column, frame in (("events", events), ("events_severe", severe)):
+        sizes = frame.groupby("category").size()
+        table[column] = sizes.reindex(table.index, fill_value=0).astype(int)
+    table["rate"] = (table["events"] / table["years"]).where(table["years"] > 0)
     limits = [
         rates.poisson(int(e), float(t)) if t > 0 else (None, None)
         for e, t in zip(table["events"], table["years"], strict=True)
@@ -96,72 +142,154 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
     return table
 
 
+def patients_by_category(cohort: Cohort) -> pd.DataFrame:
+    """Patients of each category that was given, and how many had an event during its lines.
+
+    Columns: patients, any, severe (highest grade 3 or more), fever, crs, icans. A patient counts
+    once in each category received.
+    """
+    patients = cohort.salvage.groupby("category")["patient_id"].nunique()
+    table = pd.DataFrame({"patients": patients})
+    table = table.reindex([key for key in CATEGORY_KEYS if key in table.index])
+    events = events_of_lines(cohort)
+    chosen = {
+        "any": events,
+        "severe": events[events["grade"] >= SEVERE_GRADE],
+        "fever": events[events["term"] == FEVER],
+        "crs": events[events["term"] == CRS],
+        "icans": events[events["term"] == ICANS],
+    }
+    for column, frame in chosen.items():
+        affected = frame.groupby("category")["patient_id"].nunique()
+        table[column] = affected.reindex(table.index, fill_value=0).astype(int)
+    return table
+
+
+def fever_and_crs(cohort: Cohort) -> pd.DataFrame:
+    """Treated patients by fever and by CRS as events of their own: columns fever, crs, patients."""
+    events = events_of_treated(cohort)
+    ids = cohort.treated["patient_id"]
+    has = {
+        term: ids.isin(events.loc[events["term"] == term, "patient_id"]) for term in (FEVER, CRS)
+    }
+    pairs = ((True, False), (True, True), (False, True), (False, False))
+    return pd.DataFrame(
+        [
+            {"fever": f, "crs": c, "patients": int(((has[FEVER] == f) & (has[CRS] == c)).sum())}
+            for f, c in pairs
+        ]
+    )
+
+
+def ctcae_versions(cohort: Cohort) -> list[str]:
+    """Versions of CTCAE by which events of treated patients were graded."""
+    scales = set(events_of_treated(cohort)["scale"])
+    return sorted(scale for scale in scales if scale.startswith("CTCAE"))
+
+
 def ranking(cohort: Cohort) -> pd.DataFrame:
     """Patients and events of each term, over all scales; columns term, patients, events."""
-    grouped = _terms(cohort).groupby("term")
+    grouped = events_of_treated(cohort).groupby("term")
     return grouped.agg(patients=("patient_id", "nunique"), events=("term", "size")).reset_index()
 
 
 def most_common(cohort: Cohort, by: str = "patients") -> list[str]:
-    """The terms with most ``patients`` or most ``events``; more than one where they tie, none without events."""
+    """The terms with most ``patients`` or ``events``, several where they tie; none without any."""
     table = ranking(cohort)
     return sorted(table.loc[table[by] == table[by].max(), "term"])
 
 
-def term_estimates(cohort: Cohort, term: str) -> list[Estimate]:
-    """Proportion of treated patients with ``term`` at any grade and at grade 3 or more, and its events."""
-    events = _terms(cohort)
+def _share(cohort: Cohort, id: str, name: str, frame: pd.DataFrame) -> Estimate:
+    """Treated patients with one of the events in ``frame``; unknown where nothing is recorded."""
+    n = len(cohort.treated)
+    affected = int(frame["patient_id"].nunique())
+    severe = ".severe." in f".{id}"
+    known = graded(cohort) if severe else recorded(cohort)
+    scales = sorted(set(frame["scale"]) - {UNSPECIFIED_SCALE})
+    by_scale = f"; graded by {' and '.join(scales)}" if severe and scales else ""
+    return estimate(
+        cohort.study,
+        id,
+        name,
+        affected / n if known else None,
+        proportions.clopper_pearson(affected, n) if known else (None, None),
+        n=n,
+        events=affected if known else None,
+        unit="proportion",
+        method=f"Clopper-Pearson, one count per patient{by_scale}",
+    )
+
+
+def term_estimates(cohort: Cohort, term: str, key: str = "") -> list[Estimate]:
+    """Treated patients with ``term`` at any grade and at grade 3 or more, and its events."""
+    events = events_of_treated(cohort)
     events = events[events["term"] == term]
     severe = events[events["grade"] >= SEVERE_GRADE]
-    n = len(cohort.treated)
-    key = term.replace(" ", "_")
-    known = recorded(cohort) and n > 0
+    key = key or term.replace(" ", "_")
+    name = LABELS.get(term, term)
+    known = recorded(cohort)
+    return [
+        _share(cohort, f"ae.{key}.patients", f"Treated patients with {name}, any grade", events),
+        _share(
+            cohort,
+            f"ae.{key}.severe.patients",
+            f"Treated patients with {name}, grade 3 or more",
+            severe,
+        ),
+        estimate(
+            cohort.study,
+            f"ae.{key}.events",
+            f"Events of {name}",
+            float(len(events)) if known else None,
+            n=len(cohort.salvage),
+            events=len(events) if known else None,
+            unit="events",
+            method="count of events",
+        ),
+    ]
+
+
+def overall_estimates(cohort: Cohort) -> list[Estimate]:
+    """Treated patients with any adverse event, and with a severe one."""
+    events = events_of_treated(cohort)
+    severe = events[events["grade"] >= SEVERE_GRADE]
+    severe_name = "Treated patients with an adverse event of grade 3 or more"
+    return [
+        _share(cohort, "ae.any.patients", "Treated patients with any adverse event", events),
+        _share(cohort, "ae.severe.patients", severe_name, severe),
+    ]
+
+
+def rate_estimates(cohort: Cohort) -> list[Estimate]:
+    """Events per patient-year of exposure in each of the six categories."""
+    table = by_category(cohort).to_dict("index")
+    known = len(events_of_lines(cohort)) > 0
     made = []
-    for suffix, frame, words_ in (("patients", events, "any grade"), ("severe.patients", severe, "grade 3 or more")):
-        affected = int(frame["patient_id"].nunique())
+    for key in CATEGORY_KEYS:
+        row = table.get(key)
+        usable = known and row is not None and row["years"] > 0
         made.append(
             estimate(
                 cohort.study,
-                f"ae.{key}.{suffix}",
-                f"Treated patients with {term}, {words_}",
-                affected / n if known else None,
-                proportions.clopper_pearson(affected, n) if known else (None, None),
-                n=n,
-                events=affected if known else None,
-                unit="proportion",
-                method="Clopper-Pearson; highest grade of each patient",
+                f"ae.rate.{key}",
+                f"Adverse events per patient-year, {words.category(key, cohort.study.labels)}",
+                row["rate"] if row and usable else None,
+                (row["low"], row["high"]) if row and usable else (None, None),
+                n=0 if row is None else int(row["lines"]),
+                events=int(row["events"]) if known and row is not None else None,
+                unit="rate",
+                method="events linked to a line over exposure, exact Poisson interval",
             )
         )
-    made.append(
-        estimate(
-            cohort.study, f"ae.{key}.events", f"Events of {term}", float(len(events)) if known else None,
-            n=len(cohort.salvage), events=len(events) if known else None, unit="events", method="count of events",
-        )
-    )
     return made
 
 
 def safety_estimates(cohort: Cohort) -> list[Estimate]:
-    """Any adverse event, any severe one, and fever."""
-    n = len(cohort.treated)
-    events = _terms(cohort)
-    known = recorded(cohort) and n > 0
-    severe = events[events["grade"] >= SEVERE_GRADE]
-    overall = [
-        estimate(
-            cohort.study,
-            id,
-            label,
-            frame["patient_id"].nunique() / n if known else None,
-            proportions.clopper_pearson(int(frame["patient_id"].nunique()), n) if known else (None, None),
-            n=n,
-            events=int(frame["patient_id"].nunique()) if known else None,
-            unit="proportion",
-            method="Clopper-Pearson",
-        )
-        for id, label, frame in (
-            ("ae.any.patients", "Treated patients with any adverse event", events),
-            ("ae.severe.patients", "Treated patients with an adverse event of grade 3 or more", severe),
-        )
+    """Any and severe events, fever, CRS and ICANS, and the rate of each category."""
+    return [
+        *overall_estimates(cohort),
+        *term_estimates(cohort, FEVER),
+        *term_estimates(cohort, CRS, "crs"),
+        *term_estimates(cohort, ICANS),
+        *rate_estimates(cohort),
     ]
-    return overall + term_estimates(cohort, FEVER)

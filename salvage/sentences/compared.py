@@ -116,7 +116,7 @@ def shrinkage(cohort: Cohort, measure: str) -> Text:
         return text(f"The {name} is the same in each category, so there is nothing to shrink.")
     furthest = max(abs((pulled[key].value or 0.0) - (raw[key].value or 0.0)) for key in raw)
     if furthest < SMALL_MOVE:
-        return text(f"With this many lines, shrinkage hardly changes the {name} of any category.")
+        return text(f"Shrinkage hardly changes the {name} of any category.")
     moved = words.listing(
         [
             f"{words.category(key, cohort.study.labels)} from {percent(raw[key].value)} to "
@@ -200,7 +200,7 @@ def overlap(cohort: Cohort) -> Text:
         else f"{several:,} of {len(categories):,} treated patients"
     )
     return text(
-        f"{who} received two or more categories and "
-        f"{'stands' if several == 1 else 'stand'} in more than one row. The categories are therefore not independent "
-        "groups, and a test for independent groups does not fit them."
+        f"{who} received two or more categories and {'stands' if several == 1 else 'stand'} in "
+        "more than one row. The categories are therefore not independent groups, and a test for "
+        "independent groups does not fit them."
     )

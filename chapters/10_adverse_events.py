@@ -1,0 +1,114 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: chapters//py:percent,chapters//md:myst,tests/notebooks//ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Adverse events
+#
+# Which adverse events followed salvage therapy, how severe were they, and how many patients had them?
+
+# %% tags=["hide-input"]
+from salvage import figures, show
+from salvage.sentences import safety as sentences
+from salvage.tables import safety as tables
+
+cohort = show.cohort()
+sentences.safety_answer(cohort)
+
+# %% tags=["hide-input"]
+figures.ae_butterfly(cohort)
+
+# %% [markdown]
+# ## What the abstract says
+#
+# The published abstract names fever as the most common adverse event of salvage therapy {cite}`tian2026`.
+# It prints no count and no grade.
+
+# %% [markdown]
+# ## Patients and events
+#
+# The main count is of patients, each at the highest grade.
+# Events are shown beside it, because one patient can have the same event several times.
+
+# %% tags=["hide-input"]
+tables.overall(cohort)
+
+# %% tags=["hide-input"]
+tables.by_term(cohort)
+
+# %% tags=["hide-input"]
+sentences.grading(cohort)
+
+# %% [markdown]
+# ## Scales and versions
+#
+# The usual scale is CTCAE {cite}`ctcae5`; cytokine release syndrome and neurotoxicity have a scale of their own, by the consensus of ASTCT {cite}`lee2019`.
+# The versions of CTCAE set different limits, above all for blood counts.
+# The tables of terms therefore keep versions apart, and a row that counts over several scales says so.
+
+# %% tags=["hide-input"]
+sentences.scales(cohort)
+
+# %% tags=["hide-input"]
+figures.ae_heatmap(cohort)
+
+# %% tags=["hide-input"]
+tables.grades(cohort)
+
+# %% [markdown]
+# ## Fever, cytokine release and neurotoxicity
+#
+# Fever is part of every cytokine release syndrome that is not masked by treatment, but a fever alone is not one.
+# The two are recorded as separate events, and this chapter does not turn one into the other.
+
+# %% tags=["hide-input"]
+tables.fever_and_crs(cohort)
+
+# %% tags=["hide-input"]
+sentences.fever_and_crs(cohort)
+
+# %% [markdown]
+# ## By category
+#
+# An event belongs to the category of the line during which it began.
+
+# %% tags=["hide-input"]
+figures.ae_by_category(cohort)
+
+# %% tags=["hide-input"]
+tables.by_category(cohort)
+
+# %% tags=["hide-input"]
+tables.exposure(cohort)
+
+# %% tags=["hide-input"]
+sentences.counting(cohort)
+
+# %% [markdown]
+# ## What must not be concluded
+#
+# :::{admonition} Do not conclude
+# :class: not-conclude
+# - That one category is safer than another: patients were not assigned at random, and each category has few lines.
+# - That an event was caused by the treatment: it began during a line, and the lymphoma, earlier treatment or an infection can cause it too.
+# - That an event that is not recorded did not occur. In a retrospective study mild events are often not written down.
+# - That a fever was a cytokine release syndrome, or the reverse.
+# :::
+
+# %% [markdown]
+# ## How the numbers were made
+#
+# :::{admonition} Statistical detail
+# :class: dropdown
+# - **Incidence.** Patients with at least one event of a term over all patients with salvage therapy, at the highest grade of the patient, with the exact interval of Clopper and Pearson.
+# - **Terms.** Letter case does not matter, and common synonyms of fever, cytokine release syndrome and neurotoxicity count as one term. Other terms stand as the hospital writes them.
+# - **Scales.** Every event carries its scale and version. A term that was graded by two versions has two rows.
+# - **Rates.** Events over patient-years of exposure, with the exact Poisson interval of Garwood.
+# - **Tests.** None. No difference in adverse events was prespecified.
+# :::
