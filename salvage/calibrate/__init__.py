@@ -1,10 +1,30 @@
 """Search for cohorts that agree with every published figure.
 
-``python -m salvage calibrate`` writes the shipped cohort; with ``--alternatives``, the many cohorts of
-chapter 14. Either is found from a named seed and is the same each time, byte for byte.
+``python -m salvage calibrate`` writes the shipped cohort; with ``--alternatives``, the many cohorts
+of chapter 14. Either is found from a named seed and is the same each time, byte for byte.
 """
 
 from salvage.calibrate.check import check_against_published, impossible_histories
 from salvage.calibrate.cohort import SEED, calibrate, write
+from salvage.calibrate.ensemble import (
+    ALTERNATIVES,
+    ALTERNATIVES_SEED,
+    Alternative,
+    alternatives,
+    read_alternatives,
+    write_alternatives,
+)
 
-__all__ = ["SEED", "calibrate", "check_against_published", "impossible_histories", "write"]
+__all__ = [
+    "ALTERNATIVES",
+    "ALTERNATIVES_SEED",
+    "SEED",
+    "Alternative",
+    "alternatives",
+    "calibrate",
+    "check_against_published",
+    "impossible_histories",
+    "read_alternatives",
+    "write",
+    "write_alternatives",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ from salvage.schema import CATEGORY_KEYS
 
 Frames = Mapping[str, pd.DataFrame]
 FIRST_LINES_AT_MONTH_ONE = 2
+LARGEST_LOG_RATIO = 10.0
+"""Beyond it the partial likelihood of a cohort of this size has no maximum."""
 
 
 def kaplan_meier_median(months: Iterable[float], died: Iterable[bool]) -> float | None:
@@ -39,20 +42,27 @@ def kaplan_meier_median(months: Iterable[float], died: Iterable[bool]) -> float 
 
 
 def late_against_early(patients: pd.DataFrame, cutoff: float) -> dict[str, float]:
-    """Cox model (Efron ties, Wald interval and P) of OS from infusion on late relapse."""
+    """Cox model (Efron ties, Wald interval and P) of OS from infusion on late relapse.
+
+    Empty if one group is empty or the model has no finite estimate.
+    """
     from scipy.stats import norm
-    from survival.regression import coxph_fit
+    from survival import regression
+
+    engine: Any = regression  # binds its functions at run time, unseen by a type checker
 
     late = (patients["relapse_month"] > cutoff).to_numpy(float)
     if late.min() == late.max():
         return {}
-    fit = coxph_fit(
+    fit = engine.coxph_fit(
         patients["os_month"].to_numpy(float),
         patients["died"].to_numpy().astype(int),
         late[:, None],
         method="efron",
     )
     beta, error = float(np.ravel(fit.coefficients)[0]), float(np.ravel(fit.var)[0]) ** 0.5
+    if abs(beta) > LARGEST_LOG_RATIO:
+        return {}
     reach = norm.ppf(0.975) * error
     return {
         "value": float(np.exp(beta)),
@@ -69,7 +79,7 @@ def _rate(hits: pd.Series[bool]) -> dict[str, float]:
 
 
 def reproduced(frames: Frames, early_relapse_months: float = 3.0) -> dict[str, dict[str, float]]:
-    """What the cohort has for each published figure: value, and n, events, low, high, p where due."""
+    """What the cohort has for each published figure: value, and n, events, low, high, p."""
     patients, salvage = frames["patients"], frames["salvage"]
     months = patients["os_month"]
     responded = salvage["best_response"].isin(["CR", "PR"])
@@ -97,8 +107,8 @@ def reproduced(frames: Frames, early_relapse_months: float = 3.0) -> dict[str, d
 def check_against_published(frames: Frames, early_relapse_months: float = 3.0) -> list[str]:
     """Every way in which a cohort differs from the abstract; empty if it prints all of it.
 
-    frames: ``patients`` and ``salvage`` as in a Cohort; ``adverse_events`` too where the most common
-    adverse event is to be checked. A figure agrees if it rounds to the printed one.
+    frames: ``patients`` and ``salvage`` as in a Cohort; ``adverse_events`` too where the most
+    common adverse event is to be checked. A figure agrees if it rounds to the printed one.
     """
     found = reproduced(frames, early_relapse_months)
     wrong = [
@@ -147,15 +157,15 @@ def impossible_histories(frames: Frames) -> list[str]:
     """Every record that cannot be a history of a patient, or cannot go with the others.
 
     Stricter than the checks of a hospital's cohort: it also asks for what a calibrated cohort must
-    hold, such as a documented progression after progressive disease as best response. Columns or
-    tables that are absent are not checked.
+    hold, such as a documented progression after progressive disease as best response. The course of
+    lines, or baseline, is checked if its first column has any value; an absent table is not.
     """
     patients, salvage = frames["patients"], frames["salvage"]
     lines = _with_spans(patients, salvage)
     rules = _timing_rules(lines)
-    if "response_month" in lines:
+    if _recorded(lines, "response_month"):
         rules |= _course_rules(lines)
-    if "target_switched" in lines:
+    if _recorded(lines, "target_switched"):
         second = lines["category"] == "second_cart"
         rules["target switch outside, or missing in, a second CAR-T"] = (
             lines["target_switched"].notna() != second
@@ -172,9 +182,13 @@ def impossible_histories(frames: Frames) -> list[str]:
     return wrong
 
 
+def _recorded(frame: pd.DataFrame, column: str) -> bool:
+    return column in frame and bool(frame[column].notna().any())
+
+
 def _listed(frame: pd.DataFrame, rules: Mapping[str, pd.Series], keys: list[str]) -> list[str]:
     return [
-        f"{' '.join(str(frame.at[row, key]) for key in keys)}: {rule}"
+        f"{' '.join(str(frame.loc[row, key]) for key in keys)}: {rule}"
         for rule, broken in rules.items()
         for row in frame.index[broken.to_numpy(bool)]
     ]
@@ -274,7 +288,7 @@ def _patient_rules(patients: pd.DataFrame, salvage: pd.DataFrame) -> dict[str, p
         "no salvage line": ~patients["patient_id"].isin(salvage["patient_id"]),
         "listed twice": patients.duplicated("patient_id"),
     }
-    return rules | (_baseline_rules(patients) if "age" in patients else {})
+    return rules | (_baseline_rules(patients) if _recorded(patients, "age") else {})
 
 
 def _baseline_rules(patients: pd.DataFrame) -> dict[str, pd.Series]:

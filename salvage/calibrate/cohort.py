@@ -6,16 +6,18 @@ Whatever the abstract does not print is assumed here, and listed with its reason
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from salvage.calibrate import times
+from salvage.calibrate.frames import as_csv, as_frames
 from salvage.calibrate.lines import (
     Counts,
+    Limits,
     Line,
     assign_categories,
     assign_others,
@@ -42,24 +44,27 @@ CENSORED = 1
 EARLY_RELAPSE = 30
 """Tenths of a month: late means a relapse after it."""
 
-# The model that relapse and survival are drawn from. The effect of months to relapse on survival after
-# relapse is 0: the shipped cohort is not steered towards a hazard ratio from relapse.
+# The model that relapse and survival are drawn from. The effect of months to relapse on survival
+# after relapse is 0: the shipped cohort is not steered towards a hazard ratio from relapse.
 RELAPSE_MEDIAN, RELAPSE_SIGMA, EFFECT, SHAPE = 3.0, 0.8, 0.0, 1.0
 BATCH = 10_000
 TRIES_PER_COHORT = 300
 SHORTEST_RESPONSE_SPAN: Final[Mapping[str, int]] = {"CR": 18, "PR": 12}
-MANUFACTURE = 10
-"""Tenths of a month from relapse to a second CAR-T: apheresis and manufacture."""
+LIMITS: Final = Limits(
+    once=frozenset({"bispecific", "second_cart", "polatuzumab", "checkpoint"}),
+    apart=frozenset({"radiotherapy"}),
+    manufacture=10,  # apheresis and manufacture take about a month
+)
 MOST_NOT_EVALUABLE = 4
 
 
 def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
     """The tables of the first random cohort that prints every published figure.
 
-    Returns the tables of ``salvage.schema`` by name, with every column: months and other numbers as
-    float64, codes and text as str or None, ``line`` as int and ``died`` as bool. Relapse and survival
-    are drawn until a cohort agrees with the abstract and leaves room for the assumed lines and
-    responses; the records around them are drawn after that. The same seed gives the same tables.
+    Returns the tables of ``salvage.schema`` by name, with every column, typed as in a Cohort.
+    Relapse and survival are drawn until a cohort agrees with the abstract and leaves room for the
+    assumed lines and responses; the records around them are drawn after that. The same seed gives
+    the same tables.
     """
     rng = np.random.default_rng(seed)
     while True:
@@ -99,7 +104,7 @@ def _lines(
     if given is None:
         return None
     lines = place_lines(rng, relapse, observed, given)
-    categories = assign_categories(rng, lines, TABLE, MANUFACTURE)
+    categories = assign_categories(rng, lines, TABLE, LIMITS)
     if categories is None:
         return None
     # A longer line more often holds a response: a response delays the next line and death.
@@ -129,27 +134,7 @@ def _records(
         return None
     for row, months, last, dead in zip(patients, relapse, observed, died, strict=True):
         row |= {"relapse_month": months / 10, "os_month": last / 10, "died": dead}
-    return _frames(patients, events, adverse)
-
-
-def _frames(*tables: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
-    """Rows as frames with the columns, order and types of ``salvage.schema``."""
-    frames = {}
-    for table, rows in zip(TABLES, tables, strict=True):
-        frame = pd.DataFrame(rows).reindex(columns=list(table.names))
-        for column in table.columns:
-            if column.kind in ("id", "text", "code"):
-                frame[column.name] = frame[column.name].astype(object)
-                frame.loc[frame[column.name].isna(), column.name] = None
-            else:
-                frame[column.name] = frame[column.name].astype(float)
-        frames[table.name] = frame
-    for name in ("salvage", "adverse_events"):
-        frames[name]["line"] = frames[name]["line"].astype(int)
-    frames["patients"]["died"] = frames["patients"]["died"].astype(bool)
-    keys = ["patient_id", "line", "onset_month", "term"]
-    frames["adverse_events"] = frames["adverse_events"].sort_values(keys, ignore_index=True)
-    return frames
+    return as_frames(patients, events, adverse)
 
 
 def write(folder: Path, seed: int = SEED) -> list[Path]:
@@ -162,23 +147,7 @@ def write(folder: Path, seed: int = SEED) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for table in TABLES:
-        printed = pd.DataFrame(
-            {
-                column.name: [
-                    _cell(value, column.kind) for value in frames[table.name][column.name]
-                ]
-                for column in table.columns
-            }
-        )
         path = folder / f"{table.name}.csv"
-        path.write_bytes(printed.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+        path.write_bytes(as_csv(frames[table.name], table.columns))
         written.append(path)
     return written
-
-
-def _cell(value: Any, kind: str) -> str:
-    if value is None or value != value:  # NaN is not equal to itself
-        return ""
-    if kind in ("id", "text", "code"):
-        return str(value)
-    return f"{value:.1f}" if kind == "month" else str(int(value))

@@ -22,8 +22,19 @@ SHORTEST_LINE = 6
 SHORTEST_LAST_LINE = 3
 """Tenths of a month between the start of the last line and death or last contact."""
 PATIENT_AT_MONTH_ONE = 10
-REPEATABLE = frozenset({"other", "radiotherapy"})
-"""Categories that a patient may receive twice; second CAR-T never."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a patient's sequence of categories may hold.
+
+    once: categories received at most once; apart: categories not received twice in a row;
+    manufacture: tenths of a month from relapse to a second CAR-T at the soonest.
+    """
+
+    once: frozenset[str]
+    apart: frozenset[str]
+    manufacture: int
 
 
 @dataclass(frozen=True)
@@ -67,8 +78,8 @@ def spread_lines(
 def place_lines(rng: np.random.Generator, relapse: Ints, observed: Ints, given: Ints) -> list[Line]:
     """Starts of all lines, ordered by patient and line.
 
-    What is left of a patient's time after the shortest possible lines is cut at random into the wait
-    before the first line and an addition to each line. The wait is kept to at most one month.
+    What is left of a patient's time after the shortest possible lines is cut at random into the
+    wait before the first line and an addition to each line. The wait is at most one month.
     """
     placed = []
     for patient, count in enumerate(given):
@@ -87,40 +98,39 @@ def place_lines(rng: np.random.Generator, relapse: Ints, observed: Ints, given: 
     return placed
 
 
-def _conflicts(lines: Sequence[Line], categories: Sequence[str], manufacture: int) -> list[int]:
-    """Lines whose category cannot stand: repeated in the patient, or a CAR-T sooner than made."""
+def _conflicts(lines: Sequence[Line], categories: Sequence[str], limits: Limits) -> list[int]:
+    """Lines whose category cannot stand: repeated, or a CAR-T sooner than it is made."""
     seen: set[tuple[int, str]] = set()
     found = []
     for k, (line, category) in enumerate(zip(lines, categories, strict=True)):
-        repeated = (line.patient, category) in seen and category not in REPEATABLE
-        back_to_back = (
-            k > 0 and categories[k - 1] == category and lines[k - 1].patient == line.patient
-        )
-        too_soon = category == "second_cart" and line.wait < manufacture
-        if repeated or too_soon or (back_to_back and category == "radiotherapy"):
+        repeated = (line.patient, category) in seen and category in limits.once
+        again = line.line > 1 and categories[k - 1] == category and category in limits.apart
+        if repeated or again or (category == "second_cart" and line.wait < limits.manufacture):
             found.append(k)
         seen.add((line.patient, category))
     return found
 
 
 def assign_categories(
-    rng: np.random.Generator, lines: Sequence[Line], table: Mapping[str, Counts], manufacture: int
+    rng: np.random.Generator,
+    lines: Sequence[Line],
+    table: Mapping[str, Counts],
+    limits: Limits,
 ) -> list[str] | None:
-    """A random category for each line, so that each category has its number of events.
+    """A random category for each line, within the limits and with the events of the table.
 
-    No patient has a category twice, except radiotherapy (not twice in a row) and other drugs; a
-    second CAR-T starts at least ``manufacture`` tenths of a month after relapse.
+    Starts from a random order and swaps what cannot stand with random other lines.
     """
     keys = np.repeat(np.array(CATEGORY_KEYS), [table[c].n for c in CATEGORY_KEYS])
     categories = [str(c) for c in rng.permutation(keys)]
-    wrong = _conflicts(lines, categories, manufacture)
+    wrong = _conflicts(lines, categories, limits)
     for _ in range(60 * len(lines)):
         if not wrong:
             return categories
         one, two = int(rng.choice(wrong)), int(rng.integers(len(lines)))
         swapped = categories.copy()
         swapped[one], swapped[two] = categories[two], categories[one]
-        still = _conflicts(lines, swapped, manufacture)
+        still = _conflicts(lines, swapped, limits)
         if len(still) <= len(wrong):
             categories, wrong = swapped, still
     return None

@@ -87,8 +87,8 @@ def _choose(rng: np.random.Generator, chances: Mapping[str, float]) -> str:
 def _first_response(rng: np.random.Generator, relapse: int) -> str:
     """Best response to the first CAR-T that its relapse month (in tenths) leaves room for.
 
-    Response is assessed from month 1: who progresses by then had no response. Progressive disease as
-    best response shows at the first two assessments, by 1.5 months.
+    Response is assessed from month 1: who progresses by then had no response. Progressive disease
+    as best response shows at the first two assessments, by 1.5 months.
     """
     if relapse <= 10:
         return _choose(rng, {"PD": 0.8, "SD": 0.2})
@@ -102,8 +102,8 @@ def _first_response(rng: np.random.Generator, relapse: int) -> str:
 def baseline(rng: np.random.Generator, relapse: Ints) -> list[Row]:
     """One row per patient, without relapse and survival: values before the first CAR-T infusion.
 
-    Drawn without regard to survival. Stage, extranodal sites and IPI fit one another; cell of origin
-    is given for DLBCL only. A few values are missing, as they would be.
+    Drawn without regard to survival. Stage, extranodal sites and IPI fit one another; cell of
+    origin is given for DLBCL only. A few values are missing, as they would be.
     """
     rows = [_baseline_row(rng, k, int(month)) for k, month in enumerate(relapse)]
     dlbcl = [k for k, row in enumerate(rows) if row["coo"] is not None]
@@ -194,7 +194,7 @@ def _no_response(rng: np.random.Generator, line: Line, code: str, died: bool) ->
 
 
 def _treatment_end(rng: np.random.Generator, line: Line, category: str, course: Row) -> int | None:
-    """End of treatment in tenths of a month: at progression at the latest; none after an infusion."""
+    """End of treatment in tenths of a month, at progression at the latest; none for an infusion."""
     stop = course.get("progression_month") or line.start + line.span
     if category == "second_cart":
         return None

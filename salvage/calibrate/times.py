@@ -1,14 +1,15 @@
-"""Random relapse and death times of 29 patients, and whether they print the published survival figures.
+"""Random relapse and death times of 29 patients, and whether they print the published figures.
 
 Everything here works on a batch: arrays of shape (cohorts, patients). Times are whole tenths of a
-month, so that no float noise enters a stored value. The search draws cohorts from a model of relapse
-and of survival after it, and keeps those that print every published figure. The hazard ratio from
-relapse is not computed in this module: it is never a target.
+month, so that no float noise enters a stored value. The search draws cohorts from a model of
+relapse and of survival after it, and keeps those that print every published survival figure. The
+hazard ratio from relapse is not among them and is never aimed at.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,12 @@ EARLIEST_RELAPSE = 5
 SHORTEST_AFTER_RELAPSE = 3
 """Tenths of a month between relapse and death, so that a salvage line can start between them."""
 
-# What the published figures print as, on the scales of the fit: HR, limits and P, each to half a step.
+# What prints as the published HR, limits and P: half a step of the last digit either way.
 HR_WINDOW = (0.435, 0.445)
 LOW_WINDOW = (0.205, 0.215)
 HIGH_WINDOW = (0.945, 0.955)
 P_WINDOW = (0.0375, 0.0385)
-HEAT = 4.0
+HEAT, COLD = 2.0, 0.3
 NORMAL_975 = 1.959963984540054
 
 
@@ -65,9 +66,9 @@ class Times:
 class Model:
     """What a batch is drawn from; every array has the shape (cohorts,).
 
-    relapse_median: months; relapse_sigma: SD of log months to relapse (log-normal); effect: power of
-    months to relapse that multiplies survival after relapse (0: no effect); shape: Weibull shape of
-    survival after relapse; censored: patients alive at last contact; cutoff: tenths of a month.
+    relapse_median: months; relapse_sigma: SD of log months to relapse (log-normal); effect: power
+    of months to relapse that multiplies survival after relapse (0: no effect); shape: Weibull shape
+    of survival after relapse; censored: patients alive at last contact; cutoff: tenths of a month.
     """
 
     relapse_median: Floats
@@ -90,7 +91,7 @@ def draw(rng: np.random.Generator, model: Model) -> Times:
     relapse = 10 * model.relapse_median[:, None] * relative
     after = rng.standard_exponential(size) ** (1 / model.shape[:, None])
     after *= relative ** model.effect[:, None]
-    # A patient is observed for more than 7.0 months when the scale is above this patient's own value.
+    # A patient is observed for more than 7.0 months if the scale is above this patient's own value.
     scale = np.maximum(np.median((MEDIAN - relapse) / after, axis=1), 1e-3)
     observed = relapse + scale[:, None] * after
     lowest = observed.min(axis=1, keepdims=True)
@@ -113,7 +114,9 @@ def _efron_risk(time: Ints, died: Bools, late: Bools) -> tuple[Floats, Floats, I
     Efron (1977): the k-th of d tied deaths sees the tied deaths with the weight 1 - k/d.
     """
     order = np.argsort(time, axis=1, kind="stable")
-    time, died, late = (np.take_along_axis(x, order, axis=1) for x in (time, died, late))
+    time = np.take_along_axis(time, order, axis=1)
+    died = np.take_along_axis(died, order, axis=1)
+    late = np.take_along_axis(late, order, axis=1)
     n = time.shape[1]
     index = np.broadcast_to(np.arange(n), time.shape)
     changes = time[:, 1:] != time[:, :-1]
@@ -126,7 +129,8 @@ def _efron_risk(time: Ints, died: Bools, late: Bools) -> tuple[Floats, Floats, I
         return np.hstack([np.zeros((len(flag), 1), dtype=np.int64), np.cumsum(flag, axis=1)])
 
     def pick(counts: Ints, where: Ints) -> Ints:
-        return np.take_along_axis(counts, where, axis=1)
+        picked: Ints = np.take_along_axis(counts, where, axis=1)
+        return picked
 
     deaths, late_deaths, late_before = before(died), before(died & late), before(late)
     tied = pick(deaths, last + 1) - pick(deaths, first)
@@ -162,7 +166,8 @@ def log_hazard_ratio(times: Times) -> tuple[Floats, Floats]:
 def _outside(value: Floats, window: tuple[float, float]) -> Floats:
     """Distance of a logarithm from a window, in half-widths of the window; 0 strictly inside."""
     low, high = np.log(window[0]), np.log(window[1])
-    return np.maximum(np.abs(value - (low + high) / 2) * 2 / (high - low) - 0.999, 0)
+    away: Floats = np.maximum(np.abs(value - (low + high) / 2) * 2 / (high - low) - 0.999, 0)
+    return away
 
 
 def distance(times: Times) -> Floats:
@@ -185,8 +190,8 @@ def distance(times: Times) -> Floats:
 def prints_median(times: Times) -> Bools:
     """Whether the Kaplan-Meier median, by R's rule, and the median observed time are both 7.0.
 
-    R: the first time at which survival is at most one half, and if it is exactly one half, the middle
-    between that time and the next death.
+    R: the first time at which survival is at most one half, and if it is exactly one half, the
+    middle between that time and the next death.
     """
     order = np.argsort(2 * times.observed + ~times.died, axis=1, kind="stable")
     time = np.take_along_axis(times.observed, order, axis=1)
@@ -200,19 +205,22 @@ def prints_median(times: Times) -> Bools:
 
     at_most = first_death(survival <= 0.5 + 1e-9)
     below = first_death(survival < 0.5 - 1e-9)
-    exact: Bools = (at_most == MEDIAN) & (below == MEDIAN)
-    return exact & (np.sort(time, axis=1)[:, PATIENTS // 2] == MEDIAN)
+    observed = np.sort(time, axis=1)[:, PATIENTS // 2]
+    exact: Bools = (at_most == MEDIAN) & (below == MEDIAN) & (observed == MEDIAN)
+    return exact
 
 
 def agrees(times: Times) -> Bools:
     """Cohorts that print every published survival figure."""
-    return prints_median(times) & (distance(times) == 0)
+    agreeing: Bools = prints_median(times) & (distance(times) == 0)
+    return agreeing
 
 
 def possible(times: Times) -> Bools:
     """Per patient: relapse is not too soon after infusion, nor too close to the end."""
     late_enough = times.relapse >= EARLIEST_RELAPSE
-    return late_enough & (times.observed - times.relapse >= SHORTEST_AFTER_RELAPSE)
+    room: Bools = late_enough & (times.observed - times.relapse >= SHORTEST_AFTER_RELAPSE)
+    return room
 
 
 def _frame(times: Times) -> Bools:
@@ -234,7 +242,7 @@ def _swap(rng: np.random.Generator, times: Times) -> Times:
     one, two = rng.integers(PATIENTS, size=(2, count))
     relapse, observed, died = times.relapse.copy(), times.observed.copy(), times.died.copy()
 
-    def exchange(array: Ints | Bools, wanted: Bools) -> None:
+    def exchange(array: NDArray[Any], wanted: Bools) -> None:
         at, i, j = rows[wanted], one[wanted], two[wanted]
         array[at, i], array[at, j] = array[at, j], array[at, i]
 
@@ -249,17 +257,17 @@ def approach(rng: np.random.Generator, times: Times, steps: int) -> Times:
     """Walk each cohort towards the printed figures by simulated annealing.
 
     Each step is a small change to one or two patients. It is kept if every history stays possible,
-    the range and the median of observed time stay as printed, and the cohort comes no further from
-    the printed hazard ratio; a step away is kept at random, ever less often. A cohort that prints
-    everything stays as it is.
+    the range and both medians stay as printed, and the cohort comes no further from the printed
+    hazard ratio; a step away is kept at random, ever less often. A cohort that prints everything
+    stays as it is. ``times`` must print the medians already.
     """
     now = distance(times)
     for step in range(steps):
         moved = _swap(rng, times)
         fresh = distance(moved)
-        heat = HEAT * (1 - step / steps) ** 2 + 1e-9
+        heat = HEAT * (1 - step / steps) ** 2 + COLD
         keep = fresh - now < heat * rng.standard_exponential(len(times))
-        keep &= possible(moved).all(axis=1) & _frame(moved) & (now > 0)
+        keep &= possible(moved).all(axis=1) & _frame(moved) & prints_median(moved) & (now > 0)
         times = Times(
             np.where(keep[:, None], moved.relapse, times.relapse),
             np.where(keep[:, None], moved.observed, times.observed),
