@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
-from salvage import bias, comparison, prognosis, response, safety, spread, survival
+from salvage import audit, bias, comparison, prognosis, response, safety, spread, survival
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, Unit, estimate
 
@@ -43,6 +43,7 @@ def collect(cohort: Cohort) -> list[Estimate]:
         *safety.safety_estimates(cohort),
         *comparison.comparison_estimates(cohort),
         *bias.bias_estimates(cohort),
+        *audit.estimates(),
         *spread.spread_estimates(cohort),
     ]
     ids = [e.id for e in found]
