@@ -16,7 +16,7 @@ from typing import Final
 
 from salvage import words
 from salvage.paths import DATA, cohort_path
-from salvage.problems import InputError
+from salvage.problems import InputError, Problem
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,51 @@ def _check(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _template_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "workbook", nargs="?", type=Path, help="the Excel file to write, such as cohort.xlsx"
+    )
+    parser.add_argument(
+        "--redcap",
+        type=Path,
+        metavar="FILE.csv",
+        help="write a REDCap data dictionary, and beside it the mapping of its export",
+    )
+
+
+def _template(arguments: argparse.Namespace) -> int:
+    from salvage import template
+
+    if arguments.workbook is None and arguments.redcap is None:
+        raise InputError("Nothing to write", [Problem("template", None, "", "", "a file name")])
+    written = []
+    if arguments.workbook is not None:
+        written.append(template.write_workbook(arguments.workbook))
+    if arguments.redcap is not None:
+        written += template.write_redcap(arguments.redcap)
+    sys.stdout.writelines(f"{path}\n" for path in written)
+    return 0
+
+
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, help="the folder or file to import")
+    parser.add_argument("--mapping", type=Path, required=True, help="how it maps to a cohort, YAML")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the cohort folder to write"
+    )
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from salvage import importing
+
+    imported = importing.run(arguments.source, arguments.mapping, arguments.out)
+    sys.stdout.write(imported.report())
+    if imported.cohort is None:
+        subject = f"The cohort {imported.folder.name} was written but cannot be used yet"
+        raise InputError(subject, list(imported.problems))
+    return 0
+
+
 def _calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=DATA, metavar="DIR", help="where to write; data/ by default"
@@ -93,13 +138,15 @@ def _audit_arguments(parser: argparse.ArgumentParser) -> None:
 def _audit(arguments: argparse.Namespace) -> int:
     from salvage import audit
 
-    sys.stdout.write(audit.audit_facts(arguments.facts))
+    sys.stdout.write(str(audit.audit_facts(arguments.facts)))
     return 0
 
 
 COMMANDS: Final = (
     Command("results", "print every estimate of the book", _results_arguments, _results),
     Command("check", "say whether a cohort can be used", _check_arguments, _check),
+    Command("template", "write an empty cohort to fill in", _template_arguments, _template),
+    Command("import", "make a cohort from any other files", _import_arguments, _import),
     Command(
         "calibrate",
         "search again for the synthetic cohort",

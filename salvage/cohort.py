@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,12 @@ class Cohort:
     adverse_events: pd.DataFrame
     warnings: tuple[Problem, ...] = field(default=())
 
-    @property
+    @cached_property
     def late(self) -> "pd.Series[bool]":
         """Late relapse of each patient: ``relapse_month`` above the cut-off (equal is early)."""
         return self.patients["relapse_month"] > self.study.early_relapse_months
 
-    @property
+    @cached_property
     def treated(self) -> pd.DataFrame:
         """Patients with at least one salvage line."""
         return self.patients[self.patients["patient_id"].isin(self.salvage["patient_id"])]
@@ -116,7 +117,7 @@ def _typed(text: pd.DataFrame, table: Table, file: str) -> tuple[pd.DataFrame, l
     columns: dict[str, pd.Series] = {}
     for column in table.columns:
         if column.name in text.columns:
-            values, found = _column(text[column.name], column, file)
+            values, found = read_column(text[column.name], column, file)
             problems += found
         else:
             values = _missing(column, text.index)
@@ -148,8 +149,8 @@ def _missing(column: Column, index: pd.Index) -> pd.Series:
     return pd.Series(np.nan if dtype is float else None, index=index, dtype=dtype)
 
 
-def _column(text: pd.Series, column: Column, file: str) -> tuple[pd.Series, list[Problem]]:
-    """The cells of one column as values; each distinct text is read once."""
+def read_column(text: pd.Series, column: Column, file: str) -> tuple[pd.Series, list[Problem]]:
+    """The cells of one column as values, and every problem; each distinct text is read once."""
     codes, distinct = pd.factorize(text)
     cells = np.asarray(distinct, dtype=object)
     blank = cells == ""

@@ -11,9 +11,11 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from salvage import dates, schema
@@ -109,49 +111,62 @@ def _without_examples(frame: pd.DataFrame, file: str) -> Read:
 # --- CSV ------------------------------------------------------------------------------------------
 
 
-def read_csv(path: Path) -> Read:
-    """A CSV file as text. UTF-8 with or without BOM, UTF-16, GB18030; comma, semicolon or tab."""
-    text = _decode(path.read_bytes())
+def read_csv(path: Path, encoding: str | None = None, header: int = 1) -> Read:
+    """A CSV file as text; comma, semicolon or tab. ``header`` is the number of the header's row.
+
+    Its encoding is UTF-8 with or without BOM, UTF-16 or GB18030, unless one is given.
+    """
+    text = _decode(path.read_bytes(), encoding)
     if text is None:
+        expected = f"text in {encoding or 'UTF-8 or GB18030'}"
         hint = 'save it in Excel as "CSV UTF-8"?'
-        return pd.DataFrame(), [
-            Problem(path.name, None, "", "", "text in UTF-8 or GB18030", hint),
-        ]
+        return pd.DataFrame(), [Problem(path.name, None, "", "", expected, hint)]
     if not text.strip():
         return pd.DataFrame(), [_empty(path.name)]
     lines = csv.reader(
-        io.StringIO(text, newline=None), delimiter=_delimiter(text), quotechar='"', strict=True
+        io.StringIO(text, newline=None),
+        delimiter=_delimiter(text, header),
+        quotechar='"',
+        strict=True,
     )
+    clean = _Clean()
     rows: list[list[str]] = []
     try:
-        rows.extend(lines)
+        rows.extend(list(map(clean.__getitem__, row)) for row in lines)
     except csv.Error as error:
         expected = f"CSV with balanced quotes ({error})"
         return pd.DataFrame(), [Problem(path.name, len(rows) + 1, "", "", expected)]
+    rows[: header - 1] = [[]] * (header - 1)
     problems = _ragged(rows, path.name)
     if problems:
         return pd.DataFrame(), problems
-    rows = [[unguarded(cell.strip()) for cell in row] for row in rows]
     return headed(rows, path.name)
+
+
+class _Clean(dict[str, str]):
+    """Each distinct cell without blanks around it and without its guard.
+
+    A table of millions of rows has few distinct cells: each is cleaned and kept in memory once.
+    """
+
+    def __missing__(self, cell: str) -> str:
+        self[cell] = unguarded(cell.strip())
+        return self[cell]
 
 
 def _empty(source: str) -> Problem:
     return Problem(source, None, "", "", "a header and rows; it is empty")
 
 
-def _decode(data: bytes) -> str | None:
-    if data[:2] in UTF16_MARKS:
-        encodings: tuple[str, ...] = ("utf-16",)
-    else:
-        encodings = ENCODINGS
-    for encoding in encodings:
+def _decode(data: bytes, given: str | None) -> str | None:
+    guesses = ("utf-16",) if data[:2] in UTF16_MARKS else ENCODINGS
+    for encoding in (given,) if given else guesses:
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if "\x00" in text or (encoding == "gb18030" and not _chinese(text)):
-            return None
-        return text
+        misread = not given and encoding == "gb18030" and not _chinese(text)
+        return None if "\x00" in text or misread else text
     return None
 
 
@@ -166,15 +181,16 @@ def _chinese(text: str) -> bool:
     return 2 * common > len(characters)
 
 
-def _delimiter(text: str) -> str:
+def _delimiter(text: str, header: int) -> str:
     """The delimiter that splits the header into most cells; a comma when nothing does."""
-    header = text.lstrip("\n\r").split("\n", 1)[0]
-    return max(",;\t", key=header.count)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[header - 1 :]
+    first = next((line for line in lines if line), "")
+    return max(",;\t", key=first.count)
 
 
 def _ragged(rows: Sequence[Sequence[str]], source: str) -> list[Problem]:
     """Rows with more or fewer cells than the header; an empty line is no row."""
-    width = len(next(row for row in rows if row))
+    width = len(next((row for row in rows if row), []))
     hint = "a decimal comma or a comma in a text without quotes?"
     return [
         Problem(
@@ -190,13 +206,13 @@ def _ragged(rows: Sequence[Sequence[str]], source: str) -> list[Problem]:
     ]
 
 
-def headed(rows: Sequence[Sequence[str]], source: str) -> Read:
-    """Rows of text as a table: the first row that is not blank is the header.
+def headed(rows: Sequence[Sequence[str]], source: str, header: int = 1) -> Read:
+    """Rows of text as a table: the first row from ``header`` on that is not blank is the header.
 
     The index holds each row's number in the file. Blank rows and columns without a name and without
     values are left out; a column without a name that holds values is a problem.
     """
-    start = next((i for i, row in enumerate(rows) if any(row)), None)
+    start = next((i for i, row in enumerate(rows) if i >= header - 1 and any(row)), None)
     if start is None:
         return pd.DataFrame(), [_empty(source)]
     names = [name.strip() for name in rows[start]]
@@ -204,29 +220,25 @@ def headed(rows: Sequence[Sequence[str]], source: str) -> Read:
         Problem(source, start + 1, name, "", "each column once")
         for name in sorted({n for n in names if n and names.count(n) > 1})
     ]
-    body = pd.DataFrame(
-        [list(row) if row else [""] * len(names) for row in rows[start + 1 :]],
-        columns=range(len(names)),
-        index=range(start + 2, len(rows) + 1),
-        dtype=object,
-    )
-    filled = body != ""
+    filled = np.fromiter(map(any, rows), dtype=bool, count=len(rows))
+    filled[: start + 1] = False
+    index = pd.Index(np.flatnonzero(filled) + 1)
+    columns = list(zip(*compress(rows, filled), strict=True)) or [()] * len(names)
     for position, name in enumerate(names):
-        if not name and filled[position].any():
-            row = filled[position].idxmax()
+        first = next((i for i, cell in enumerate(columns[position]) if cell), None)
+        if not name and first is not None:
             problems.append(
                 Problem(
                     source,
-                    int(row),
+                    int(index[first]),
                     f"number {position + 1}",
-                    str(body.loc[row, position]),
+                    columns[position][first],
                     "a name in the header for each column that holds values",
                 )
             )
-    kept = [i for i, name in enumerate(names) if name and name not in names[:i]]
-    body = body.loc[filled.any(axis=1), kept]
-    body.columns = pd.Index([names[i] for i in kept], dtype=object)
-    return body, problems
+    kept = {name: i for i, name in reversed(list(enumerate(names))) if name}
+    body = {name: np.array(columns[kept[name]], dtype=object) for name in names if name}
+    return pd.DataFrame(body, index=index, columns=pd.Index(list(body), dtype=object)), problems
 
 
 # --- Parquet --------------------------------------------------------------------------------------
@@ -392,7 +404,7 @@ def _settings(rows: Iterable[Sequence[str]], source: str) -> tuple[Study, list[P
             if value:
                 labels[key.removeprefix(LABEL_PREFIX)] = value
         else:
-            raw[key] = _setting(key, value)
+            raw[key] = setting(key, value)
     if labels:
         raw["labels"] = labels
         first = next(n for k, n in place.items() if k.startswith(LABEL_PREFIX))
@@ -401,7 +413,7 @@ def _settings(rows: Iterable[Sequence[str]], source: str) -> tuple[Study, list[P
     return study, problems + [replace(p, row=place.get(p.column)) for p in found]
 
 
-def _setting(key: str, value: str) -> object:
+def setting(key: str, value: str) -> object:
     """A cell of the settings as the type that its setting has by default."""
     kind = type(getattr(Study(), key, ""))
     try:

@@ -1,0 +1,209 @@
+"""Any hospital's files into a cohort folder, as a mapping says (book/import.md)."""
+
+import csv
+import difflib
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as AbstractMapping
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import yaml
+
+from salvage import schema, words
+from salvage.cells import guarded
+from salvage.cohort import Cohort, check
+from salvage.importing.mapping import (
+    Condition,
+    Entry,
+    Mapping,
+    MappingError,
+    is_mapped_name,
+    read_mapping,
+)
+from salvage.importing.rows import LEFT_BLANK, Count, Mapped, Unmapped, apply
+from salvage.importing.sources import place_of, read_sources
+from salvage.problems import InputError, Problem
+from salvage.readers import SETTINGS_FILE
+
+UNMAPPED_FILE: Final = "unmapped.csv"
+#: Rows printed one by one; all of them are in the file.
+PRINTED: Final = 20
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import made: the cohort, or every reason why it cannot be used yet."""
+
+    folder: Path
+    mapped: Mapped
+    cohort: Cohort | None
+    problems: tuple[Problem, ...]
+    unused: tuple[str, ...]
+
+    def report(self) -> str:
+        """How many rows went where, and what could not be mapped."""
+        return "\n".join(_report(self)) + "\n"
+
+
+def run(source: Path, mapping_file: Path, out: Path) -> Imported:
+    """Write the cohort folder ``out`` from the files in ``source``.
+
+    Raises :class:`MappingError` with every problem of the mapping or of the files; nothing is
+    written then. Rows that could not be mapped are listed in ``unmapped.csv`` of ``out``.
+    """
+    mapping = read_mapping(mapping_file)
+    if not source.exists():
+        raise InputError(
+            "Nothing to import", [Problem(str(source), None, "", "", "this file or folder")]
+        )
+    root = source if source.is_dir() else source.parent
+    if out.resolve() == root.resolve():
+        expected = "another folder: the cohort's files would replace the files that are imported"
+        raise InputError("Nothing was written", [Problem(str(out), None, "", "", expected)])
+    tables = read_sources(source, mapping.sources)
+    problems = _unknown_columns(mapping, tables)
+    if problems:
+        raise MappingError(f"The mapping {mapping.name} does not fit the files", problems)
+    mapped = apply(mapping, tables)
+    _write(out, mapping, mapped)
+    cohort, found = check(out)
+    errors = [] if cohort is not None else [_with_origin(p, mapped) for p in found]
+    used = {place.name for s in mapping.sources.values() if (place := place_of(source, s))}
+    present = {f.name for f in source.iterdir() if f.is_file()} if source.is_dir() else set()
+    return Imported(out, mapped, cohort, tuple(errors), tuple(sorted(present - used)))
+
+
+# --- the mapping against the files ----------------------------------------------------------------
+
+
+def _unknown_columns(mapping: Mapping, tables: AbstractMapping[str, pd.DataFrame]) -> list[Problem]:
+    """Columns that the mapping names and the files do not have, each with its place."""
+    problems = []
+    for entry in mapping.entries:
+        for place, source, name in _named(entry):
+            given = [str(column) for column in tables[source].columns]
+            if name in given:
+                continue
+            near = difflib.get_close_matches(name, given, n=1)
+            expected = f"a column of {source}: {', '.join(given)}"
+            hint = f"{near[0]}?" if near else ""
+            problems.append(Problem(mapping.name, None, place, name, expected, hint))
+    return problems
+
+
+def _named(entry: Entry) -> Iterable[tuple[str, str, str]]:
+    """Place, source and name of every source column that an entry names."""
+    for name in _of_rules(entry.keep):
+        yield f"{entry.place}.keep", entry.source, name
+    for target, cell in entry.columns.items():
+        place = f"{entry.place}.columns.{target}"
+        source = cell.source or entry.source
+        for name in (*cell.columns, *([cell.by] if cell.by else []), *_of_rules(cell.where)):
+            yield place, source, name
+
+
+def _of_rules(rules: Sequence[Condition]) -> Iterable[str]:
+    return (rule.column for rule in rules if not is_mapped_name(rule.column))
+
+
+# --- what is written ------------------------------------------------------------------------------
+
+
+def _write(out: Path, mapping: Mapping, mapped: Mapped) -> None:
+    """The files of the cohort. A file of a table that is not mapped now is not left from before."""
+    out.mkdir(parents=True, exist_ok=True)
+    for table in schema.TABLES:
+        path = out / f"{table.name}.csv"
+        if table.name not in mapped.tables:
+            path.unlink(missing_ok=True)
+            continue
+        frame = mapped.tables[table.name]
+        shown = [c.name for c in table.columns if c.required or (frame[c.name] != "").any()]
+        rows = frame[shown].itertuples(index=False, name=None)
+        path.write_text(_csv(shown, rows), encoding="utf-8", newline="")
+    settings = yaml.safe_dump(asdict(mapping.study), sort_keys=False, allow_unicode=True)
+    (out / SETTINGS_FILE).write_text(settings, encoding="utf-8")
+    head = [one.name for one in fields(Unmapped)]
+    rows = (astuple(one) for one in mapped.unmapped)
+    (out / UNMAPPED_FILE).write_text(_csv(head, rows), encoding="utf-8", newline="")
+
+
+def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows([guarded(str(cell)) for cell in row] for row in rows)
+    return stream.getvalue()
+
+
+def _with_origin(problem: Problem, mapped: Mapped) -> Problem:
+    """A problem of the written cohort with the row of the source that it comes from."""
+    origins = mapped.origins.get(problem.file.removesuffix(".csv"), [])
+    position = (problem.row or 0) - 2
+    if not 0 <= position < len(origins):
+        return problem
+    source, row = origins[position]
+    return replace(problem, expected=f"{problem.expected}; it comes from {source}, row {row}")
+
+
+# --- what is said ---------------------------------------------------------------------------------
+
+
+def _report(imported: Imported) -> Iterable[str]:
+    mapped = imported.mapped
+    yield from (_count_line(count) for count in mapped.counts)
+    for text, code in sorted(mapped.ambiguous.items()):
+        yield f'More than one pattern fits "{_plain(text)}"; taken as {code}, which comes first.'
+    blanked = sum(one.outcome == LEFT_BLANK for one in mapped.unmapped)
+    if blanked:
+        yield f"{words.count(blanked, 'cell')} could not be mapped and left blank."
+    if imported.unused:
+        yield f"Not named in the mapping: {', '.join(map(_plain, imported.unused))}."
+    if mapped.unmapped:
+        yield f"Every row and cell that is not in the cohort is in {UNMAPPED_FILE}; by reason:"
+        reasons = Counter(
+            (u.outcome, u.source, u.table, u.column, u.reason) for u in mapped.unmapped
+        )
+        for (outcome, source, table, column, reason), number in reasons.items():
+            yield f"  {number} x {outcome}: {source} to {table}, column {column}: {_plain(reason)}"
+        yield from _first_rows(mapped.unmapped)
+    cohort = imported.cohort
+    if cohort is not None:
+        sizes = [
+            words.count(len(cohort.patients), "patient"),
+            words.count(len(cohort.salvage), "salvage line"),
+            words.count(len(cohort.adverse_events), "adverse event"),
+        ]
+        yield f"{imported.folder}: {words.listing(sizes)}; no errors."
+        if cohort.warnings:
+            yield f"{words.count(len(cohort.warnings), 'warning')}, worth a second look:"
+            yield from (f"  {warning}" for warning in cohort.warnings)
+
+
+def _count_line(count: Count) -> str:
+    return (
+        f"{count.source} to {count.table}: {words.count(count.read, 'row')} read, "
+        f"{count.written} written, {count.not_kept} not kept by the mapping's rules, "
+        f"{count.left_out} left out because they could not be mapped."
+    )
+
+
+def _first_rows(unmapped: Sequence[Unmapped]) -> Iterable[str]:
+    failed = [one for one in unmapped if one.reason and not one.reason.startswith("rule: ")]
+    if not failed:
+        return
+    yield "Rows and cells that could not be mapped:"
+    for one in failed[:PRINTED]:
+        shown = f' "{_plain(one.value)}"' if one.value else ""
+        yield f"  {one.source}, row {one.row}, {one.column}{shown}: {one.reason}; {one.outcome}"
+    if len(failed) > PRINTED:
+        yield f"  and {len(failed) - PRINTED} more in {UNMAPPED_FILE}"
+
+
+def _plain(text: str) -> str:
+    """Text of a file on one line of a terminal."""
+    return "".join(ch if ch.isprintable() else "\ufffd" for ch in text)
