@@ -327,6 +327,35 @@ def test_one_cluster_gives_no_robust_interval() -> None:
     assert found.wald is None
 
 
+def test_many_rows_need_no_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the named size the Cox model stands in, unless it has no maximum."""
+    rng = np.random.default_rng(6)
+    x, time = rng.normal(size=4000), rng.exponential(size=4000)
+    penalised = cx.firth_cox(x, time, np.ones(4000))
+    monkeypatch.setattr(cx, "FIRTH_ROWS", 9)
+    plain = cx.firth_cox(x, time, np.ones(4000))
+    assert plain.method == cx.COX_FOR_MANY
+    assert plain.hr == cx.cox(x, time, np.ones(4000)).hr
+    # Within a hundredth of a standard error.
+    assert plain.coef[0] == pytest.approx(penalised.coef[0], abs=plain.se[0] / 100)
+    assert cx.firth_cox(*separated()).method == cx.FIRTH
+
+
+def test_two_clusters_cannot_test_two_covariates_together() -> None:
+    """The scores of clusters add up to zero, so that two clusters leave one direction only."""
+    found = cx.cox(**model_rows("small"), cluster=np.arange(29) % 2)
+    assert None not in found.robust_se
+    assert found.wald is None
+
+
+def test_rows_at_risk_without_contrast_in_two_covariates() -> None:
+    """Whoever differs has left before the only death."""
+    x = np.array([[0, 1], [1, 0], [0, 0], [0, 0]], dtype=float)
+    found = cx.cox(x, [1, 1, 2, 3], [0, 0, 1, 0])
+    assert (found.converged, found.monotone) == (False, False)
+    assert "contrast" in found.reason
+
+
 def test_efron_agrees_with_lifelines() -> None:
     """A second implementation; for start-stop data it has no robust errors."""
     from lifelines import CoxPHFitter

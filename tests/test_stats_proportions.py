@@ -430,6 +430,7 @@ def test_shrinkage_of_large_groups_keeps_the_raw_rates() -> None:
         lambda: pr.exact_kx2([1, 2], [3]),
         lambda: pr.exact_kx2([4, 2], [3, 3]),
         lambda: pr.fisher_2x2(1, 0, 1, 2),
+        lambda: rates.poisson(1, 0),
     ],
 )
 def test_impossible_counts_are_refused(call: Any) -> None:

@@ -40,6 +40,10 @@ _ENGINE: Any = regression
 COX = "Cox, Efron ties, Wald interval"
 ROBUST = "Cox, Efron ties, Wald interval with cluster-robust standard error"
 FIRTH = "Firth's penalised Cox, Breslow ties, profile interval"
+COX_FOR_MANY = f"{COX}; Firth's penalty is left out, since it has no weight in this many rows"
+
+#: Rows above which Firth's penalty, of weight 1 against all events, is not worth its search.
+FIRTH_ROWS = 200_000
 
 #: Tighter than R's defaults (1e-9, 20), so that the fit is the maximum to the last digits.
 _EPS, _ITERATIONS = 1e-13, 60
@@ -192,9 +196,15 @@ def firth_cox(
 ) -> CoxFit:
     """Cox regression with Firth's penalty, profile intervals and penalised likelihood-ratio P.
 
-    Arguments as `cox`. Ties are Breslow's. A limit that the search does not find is None. Method:
-    Heinze and Schemper 2001, as R coxphf, by the firthmodels package.
+    Arguments as `cox`. Ties are Breslow's. A limit that the search does not find is None. Above
+    `FIRTH_ROWS` rows the penalty changes nothing that is ever printed: the Cox model is then
+    given, if it has a maximum, and `method` says so. Method: Heinze and Schemper 2001, as R
+    coxphf, by the firthmodels package.
     """
+    if len(np.asarray(time)) > FIRTH_ROWS:
+        plain = cox(X, time, event, names=names)
+        if plain.converged:
+            return replace(plain, method=COX_FOR_MANY)
     data = _prepare(X, time, event, None, None, None, names)
     varying = _varying(data.x)
     if not data.event.any():
@@ -366,9 +376,10 @@ def _has_recession(contrasts: Floats) -> bool:
     The directions that do form a cone, so that the best one within a box is either zero or at
     the box's wall: nothing lies between, and rounding cannot blur the answer.
     """
+    if not contrasts.any():
+        return False
     if contrasts.shape[1] == 1:
-        one_way = (contrasts >= 0).all() or (contrasts <= 0).all()
-        return bool(one_way and contrasts.any())
+        return bool((contrasts >= 0).all() or (contrasts <= 0).all())
     from scipy import optimize
 
     size = np.abs(contrasts).max()
