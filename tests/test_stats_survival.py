@@ -177,6 +177,11 @@ def test_logrank_without_information(time: list, event: list, group: list) -> No
     assert sv.logrank(time, event, group) is None
 
 
+def test_logrank_where_all_die_at_once() -> None:
+    """Nobody could have died in another order: the variance is 0, and R stops."""
+    assert sv.logrank([3, 3, 3], [1, 1, 1], ["a", "b", "a"]) is None
+
+
 def test_logrank_where_no_death_has_anybody_to_compare() -> None:
     """One group has left before the only death: the variance is 0 and there is nothing to test."""
     assert sv.logrank([1, 2, 5], [0, 0, 1], ["a", "a", "b"]) is None
