@@ -23,6 +23,20 @@ from salvage.tables import (
     slug,
     spread,
 )
+from salvage.tables.context import reported
+
+__all__ = [
+    "by_line",
+    "duration_by_category",
+    "durations",
+    "intents",
+    "rates",
+    "regimens",
+    "reported",
+    "responders",
+    "targets",
+    "who_received",
+]
 
 
 def rates(cohort: Cohort, key: str) -> Shown:

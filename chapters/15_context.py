@@ -1,0 +1,131 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: chapters//py:percent,chapters//md:myst,tests/notebooks//ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # In the context of other cohorts
+#
+# How does this cohort compare with what others have printed, and which of their figures can be set beside it at all?
+
+# %% tags=["hide-input"]
+from salvage import figures, show, survival
+from salvage.sentences import context as sentences
+from salvage.tables import context as tables
+
+cohort = show.cohort()
+sentences.context_answer(cohort)
+
+# %% [markdown]
+# ## Three rules of comparison
+#
+# - **Patients or events.** Other cohorts count patients at their first line after CAR-T. The index study counts events over all lines. This chapter shows the first-line rates of this cohort, per patient, first, and the event rates second.
+# - **Where the clock starts.** Most cohorts count survival from failure; the index study counts it from infusion. Survival from different origins never shares an axis here.
+# - **What late means.** Each cohort has its own cut-off between early and late relapse, so late groups are not compared.
+
+# %% tags=["hide-input"]
+tables.own_first_lines(cohort)
+
+# %% [markdown]
+# ## Other cohorts after CAR-T failure
+#
+# Registries and multicentre cohorts describe survival after failure {cite}`dibiasi2022,descart_late2025,iacoboni2024,zurko2023,alarcontomas2023,spiegel2021`.
+# A third-line analysis of a randomised trial and a transplant cohort are selected in other ways {cite}`zuma7_3l,allohct2022`.
+# The three medians of the French registry do not fit together, so they stand in the table and in no figure.
+
+# %% tags=["hide-input"]
+tables.studies()
+
+# %% tags=["hide-input"]
+figures.comparator_forest(
+    tables.survival_rows(
+        cohort,
+        "relapse",
+        survival.median(cohort, "os.from_relapse.median", survival.from_relapse(cohort)),
+    ),
+    "fig-context-survival",
+    "Median overall survival from progression or relapse after CAR-T",
+    unit="months",
+    axis="Median overall survival from progression or relapse, months",
+)
+
+# %% [markdown]
+# A prognostic index for patients who progress after CAR-T has been published {cite}`pcpi2024`.
+# Its abstract prints its items and the medians of its risk groups, but not its coefficients, so no survival is predicted here.
+
+# %% [markdown]
+# ## Bispecific antibodies
+
+# %% tags=["hide-input"]
+figures.comparator_forest(tables.compared(cohort, "bispecific", "orr"), "fig-context-bispecific", "Objective response to bispecific antibodies")
+
+# %% [markdown]
+# ## Second CAR-T infusion
+
+# %% tags=["hide-input"]
+figures.comparator_forest(tables.compared(cohort, "second_cart", "orr"), "fig-context-second-cart", "Objective response to a second CAR-T infusion")
+
+# %% tags=["hide-input"]
+figures.comparator_forest(tables.compared(cohort, "second_cart", "cr"), "fig-context-second-cart-cr", "Complete response to a second CAR-T infusion")
+
+# %% [markdown]
+# ## Radiotherapy
+
+# %% tags=["hide-input"]
+figures.comparator_forest(tables.compared(cohort, "radiotherapy", "orr"), "fig-context-radiotherapy", "Objective response to radiotherapy")
+
+# %% [markdown]
+# ## Polatuzumab-based regimens
+
+# %% tags=["hide-input"]
+figures.comparator_forest(tables.compared(cohort, "polatuzumab", "orr"), "fig-context-polatuzumab", "Objective response to polatuzumab-based regimens")
+
+# %% [markdown]
+# ## Checkpoint inhibitors
+
+# %% tags=["hide-input"]
+figures.comparator_forest(tables.compared(cohort, "checkpoint", "orr"), "fig-context-checkpoint", "Objective response to checkpoint inhibitors")
+
+# %% [markdown]
+# ## Other targeted or chemotherapy drugs
+
+# %% tags=["hide-input"]
+figures.comparator_forest(tables.compared(cohort, "other", "orr"), "fig-context-other", "Objective response to other drugs")
+
+# %% [markdown]
+# ## Can the rates be pooled?
+#
+# A pooled rate needs counts of the same thing in the same kind of patients.
+# Random effects are used only where at least three such counts are known, with the variance between studies and the interval in which a further study would be expected.
+
+# %% tags=["hide-input"]
+tables.pooling()
+
+# %% tags=["hide-input"]
+sentences.pooling()
+
+# %% [markdown]
+# ## What must not be concluded
+#
+# :::{admonition} Do not conclude
+# :class: not-conclude
+# - That this cohort does better or worse than another. Patients, lines, origins and cut-offs differ.
+# - That agreement with other cohorts confirms a rate of this one. Wide intervals agree with almost anything.
+# - That a rate over events may be set beside a rate over patients.
+# - That a synthetic cohort is evidence. It is drawn beside the others to show where the published figures lie, and how uncertain they are.
+# :::
+
+# %% [markdown]
+# ## How the numbers were made
+#
+# :::{admonition} Statistical detail
+# :class: dropdown
+# - **Sources.** Every figure of another study stands in `data/comparators.yaml` with where it was read. None was added from memory.
+# - **Counts.** A count is used if it is printed, or if exactly one count of the printed denominator prints the rate; an interval is then exact.
+# - **Pooling.** A binomial model with normal log odds between studies, by maximum likelihood, with intervals from the t distribution.
+# :::

@@ -1,0 +1,163 @@
+"""Tables of other cohorts: what each printed, beside this cohort's own."""
+
+from salvage import context, response, words
+from salvage.cohort import Cohort
+from salvage.context import Outcome, Rate
+from salvage.estimate import Estimate, interval_text, number, percent
+from salvage.figures import Compared
+from salvage.schema import CATEGORY_KEYS
+from salvage.show import Absent, Table
+from salvage.tables import marks, slug
+
+SECONDARY = "secondary"
+FIRST_LINE = "patients at first salvage line"
+EVENTS = "events over all lines"
+
+
+def reported(cohort: Cohort, key: str) -> Table | Absent:
+    """Response rates of one category in other studies; the cohort does not enter."""
+    rows = [(label(rate), words.MEASURES_SHORT[measure], *_rate_cells(rate)) for measure in context.RATES for rate in context.rates(key, measure)]
+    if not rows:
+        return Absent("No other study of this book's list prints a response rate of this category.")
+    return Table(
+        f"tab-{slug(key)}-reported",
+        f"{words.CATEGORIES[key]}: response rates that other studies printed.",
+        ("Study", "Rate", "Printed", "95% CI, %", "Counted", "Read in"),
+        rows,
+        (DERIVED_NOTE,),
+        ("published",),
+        left=(0, 1, 4, 5),
+    )
+
+
+DERIVED_NOTE = "An interval is exact where the count is printed or is the only one that prints the rate; otherwise as printed, or not known."
+
+
+def label(item: Rate | Outcome) -> str:
+    """Study and group of a printed figure."""
+    return item.study.label + (f", {item.group}" if item.group and item.group != "all" else "")
+
+
+def _rate_cells(rate: Rate) -> tuple[str, ...]:
+    interval = "–" if rate.low is None or rate.high is None else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+    printed = rate.printed if rate.n is None or "/" in rate.printed else f"{rate.printed} of {rate.n}"
+    return printed, interval, rate.counted, rate.read_in
+
+
+def studies() -> Table:
+    """Every cohort after CAR-T failure: size, median survival and its origin."""
+    rows = []
+    for study in context.comparators().studies.values():
+        medians = [o for o in context.outcomes("os_median") if o.study.key == study.key]
+        for i, outcome in enumerate(medians or [None]):  # type: ignore[list-item]
+            rows.append((study.label if i == 0 else "", _size(study) if i == 0 else "", *_median_cells(outcome), study.read_in if i == 0 else ""))
+    return Table(
+        "tab-context-studies",
+        "Other cohorts of patients with large B-cell lymphoma after CAR-T: size, median overall survival and where its clock starts.",
+        ("Study", "Patients", "Group", "Median OS, months", "Clock", "Read in"),
+        rows,
+        ("Printed in weeks or days: converted at 30.4375 days a month. Secondary: read in another document that quotes the study.",),
+        ("published",),
+        left=(0, 1, 2, 4, 5),
+    )
+
+
+def _size(study: context.Study) -> str:
+    parts = [f"{n:,} {what}" for n, what in ((study.infused, "infused"), (study.failed, "failed"), (study.treated, "treated")) if n is not None]
+    return ", ".join(parts) or "not stated"
+
+
+def _median_cells(outcome: Outcome | None) -> tuple[str, str, str]:
+    if outcome is None:
+        return "–", "–", "–"
+    value = words.NOT_REACHED if outcome.value is None else f"{outcome.value:.1f}"
+    if outcome.low is not None and outcome.high is not None:
+        value += f" ({outcome.low:.1f} to {outcome.high:.1f})"
+    return outcome.group, value, outcome.origin
+
+
+def own_rates(cohort: Cohort, key: str, measure: str) -> list[tuple[str, Estimate]]:
+    """This cohort's rate per patient at first salvage line, then over all lines; sets without lines are left out."""
+    lines = cohort.category(key)
+    first = lines[lines["line"] == 1]
+    made = [
+        (FIRST_LINE, response.rate(cohort, measure, first, f"first_line.{key}")),
+        (EVENTS, response.rate(cohort, measure, lines, key)),
+    ]
+    return [(counted, e) for counted, e in made if e.n]
+
+
+def compared(cohort: Cohort, key: str, measure: context.Measure) -> list[Compared]:
+    """Rows of a comparator forest: this cohort twice, then the other studies."""
+    own = "Synthetic cohort" if cohort.study.synthetic else "This cohort"
+    mine = [
+        Compared(own, e.value, e.low, e.high, e.n, e.events, counted, "", e.provenance, own=True)
+        for counted, e in own_rates(cohort, key, measure)
+    ]
+    others = [
+        Compared(label(r), r.value, r.low, r.high, r.n, r.events, r.counted, r.read_in if r.read_in == SECONDARY else "")
+        for r in context.rates(key, measure)
+    ]
+    return mine + others
+
+
+def own_first_lines(cohort: Cohort) -> Table | Absent:
+    """This cohort's first-salvage-line rates per patient, then the event rates, by category."""
+    rows, made = [], []
+    for key in CATEGORY_KEYS:
+        for counted, e in own_rates(cohort, key, "orr"):
+            made.append(e)
+            rows.append((words.category(key, cohort.study.labels), counted, f"{e.events} / {e.n}", percent(e.value), interval_text(e)))
+    if not rows:
+        return Absent("This cohort holds no salvage line.")
+    return Table(
+        "tab-context-own",
+        "Objective response rates of this cohort: patients at first salvage line, then events over all lines.",
+        ("Category", "Counted", "CR or PR", "ORR", "95% CI, %"),
+        rows,
+        ("Other cohorts count patients at their first line after CAR-T, so the first row of each category is the one to compare.",),
+        marks(made),
+        left=(0, 1),
+    )
+
+
+def pooling() -> Table:
+    """For each category: the pooled rate with its prediction interval, or why nothing is pooled."""
+    rows = []
+    for key in CATEGORY_KEYS:
+        for measure in context.RATES:
+            found = context.pooled(key, measure)
+            if isinstance(found, context.NotPooled):
+                rows.append((words.CATEGORIES[key], words.MEASURES_SHORT[measure], f"{found.studies}", "not pooled", found.reason))
+            else:
+                rows.append(
+                    (
+                        words.CATEGORIES[key],
+                        words.MEASURES_SHORT[measure],
+                        f"{found.studies}",
+                        f"{number(found.value, 'proportion')} ({100 * found.low:.1f} to {100 * found.high:.1f})",
+                        f"tau2 {found.tau2:.2f}; prediction interval {100 * found.predicted_low:.1f} to {100 * found.predicted_high:.1f}",
+                    )
+                )
+    return Table(
+        "tab-context-pooling",
+        "Pooling of comparable counts: random effects where at least three are known, otherwise why not.",
+        ("Category", "Rate", "Comparable", "Pooled rate (95% CI)", "Between studies, or why not"),
+        rows,
+        ("This book's own cohort is never pooled with others.",),
+        ("published", "implied"),
+        left=(0, 1, 3, 4),
+    )
+
+
+def survival_rows(cohort: Cohort, origin: str, estimate: Estimate) -> list[Compared]:
+    """Median overall survival from one origin: this cohort, then the studies whose clock starts there."""
+    own = "Synthetic cohort" if cohort.study.synthetic else "This cohort"
+    mine = [Compared(own, estimate.value, estimate.low, estimate.high, estimate.n, estimate.events, "", origin, estimate.provenance, own=True)]
+    others = [
+        Compared(label(o), o.value, o.low, o.high, o.n, None, "", o.origin)
+        for o in context.outcomes("os_median")
+        if o.origin in ("progression", "late failure") and not o.apart
+    ]
+    return mine + others
+
