@@ -24,7 +24,7 @@ _MODULES: Final = {
     "forest": ("Row", "cox_forest", "row_of", "rows_of_fits", "sweep_forest"),
     "toxicity": ("ae_butterfly", "ae_by_category", "ae_heatmap"),
     "timing": ("Null", "null_distribution", "origin_forest"),
-    "checks": ("Open", "Spread", "open_ranges", "se_region", "spread_over_cohorts"),
+    "checks": ("Spread", "open_ranges", "se_region", "spread_over_cohorts"),
     "comparison": ("Compared", "comparator_forest"),
 }
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}

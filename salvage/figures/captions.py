@@ -8,22 +8,28 @@ from typing import Final
 
 # --- shared -------------------------------------------------------------------------------------
 
+MASKED: Final = (
+    "{what} is not shown in this public book, because it would show a count below {limit}."
+)
+MONTH: Final = "month"
+MONTHS: Final = "months"
 PUBLIC: Final = "{what} is individual-level data and is not shown in a public book."
 INDIVIDUAL: Final = "Individual-level data: internal use only."
 MONTHS_INFUSION: Final = "Months since CAR-T infusion"
 MONTHS_RELAPSE: Final = "Months since relapse"
 MONTHS_LINE: Final = "Months since the start of the line"
 MONTHS_RESPONSE: Final = "Months since the response"
-NO_SALVAGE: Final = "No patient of this cohort received a salvage line, so {what} is not drawn."
-NO_CATEGORY: Final = "No patient of this cohort received {category}, so {what} is not drawn."
+NO_SALVAGE: Final = "{what} is not drawn: no patient of this cohort received a salvage line."
+NO_CATEGORY: Final = "{what} is not drawn: no patient of this cohort received {category}."
 EXACT: Final = "Exact 95% (Clopper-Pearson)"
 EFFECTIVE: Final = "95% on the effective n (Wilson)"
 SHRUNKEN: Final = "Shrunken rate, 95%"
-REPEAT: Final = "{lines} of {patients}; a patient counts once for each line"
+REPEAT: Final = "{lines} of {patients} (a patient counts once for each line)"
 AND_ALIVE: Final = "alive at last contact"
 
 # --- cohort flow and relapse --------------------------------------------------------------------
 
+FLOW: Final = "The flow of the cohort"
 FLOW_CAPTION: Final = (
     "Flow of the cohort: {patients} with relapse after CAR-T, their salvage lines one to four, "
     "and deaths. Deaths are counted at any time up to last contact."
@@ -42,18 +48,19 @@ FLOW_STOP: Final = "No line {line}"
 FLOW_END: Final = "Whole cohort at last contact"
 FLOW_DIED: Final = "{died} died, {alive} alive"
 
+TIMELINE: Final = "The time of relapse"
 TIMELINE_CAPTION: Final = (
     "Time from CAR-T infusion to relapse, {patients}. {how} The dashed line is the cut-off of "
-    "{cut} months: relapse at it counts as early."
+    "{cut}: relapse at it counts as early."
 )
 TIMELINE_DOTS: Final = "Each mark is one patient. Individual-level data: internal use only."
-TIMELINE_BARS: Final = "Bars count patients in intervals of {width} months."
+TIMELINE_BARS: Final = "Bars count patients in intervals of {width}."
 TIMELINE_ALT: Final = (
     "Relapse came between {low} and {high} months after infusion, median {median}: {early} "
-    "relapsed early and {late} late, by the cut-off of {cut} months."
+    "relapsed early and {late} late, by the cut-off of {cut}."
 )
 PATIENTS_AXIS: Final = "Patients"
-CUT_OFF: Final = "Cut-off {cut} months"
+CUT_OFF: Final = "Cut-off {cut}"
 
 # --- swimmer ------------------------------------------------------------------------------------
 
@@ -90,11 +97,12 @@ SWIMMER_LEGEND: Final = {
 
 # --- sequences ----------------------------------------------------------------------------------
 
+ALLUVIAL: Final = "The sequence of salvage lines"
 ALLUVIAL_CAPTION: Final = (
     "Salvage lines in sequence: {patients}, {lines}. The height of a block is the number of "
     "patients who received that category at that line; its dark part is the share with CR or "
-    "PR, and the figures are responses / patients. Ribbons lead to the next line, or to "
-    "none.{more}"
+    "PR, and the figures, where there is room, are responses / patients. Ribbons lead to the "
+    "next line, or to none.{more}"
 )
 ALLUVIAL_MORE: Final = " Lines after the fourth ({lines}) are not drawn."
 ALLUVIAL_ALT: Final = "Sequence of salvage lines. {steps}"
@@ -107,6 +115,7 @@ ALLUVIAL_HEAD: Final = "Line {line}\nn = {n}"
 
 # --- responses ----------------------------------------------------------------------------------
 
+BARS: Final = "The figure of responses"
 BARS_CAPTION: Final = (
     "Best response by category of salvage therapy: {lines} of {patients}. Figures in the bars "
     "are lines; lines that were not evaluable are shown and count in every denominator."
@@ -123,6 +132,7 @@ BARS_LINE: Final = {1: "Line 1", 2: "Line 2", 3: "Line 3", 4: "Line 4 or later"}
 BARS_NONE: Final = "no lines"
 LINES_AXIS: Final = "Salvage lines"
 
+FOREST: Final = "The forest plot of the {measure}"
 FOREST_CAPTION: Final = (
     "{measure} by category: {lines} of {patients}, {events} with {kind}. Squares with thick "
     "bars: rate with the exact interval of Clopper and Pearson. Thin bars: Wilson interval on "
@@ -142,6 +152,7 @@ FOREST_ALL: Final = "All lines"
 FOREST_HEAD: Final = ("Lines", "Rate, % (exact 95% CI)")
 RATE_AXIS: Final = "{measure}, %"
 
+OVERVIEW: Final = "The overview of responses"
 OVERVIEW_CAPTION: Final = (
     "Response to each category of salvage therapy: {lines} of {patients}. The bar is the "
     "objective response rate, its dark part the complete responses. Thick line: exact 95% "
@@ -160,6 +171,7 @@ OVERVIEW_CR: Final = "Complete response"
 
 # --- Kaplan-Meier -------------------------------------------------------------------------------
 
+KM_COARSE: Final = " Times are gathered into groups of at least {n} patients."
 KM_CAPTION: Final = (
     "{what}: Kaplan-Meier {curves} with 95% log-log {bands}; ticks mark censored "
     "observations.{thinned} {groups}. The table counts those at risk just before each month, "
@@ -195,9 +207,10 @@ KM_NOT_RECORDED: Final = {
 }
 OS_INFUSION: Final = "Overall survival from CAR-T infusion"
 OS_RELAPSE: Final = "Overall survival from relapse"
-BY_GROUP: Final = "{what}, by time of relapse (cut-off {cut} months)"
+BY_GROUP: Final = "{what}, by time of relapse (cut-off {cut})"
 OF_CATEGORY: Final = "{what}, {category}"
-LINE_CURVES: Final = "Course after the start of a line of {category}"
+LINES_COURSE: Final = "The course of its lines"
+LINE_CURVES: Final = "Course after the start of {category}"
 DOR_ALL: Final = "Duration of response, all salvage lines"
 DOR_NOTE: Final = (
     " From the first CR or PR to progression or death; a new treatment censors. Only those who "
@@ -219,7 +232,7 @@ COX_WORSE: Final = "higher hazard"
 COX_HEAD: Final = ("n (deaths)", "HR (95% CI)", "P")
 COX_NOTHING: Final = "{what} is not drawn: no model of this cohort could be estimated."
 SWEEP_WHAT: Final = "Late against early relapse at each cut-off, {times}"
-SWEEP_ROW: Final = "Cut-off {cut} months"
+SWEEP_ROW: Final = "Cut-off {cut}"
 SWEEP_NOTE: Final = (
     " The cut-offs use the same patients: the rows are not independent, and P-values are not "
     "adjusted."
@@ -229,12 +242,15 @@ ORIGIN_WHAT: Final = "Late against early relapse, by where the clock starts"
 
 # --- adverse events -----------------------------------------------------------------------------
 
-AE_NONE: Final = "This cohort records no adverse event of salvage therapy, so {what} is not drawn."
-AE_UNGRADED: Final = "No adverse event of this cohort has a grade, so {what} is not drawn."
-AE_HEAT: Final = "the table of grades"
+AE_NONE: Final = "{what} is not drawn: this cohort records no adverse event of salvage therapy."
+AE_UNGRADED: Final = "{what} is not drawn: no adverse event of this cohort has a grade."
+AE_NO_LINE: Final = (
+    "{what} is not drawn: no adverse event of this cohort is linked to a salvage line."
+)
+AE_HEAT: Final = "The figure of grades"
 AE_HEAT_CAPTION: Final = (
     "Adverse events by highest grade: number of treated patients (n = {n}) whose highest grade "
-    "of a term was this one. Scales are never pooled.{rest}{ungraded}"
+    "of a term was this one. {scales}{rest}{ungraded}"
 )
 AE_REST: Final = " The {shown} most common of {all} terms are shown."
 AE_UNGRADED_NOTE: Final = " {events} without a grade are left out."
@@ -242,23 +258,26 @@ AE_HEAT_ALT: Final = (
     "Highest grade of each adverse event. Most common: {first}, in {n} of {treated} treated "
     "patients, of grade 3 or more in {severe}. {any_severe} had an event of grade 3 or more."
 )
-AE_CATEGORY: Final = "the table by category"
+AE_CATEGORY: Final = "The figure of adverse events by category"
 AE_CATEGORY_CAPTION: Final = (
-    "Adverse events by category of the salvage line during which they began: percentage of the "
-    "patients of that category with any grade, and in brackets their number.{rest}{unlinked}"
+    "Adverse events by category of the salvage line during which they began. Figures are "
+    "patients, each counted once for a term in a category; the shade is their share of the "
+    "patients who received that category (in brackets). {scales}{rest}{unlinked}"
 )
 AE_UNLINKED: Final = " {events} not linked to a line are left out."
 AE_CATEGORY_ALT: Final = "Patients with each adverse event, by category of salvage line. {parts}."
 AE_CATEGORY_PART: Final = "{category}: most often {term} ({n} of {patients})"
 AE_CATEGORY_NONE: Final = "{category}: none"
+AE_SCALE: Final = "Scale: {scale}."
+AE_SCALES: Final = "Scale: {scale} unless named; scales are never pooled."
+AE_NO_GRADE: Final = "no grade"
 AE_GRADE: Final = "Highest grade"
-AE_PERCENT: Final = "Patients of the category, %"
-AE_COUNT: Final = "Patients"
-AE_BUTTERFLY: Final = "the butterfly plot"
+AE_PANELS: Final = ("Any grade", "Grade 3 or more")
+AE_BUTTERFLY: Final = "The butterfly plot of adverse events"
 AE_BUTTERFLY_CAPTION: Final = (
-    "Adverse events of salvage therapy: percentage of {n} treated patients with any grade "
-    "(left) and with grade 3 or more (right); figures are patients, each counted once for a "
-    "term. Scales are never pooled.{rest}{ungraded}"
+    "Adverse events of salvage therapy: percentage of {n} with any grade (left) and with grade "
+    "3 or more (right); figures are patients, each counted once for a term. "
+    "{scales}{rest}{ungraded}"
 )
 AE_BUTTERFLY_UNGRADED: Final = " {events} without a grade count on the left only."
 AE_BUTTERFLY_ALT: Final = (
@@ -266,7 +285,7 @@ AE_BUTTERFLY_ALT: Final = (
     "{severe}. {parts}"
 )
 AE_BUTTERFLY_PART: Final = "{term}: {n}, grade 3 or more {severe}"
-AE_ANY: Final = "Any grade, % of treated patients"
+AE_ANY: Final = "Any grade, %"
 AE_SEVERE: Final = "Grade 3 or more, %"
 
 # --- time and bias ------------------------------------------------------------------------------
@@ -277,9 +296,7 @@ NULL_CAPTION: Final = (
     "{published}.{left_out}"
 )
 NULL_OF: Final = " of {patients}"
-NULL_LEFT_OUT: Final = (
-    " {n} without a contrast or with a hazard ratio beyond 400-fold are left out."
-)
+NULL_LEFT_OUT: Final = " Left out, without a contrast or with a hazard ratio beyond 400-fold: {n}."
 NULL_ALT: Final = "Histograms of hazard ratios simulated without any effect. {parts}."
 NULL_PART: Final = (
     "{label}: geometric mean {mean}, middle 90% {low} to {high}; {share} are {published} or lower"
@@ -296,10 +313,12 @@ NULL_INSIDE: Final = "mean {mean}\n{share} at or below {published}"
 # --- audit --------------------------------------------------------------------------------------
 
 OPEN_CAPTION: Final = (
-    "What the printed figures leave open for each category: every value of lines, response rate "
-    "and complete response rate that occurs in a table consistent with the abstract. Bars: "
-    "from the lowest to the highest possible value. Dots: the assumed table of this book."
+    "What the printed figures leave open for each category: lines, response rate and complete "
+    "response rate, each from the lowest to the highest value that occurs in any table "
+    "consistent with the abstract."
 )
+OPEN_TICKS: Final = " Ticks: the numbers of lines that occur."
+OPEN_ASSUMED: Final = " Open dots: the assumed table of this book."
 OPEN_ALT: Final = "Ranges that the abstract leaves open. {parts}."
 OPEN_PART: Final = "{category}: {n} lines, ORR {orr}, CR {cr}"
 OPEN_PANELS: Final = ("Lines", "ORR, %", "CR, %")
@@ -310,23 +329,24 @@ OPEN_NOTHING: Final = (
 
 SPREAD_CAPTION: Final = (
     "Quantities that the abstract does not print, over {n} that agree with every printed "
-    "figure{agree}. Each mark is one cohort; the large mark is this book's cohort. The spread "
-    "is a range over the cohorts that the search found: it is neither a confidence interval "
-    "nor a probability."
+    "figure{agree}. The spread is a range over the cohorts that the search found: it is "
+    "neither a confidence interval nor a probability."
 )
 SPREAD_ALT: Final = "Spread over {n} that fit the abstract. {parts}."
 SPREAD_PART: Final = "{label}: {low} to {high}"
 SPREAD_NOTHING: Final = "No alternative cohort is stored, so no spread is drawn."
-SPREAD_OWN: Final = "this book's cohort"
+SPREAD_OWN: Final = "This book's cohort"
+SPREAD_DOT: Final = "A cohort that fits the abstract"
 
 SE_CAPTION: Final = (
-    "Log hazard ratios and standard errors that print as {printed}: the shaded region. Its "
-    "lower-bound lines are the standard errors 2/√d that d deaths could give at best, if half "
-    "were in each group throughout. "
+    "Hazard ratios and standard errors that print as {printed}: the shaded region. Dotted "
+    "lines: 2/√d, the smallest standard error that d deaths can give. "
 )
 SE_P: Final = "The dark part also prints the P-value {p}."
 SE_ALT: Final = "Standard errors from {low} to {high} print the published interval; {deaths}."
 SE_DEATHS: Final = "fewer than {d} deaths cannot give so small a standard error"
+SE_ANY_DEATHS: Final = "no number of deaths shown is excluded"
+SE_NOTHING: Final = "No hazard ratio and standard error print as {printed}, so no region is drawn."
 SE_X: Final = "Hazard ratio (log scale)"
 SE_Y: Final = "Standard error of log HR"
 SE_LINE: Final = "{d} deaths"
@@ -336,11 +356,14 @@ SE_REGION_P: Final = "and P = {p}"
 # --- context ------------------------------------------------------------------------------------
 
 CONTEXT_CAPTION: Final = (
-    "{what} Squares: rate with exact 95% interval where counts are known; open circles: rate "
-    "printed without counts, no interval. Filled: this cohort. The unit and the time origin of "
-    "each row differ, so the rows cannot be ranked."
+    "{what}. Squares with bars: value and 95% interval; circles: printed without an interval. "
+    "Black: this cohort. Where the unit counted or the time origin of two rows differs, they "
+    "cannot be ranked."
 )
-CONTEXT_ALT: Final = "{what} {parts}."
+CONTEXT_ALT: Final = "{what}. {parts}."
 CONTEXT_PART: Final = "{label}: {value}{interval}"
 CONTEXT_INTERVAL: Final = " (95% CI {low} to {high})"
-CONTEXT_NOTHING: Final = "No cohort has a figure to compare for {what}."
+CONTEXT_NOTHING: Final = "No cohort has a figure to compare: {what}."
+CONTEXT_RATE: Final = "Rate, %"
+CONTEXT_HEAD: Final = ("n", "% (95% CI)")
+CONTEXT_HEAD_MONTHS: Final = ("n", "Months (95% CI)")

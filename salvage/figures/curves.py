@@ -1,7 +1,7 @@
-"""Kaplan-Meier curves as the KMunicate study asks for them (Morris, BMJ Open 2019;9:e030215).
+"""Kaplan-Meier curves as the KMunicate study asks (Morris, BMJ Open 2019;9:e030215).
 
-An interval around each curve, marks where observations are censored, and under the curves a table of
-those at risk, censored and with the event.
+An interval around each curve, marks where observations are censored, and under the curves a table
+of those at risk, censored and with the event.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from salvage import survival, words
 from salvage.cohort import Cohort
 from salvage.estimate import months, percent
-from salvage.figures import captions, style
-from salvage.figures.responses import slug
+from salvage.figures import captions, public, style
+from salvage.figures.responses import prose, slug
 from salvage.published import Mark
-from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
 from salvage.stats.survival import KM, risk_table
 from salvage.survival import Times
@@ -34,8 +33,8 @@ Floats = NDArray[np.float64]
 def steps(curve: KM) -> tuple[Floats, Floats, Floats, Floats]:
     """Corners of a curve for a post-step line: times, survival, low, high, from (0, 1).
 
-    A curve with more than 1,500 distinct times is read on a grid of days (coarser above 4,000 days),
-    which no eye can tell from the whole one.
+    A curve with more than 1,500 distinct times is read on a grid of days (coarser above 4,000
+    days), which no eye can tell from the whole one.
     """
     at = curve.time
     if len(at) > MANY_TIMES:
@@ -70,9 +69,12 @@ def km(
     Durations of nothing are left out. ``looks`` has one look for each of ``times_list``.
     """
     chosen = list(zip(times_list, looks or style.SERIES, strict=looks is not None))
-    drawn = [(times, look) for times, look in chosen if times.n]
-    if not drawn:
+    held = [(public.coarse(times, cohort.study), look) for times, look in chosen if times.n]
+    if not held:
         return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
+    drawn = [(times, look) for times, look in held if times is not None]
+    if len(drawn) < len(held):
+        return public.withheld(cohort.study, what)
     lines = len(drawn) * (3 + (len(drawn) > 1))
     with style.drawing(3.6 + lines * PITCH / style.POINTS) as figure:
         panel(figure, figure.add_subplot(), drawn, axis, ylabel)
@@ -89,7 +91,7 @@ def panel(
     named: bool = True,
     most_ticks: int = 8,
 ) -> None:
-    """Curves with bands, censoring marks and their table; ``named`` writes the names of the table's rows."""
+    """Curves with bands, censoring marks and table; ``named`` names the table's rows."""
     end = max(float(times.time.max()) for times, _ in drawn) or 1.0
     for times, look in drawn:
         _curve(axes, times, look)
@@ -153,7 +155,7 @@ def _table(
     for times, look in drawn:
         counts = risk_table(times.time, times.event, ticks)
         if len(drawn) > 1:
-            _cell(axes, 0, down, style.short(times.label, 60), "left", look.colour, "bold")
+            _cell(axes, 0, down, style.short(times.label, 60), "left", style.INK, "bold")
             down += PITCH
         rows = (
             (captions.KM_AT_RISK, counts.at_risk),
@@ -220,7 +222,13 @@ def _figure(
             bands="intervals (bands)" if several else "interval (band)",
             thinned=captions.KM_THINNED if thinned else "",
             groups=groups,
-            note=note + repeat,
+            note=note
+            + repeat
+            + (
+                captions.KM_COARSE.format(n=cohort.study.suppress_below)
+                if cohort.study.public
+                else ""
+            ),
         ),
         captions.KM_ALT.format(
             what=what[:1].lower() + what[1:] if what[1:2].islower() else what,
@@ -276,7 +284,7 @@ def os_from_relapse(cohort: Cohort) -> Figure | Absent:
 
 
 def os_by_relapse_group(cohort: Cohort, origin: Literal["infusion", "relapse"]) -> Figure | Absent:
-    """Overall survival of early and late relapse; from infusion the caption warns of the guarantee time."""
+    """Overall survival of early and late relapse; the caption warns of the guarantee time."""
     infusion = origin == "infusion"
     times = survival.from_infusion(cohort) if infusion else survival.from_relapse(cohort)
     late = cohort.late.to_numpy()
@@ -289,7 +297,7 @@ def os_by_relapse_group(cohort: Cohort, origin: Literal["infusion", "relapse"]) 
         cohort,
         groups,
         f"fig-os-{origin}-by-relapse",
-        captions.BY_GROUP.format(what=what, cut=f"{cohort.study.early_relapse_months:g}"),
+        captions.BY_GROUP.format(what=what, cut=style.months(cohort.study.early_relapse_months)),
         axis=captions.MONTHS_INFUSION if infusion else captions.MONTHS_RELAPSE,
         looks=[style.GROUP["early"], style.GROUP["late"]],
         note=captions.KM_GUARANTEE_NOTE if infusion else captions.KM_SELECTED_NOTE,
@@ -299,17 +307,17 @@ def os_by_relapse_group(cohort: Cohort, origin: Literal["infusion", "relapse"]) 
 def line_curves(
     cohort: Cohort, category: str, durations: Sequence[str] = ("pfs", "ttnt", "os_from_start")
 ) -> Figure | Absent:
-    """PFS, time to next treatment and survival from the start of the lines of one category, side by side.
+    """PFS, time to next treatment and survival from the start of lines, side by side.
 
     A duration for which the cohort has no column is left out, and the caption says so.
     """
     lines = survival.with_outcome(cohort)
     lines = lines[lines["category"] == category]
-    what = captions.LINE_CURVES.format(category=words.category(category, cohort.study.labels))
+    what = captions.LINE_CURVES.format(category=prose(cohort, category))
     if lines.empty:
         return Absent(
             captions.NO_CATEGORY.format(
-                category=words.CATEGORIES_PROSE[category], what="its course"
+                category=words.CATEGORIES_PROSE[category], what=captions.LINES_COURSE
             )
         )
     found = {key: survival.line_times(cohort, lines, key) for key in durations}
@@ -324,6 +332,10 @@ def line_curves(
     )
     if not drawn:
         return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
+    held = [public.coarse(times, cohort.study) for times in drawn]
+    drawn = [times for times in held if times is not None]
+    if len(drawn) < len(held):
+        return public.withheld(cohort.study, what)
     look = style.Look(style.CATEGORY[category].colour, "o")
     wide = max(times.n for times in drawn) >= 10_000
     with style.drawing(3.2 + 3 * PITCH / style.POINTS) as figure:
@@ -347,7 +359,6 @@ def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
         name = f"fig-{slug(category)}-dor"
         look = style.Look(style.CATEGORY[category].colour, "o")
         lines = lines[lines["category"] == category]
-    assert category is None or category in CATEGORY_KEYS
     times = survival.line_times(cohort, lines, "dor")
     if times is None or not times.n:
         reason = captions.KM_NOT_RECORDED["dor"] if times is None else captions.KM_NOBODY

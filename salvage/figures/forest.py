@@ -12,20 +12,20 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from salvage import words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, p_value, ratio
-from salvage.figures import captions, style
+from salvage.figures import captions, public, style
 from salvage.prognosis import Fit
 from salvage.published import Mark
 from salvage.show import Absent, Figure
 
 PLAIN: Final = style.ALL
-LABEL_CELLS: Final = 30
+LABEL_CELLS: Final = 32
 RATIO_TICKS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 WIDEST: Final = (0.02, 50.0)
 
 
 @dataclass(frozen=True)
 class Band:
-    """A value and its interval, ``None`` where there is none; ``offset`` moves it within its row."""
+    """A value and its interval, ``None`` for none; ``offset`` moves it within its row."""
 
     value: float | None
     low: float | None
@@ -38,12 +38,20 @@ class Band:
 
 @dataclass(frozen=True)
 class Line:
-    """One row: its label, its bands, the texts of its columns, and its look."""
+    """One row: label, bands, texts of the columns, look, and a detail under the label."""
 
     label: str
     bands: Sequence[Band]
     columns: Sequence[str]
     look: style.Look = PLAIN
+    detail: str = ""
+
+    @property
+    def name(self) -> str:
+        """The label, wrapped, with its detail on a line of its own."""
+        return "\n".join(
+            filter(None, (style.wrap(self.label, LABEL_CELLS), style.plain(self.detail)))
+        )
 
 
 def draw(
@@ -56,7 +64,7 @@ def draw(
     percent: bool = False,
     log: bool = False,
 ) -> Axes:
-    """Draw ``rows`` from the top, with ``head`` above their columns; values beyond ``limits`` get an arrow.
+    """Draw ``rows`` from the top with ``head`` above their columns; beyond ``limits``, an arrow.
 
     ``percent`` shows proportions as percentages; ``log`` takes a logarithmic axis.
     """
@@ -68,7 +76,7 @@ def draw(
     for y, row in enumerate(rows):
         for band in row.bands:
             _band(axes, y + band.offset, band, row.look, limits)
-    labels = [style.wrap(row.label, LABEL_CELLS, 2) for row in rows]
+    labels = [row.name for row in rows]
     axes.set_yticks(range(len(rows)), labels, fontsize=style.SIZE)
     axes.set_xlabel(axis)
     style.bare(axes, "left")
@@ -210,14 +218,18 @@ def cox_forest(
 ) -> Figure | Absent:
     """Hazard ratios on a log axis; a row that is not estimable stays, and says so.
 
-    ``what`` opens the caption. ``first`` replaces the texts of the first column, patients and deaths.
+    ``what`` opens the caption. ``first`` replaces the texts of the first column, patients and
+    deaths.
     """
     if not any(row.hr is not None for row in rows):
         return Absent(captions.COX_NOTHING.format(what=what))
+    if public.masks(cohort.study, (v for row in rows for v in _shown_counts(row))):
+        return public.withheld(cohort.study, what)
     limits = ratio_limits(rows)
     counts = first or [_deaths(row) for row in rows]
-    with style.drawing(1.35 + 0.4 * len(rows)) as figure:
-        lines = [_ratio_line(row, text) for row, text in zip(rows, counts, strict=True)]
+    lines = [_ratio_line(row, text) for row, text in zip(rows, counts, strict=True)]
+    most = max(line.name.count("\n") for line in lines)
+    with style.drawing(1.35 + (0.4 if most < 2 else 0.52) * len(rows)) as figure:
         axes = draw(figure, lines, axis=captions.COX_AXIS, head=head, limits=limits, log=True)
         ratio_axis(axes, limits)
     cut = any(_beyond(row, limits) for row in rows)
@@ -258,6 +270,13 @@ def _beyond(row: Row, limits: tuple[float, float]) -> bool:
     return row.low is None or row.high is None or row.low < limits[0] or row.high > limits[1]
 
 
+def _shown_counts(row: Row) -> list[int]:
+    """Counts that a row shows or gives away."""
+    if row.n is None:
+        return []
+    return [row.n] if row.events is None else [row.n, row.events, row.n - row.events]
+
+
 def _deaths(row: Row) -> str:
     if row.n is None:
         return ""
@@ -294,10 +313,10 @@ def _ratio_part(row: Row) -> str:
 def sweep_forest(
     cohort: Cohort, frame: pd.DataFrame, times: str, name: str = "fig-sweep"
 ) -> Figure | Absent:
-    """The result of :func:`salvage.prognosis.sweep`: late against early at each cut-off; ``times`` names the survival."""
+    """The frame of :func:`salvage.prognosis.sweep`; ``times`` names the survival."""
     rows = [
         Row(
-            captions.SWEEP_ROW.format(cut=f"{r['cut_off']:g}"),
+            captions.SWEEP_ROW.format(cut=style.months(r["cut_off"])),
             hr=_known(r["hr"]),
             low=_known(r["low"]),
             high=_known(r["high"]),
@@ -311,6 +330,10 @@ def sweep_forest(
     ]
     groups = [f"{r['early']:,} / {r['late']:,}" for r in frame.to_dict("records")]
     what = captions.SWEEP_WHAT.format(times=times)
+    # Between two cut-offs lie the patients who relapsed between them.
+    between = frame["late"].sort_values().diff().dropna()
+    if public.masks(cohort.study, [*frame["early"], *frame["late"], *between[between > 0]]):
+        return public.withheld(cohort.study, what)
     return cox_forest(
         cohort, rows, name, what, note=captions.SWEEP_NOTE, head=captions.SWEEP_HEAD, first=groups
     )

@@ -67,9 +67,10 @@ def lane_order(cohort: Cohort) -> pd.DataFrame:
 
 
 def line_segments(cohort: Cohort) -> pd.DataFrame:
-    """Stretch of each salvage line: patient_id, line, category, start, end, in months since infusion.
+    """Stretch of each line: patient_id, line, category, start, end (months since infusion).
 
-    A line ends at ``end_month``, else with the next line, else at death or last contact: its exposure.
+    A line ends at ``end_month``, else with the next line, else at death or last contact: its
+    exposure.
     """
     lines = with_outcome(cohort)
     end = lines["end_month"].fillna(lines["next_start"]).fillna(lines["os_month"])
@@ -77,7 +78,7 @@ def line_segments(cohort: Cohort) -> pd.DataFrame:
 
 
 def response_marks(cohort: Cohort) -> pd.DataFrame:
-    """Where CR and PR are marked: patient_id, best_response, month, and whether that month is recorded."""
+    """Marks of CR and PR: patient_id, best_response, month, and whether it is recorded."""
     held = cohort.salvage[cohort.salvage["best_response"].isin(["CR", "PR"])]
     dated = held["response_month"].notna()
     month = held["response_month"].fillna(held["start_month"])

@@ -6,12 +6,11 @@ from typing import Any, Final
 import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from salvage import response, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, interval_text, percent
-from salvage.figures import captions, style
+from salvage.figures import captions, public, style
 from salvage.figures.forest import PLAIN, Band, Line, draw
 from salvage.published import Mark
 from salvage.schema import CATEGORY_KEYS
@@ -26,8 +25,10 @@ def response_bars(cohort: Cohort) -> Figure | Absent:
     """Lines by category and best response, stacked; the counts stand in the bars."""
     lines = cohort.salvage
     if lines.empty:
-        return Absent(captions.NO_SALVAGE.format(what="the figure of responses"))
+        return Absent(captions.NO_SALVAGE.format(what=captions.BARS))
     table = response.counts(lines).reindex(list(CATEGORY_KEYS), fill_value=0)
+    if public.masks(cohort.study, table.to_numpy().flat):
+        return public.withheld(cohort.study, captions.BARS)
     parts = "; ".join(
         captions.BARS_PART.format(
             category=words.category(str(key), cohort.study.labels), **_told(row)
@@ -46,16 +47,18 @@ def response_bars(cohort: Cohort) -> Figure | Absent:
 
 
 def response_bars_by_line(cohort: Cohort, category: str) -> Figure | Absent:
-    """Lines of one category by salvage line and best response; lines after the third are one row."""
+    """Lines of one category by salvage line and best response; one row from the fourth on."""
     lines = cohort.category(category)
     if lines.empty:
-        return Absent(_no_category(category, "the figure of responses"))
+        return Absent(_no_category(category, captions.BARS))
     table = response.counts(lines.assign(group=lines["line"].clip(upper=LAST_LINE)), "group")
+    if public.masks(cohort.study, table.to_numpy().flat):
+        return public.withheld(cohort.study, captions.BARS)
     parts = "; ".join(
         captions.BARS_LINE_PART.format(line=captions.BARS_LINE[int(str(key))], **_told(row))
         for key, row in table.iterrows()
     )
-    label = words.category(category, cohort.study.labels)
+    label = prose(cohort, category)
     return Figure(
         f"fig-{slug(category)}-by-line",
         _stacked(table, captions.BARS_LINE),
@@ -68,6 +71,11 @@ def response_bars_by_line(cohort: Cohort, category: str) -> Figure | Absent:
 def slug(key: str) -> str:
     """A category key as part of a figure's name."""
     return key.replace("_", "-")
+
+
+def prose(cohort: Cohort, category: str) -> str:
+    """A category within a sentence; the study's own label wins."""
+    return cohort.study.labels.get(category, words.CATEGORIES_PROSE[category])
 
 
 def _no_category(category: str, what: str) -> str:
@@ -133,8 +141,7 @@ def _stacked(table: pd.DataFrame, labels: Mapping[Any, str]) -> style.BookFigure
         axes.set_yticks(range(len(table)), names, fontsize=style.SIZE)
         axes.set_ylim(len(table) - 0.5, -0.5)
         axes.set_xlim(0, 1.01 * longest)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        style.whole(axes.xaxis)
         axes.set_xlabel(captions.LINES_AXIS)
         style.bare(axes, "left")
         style.legend_below(
@@ -158,12 +165,21 @@ def _sets(cohort: Cohort) -> dict[str, tuple[pd.DataFrame, str]]:
 
 
 def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
-    """ORR (``orr``), CR (``cr``) or PR (``pr``) of all lines and of each category, with each kind of interval."""
+    """Rate of all lines and of each category; ``measure`` is ``orr``, ``cr`` or ``pr``."""
     lines = cohort.salvage
     what = words.MEASURES[measure]
     if lines.empty:
-        return Absent(captions.NO_SALVAGE.format(what=f"the forest plot of the {what.lower()}"))
+        return Absent(captions.NO_SALVAGE.format(what=captions.FOREST.format(measure=what.lower())))
     sets = _sets(cohort)
+    if public.masks(
+        cohort.study,
+        (
+            n
+            for part in [lines, *(part for part, _ in sets.values())]
+            for n in _split(part, measure)
+        ),
+    ):
+        return public.withheld(cohort.study, captions.FOREST.format(measure=what.lower()))
     pairs = {
         key: response.both(cohort, measure, part, key, label) for key, (part, label) in sets.items()
     }
@@ -206,6 +222,12 @@ def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
     )
 
 
+def _split(lines: pd.DataFrame, measure: str) -> tuple[int, int]:
+    """Lines with and without a response."""
+    responding = int(response.responded(lines, measure).sum())
+    return responding, len(lines) - responding
+
+
 def _marks(e: Estimate) -> tuple[Mark, ...]:
     return (e.provenance, e.provenance_n, e.provenance_interval) if e.n else ()
 
@@ -233,7 +255,7 @@ def _overlap(exact: Sequence[Estimate]) -> str:
 
 
 def _shrunken(exact: Sequence[Estimate]) -> list[Band | None]:
-    """The shrunken rate of each category, ``None`` for one without lines or where fewer than two have any."""
+    """The shrunken rate of each category, ``None`` where it is not estimable."""
     found = shrink([e.events or 0 for e in exact], [e.n or 0 for e in exact])
     if found is None:
         return [None] * len(exact)
@@ -284,11 +306,16 @@ def _interval_handles(shrunken: bool) -> list[Line2D]:
 
 
 def overview(cohort: Cohort) -> Figure | Absent:
-    """The cover's figure: response rate of each category with the complete responses in it, and both intervals."""
+    """The cover's figure: ORR of each category with its CR in it, and both intervals."""
     lines = cohort.salvage
     if lines.empty:
-        return Absent(captions.NO_SALVAGE.format(what="the overview of responses"))
+        return Absent(captions.NO_SALVAGE.format(what=captions.OVERVIEW))
     sets = _sets(cohort)
+    held = response.counts(lines)
+    if public.masks(
+        cohort.study, [*held["CR"], *held["PR"], *(held.sum(axis=1) - held["CR"] - held["PR"])]
+    ):
+        return public.withheld(cohort.study, captions.OVERVIEW)
     orr = {
         key: response.both(cohort, "orr", part, key, label) for key, (part, label) in sets.items()
     }

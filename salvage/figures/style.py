@@ -1,9 +1,9 @@
 """One visual language for the book: sizes, type, and a fixed look for everything that recurs.
 
-A category, a response or a relapse group has one colour, one marker and one hatch, the same in each
-figure. Categories have the colours of Okabe and Ito (2008), responses the brown-to-teal scale BrBG of
-ColorBrewer: both are safe for colour-blind readers. In grey, hatches, markers and printed counts tell
-apart what lightness does not.
+A category, a response or a relapse group has one colour, one marker and one hatch, the same in
+each figure. Categories have the colours of Okabe and Ito (2008), responses the brown-to-teal
+scale BrBG of ColorBrewer: both are safe for colour-blind readers. In grey, hatches, markers and
+printed counts tell apart what lightness does not.
 """
 
 import textwrap
@@ -18,14 +18,17 @@ import matplotlib as mpl
 from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.patches import Patch
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from salvage.cohort import Cohort
+from salvage.figures import captions
 from salvage.published import Mark
 
 WIDTH: Final = 7.2
@@ -37,10 +40,12 @@ INK: Final = "#222222"
 GREY: Final = "#767676"
 PALE: Final = "#DDDDDD"
 FAINT: Final = "#F2F2F2"
+CALM: Final = "#9ECAE1"
+DEEP: Final = "#08519C"
 BAND_ALPHA: Final = 0.18
 
-# DejaVu Sans comes with matplotlib. The others have Chinese characters; one of them is found on most
-# machines, under a name that depends on the system.
+# DejaVu Sans comes with matplotlib. The others have Chinese characters; most machines have one of
+# them, under a name that depends on the system.
 FONTS: Final = (
     "DejaVu Sans",
     "Noto Sans CJK SC",
@@ -93,7 +98,7 @@ SERIES: Final = (ALL, GROUP["early"], GROUP["late"], Look("#117733", "D", "", "-
 
 @cache
 def fonts() -> tuple[str, ...]:
-    """The families of :data:`FONTS` that this machine has: asking for another would warn each time."""
+    """The families of :data:`FONTS` that are installed: asking for another warns each time."""
     known = set(font_manager.get_font_names())
     return tuple(name for name in FONTS if name in known)
 
@@ -182,7 +187,7 @@ def _cells(text: str) -> int:
 
 
 def wrap(text: object, width: int, lines: int = 3) -> str:
-    """Text broken into lines of at most ``width`` Latin characters; what is beyond ``lines`` is cut off."""
+    """Text in lines of at most ``width`` Latin characters; what is beyond ``lines`` is cut."""
     flat = plain(text)
     # A Chinese character is as wide as two Latin ones.
     wide = _cells(flat) > 1.5 * len(flat)
@@ -243,11 +248,22 @@ def bare(axes: Axes, *sides: str) -> None:
         axes.tick_params(axis="x", length=0)
 
 
+def whole(axis: Axis) -> None:
+    """Ticks at whole numbers only: the axis counts."""
+    axis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+
+
+def months(number: float) -> str:
+    """``1 month``, ``3 months``, ``1.5 months``."""
+    return f"{number:g} {captions.MONTH if number == 1 else captions.MONTHS}"
+
+
 MONTH_STEPS: Final = (0.25, 0.5, 1, 2, 3, 6, 12, 24, 36, 60, 120, 240, 600)
 
 
 def month_ticks(end: float, most: int = 8) -> list[float]:
-    """Ticks from 0 to ``end`` months, at most ``most`` after the first, in steps that calendars have."""
+    """Ticks from 0 to ``end`` months, at most ``most`` after the first, in round steps."""
     step = next((s for s in MONTH_STEPS if end / s <= most), MONTH_STEPS[-1])
     return [step * i for i in range(int(end / step + 1e-9) + 1)]
 

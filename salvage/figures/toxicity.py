@@ -1,0 +1,317 @@
+"""Adverse events of salvage therapy: by grade, by category, and any grade against severe."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from salvage import safety, words
+from salvage.cohort import Cohort
+from salvage.figures import captions, public, style
+from salvage.schema import CATEGORY_KEYS
+from salvage.show import Absent, Figure
+
+MOST_TERMS: Final = 15
+GRADES: Final = (1, 2, 3, 4, 5)
+ROW: Final = 0.29
+
+
+def _top(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The most common rows of a table by term, and what the caption says of the rest."""
+    shown = table.head(MOST_TERMS)
+    rest = (
+        captions.AE_REST.format(shown=len(shown), all=len(table)) if len(table) > len(shown) else ""
+    )
+    return shown, rest
+
+
+def spellings(cohort: Cohort) -> dict[str, str]:
+    """Each lower-case term as the cohort most often spells it, with a capital."""
+    given = cohort.adverse_events["term"].dropna().astype(str).str.strip()
+    most = given.groupby(safety.normal_term(given)).agg(lambda same: same.mode().iloc[0])
+    return {str(key): str(term)[:1].upper() + str(term)[1:] for key, term in most.items()}
+
+
+def _usual_scale(table: pd.DataFrame) -> str:
+    """The scale of most rows."""
+    return str(table["scale"].mode().iloc[0])
+
+
+def _labels(cohort: Cohort, table: pd.DataFrame) -> list[str]:
+    """Terms as axis labels, with their scale where it is not the usual one."""
+    spelled, usual = spellings(cohort), _usual_scale(table)
+    made = []
+    for term, scale in zip(table["term"], table["scale"], strict=True):
+        name = style.short(spelled[term], 30)
+        made.append(name if scale == usual else f"{name} ({words.SCALES.get(scale, scale)})")
+    return made
+
+
+def _scales(table: pd.DataFrame) -> str:
+    """What the caption says of the scales."""
+    usual = _usual_scale(table)
+    usual = words.SCALES.get(usual, usual)
+    template = (
+        captions.AE_SCALE
+        if (table["scale"] == table["scale"].iloc[0]).all()
+        else captions.AE_SCALES
+    )
+    return template.format(scale=usual)
+
+
+def _ungraded(table: pd.DataFrame, template: str) -> str:
+    n = int(table["ungraded"].sum())
+    return template.format(events=words.count(n, "event")) if n else ""
+
+
+def ae_heatmap(cohort: Cohort) -> Figure | Absent:
+    """Treated patients by term and highest grade; the most common term on top."""
+    table = safety.by_term(cohort)
+    if table.empty:
+        return Absent(captions.AE_NONE.format(what=captions.AE_HEAT))
+    if not cohort.has("adverse_events", "grade"):
+        return Absent(captions.AE_UNGRADED.format(what=captions.AE_HEAT))
+    shown, rest = _top(table)
+    grades = highest_grades(cohort, shown)
+    treated = len(cohort.treated)
+    if public.masks(cohort.study, [*grades.to_numpy().flat, *_split(shown, treated)]):
+        return public.withheld(cohort.study, captions.AE_HEAT)
+    with style.drawing(1.15 + ROW * len(shown)) as figure:
+        axes = figure.add_subplot()
+        _cells(axes, grades, grades, int(grades.to_numpy().max()), _labels(cohort, shown))
+        axes.set_xticks(np.arange(len(GRADES)) + 0.5, [str(g) for g in GRADES])
+        axes.set_xlabel(captions.AE_GRADE)
+    severe = int(
+        cohort.adverse_events.loc[
+            cohort.adverse_events["grade"] >= safety.SEVERE_GRADE, "patient_id"
+        ]
+        .loc[lambda ids: ids.isin(cohort.salvage["patient_id"])]
+        .nunique()
+    )
+    first = table.iloc[0]
+    return Figure(
+        "fig-ae-grades",
+        figure,
+        captions.AE_HEAT_CAPTION.format(
+            n=f"{treated:,}",
+            rest=rest,
+            scales=_scales(shown),
+            ungraded=_ungraded(table, captions.AE_UNGRADED_NOTE),
+        ),
+        captions.AE_HEAT_ALT.format(
+            first=spellings(cohort)[first["term"]],
+            n=f"{first['patients']:,}",
+            treated=f"{treated:,}",
+            severe=f"{first['patients_severe']:,}",
+            any_severe=words.count(severe, "patient"),
+        ),
+        style.marks_of(cohort),
+    )
+
+
+def _split(shown: pd.DataFrame, treated: int) -> list[int]:
+    """Patients with severe, with other and without each event."""
+    severe, any_grade = shown["patients_severe"], shown["patients"]
+    return [*severe, *(any_grade - severe), *(treated - any_grade)]
+
+
+def highest_grades(cohort: Cohort, shown: pd.DataFrame) -> pd.DataFrame:
+    """Patients by highest grade (columns 1 to 5), one row for each (term, scale) of ``shown``."""
+    index = pd.MultiIndex.from_frame(shown[["term", "scale"]])
+    return safety.worst_grades(cohort).reindex(index, fill_value=0)
+
+
+def _cells(
+    axes: Axes, values: pd.DataFrame, counts: pd.DataFrame, top: float, labels: Sequence[str]
+) -> None:
+    """A heat map of ``values`` from 0 to ``top`` with ``counts`` in its cells, 0 left empty."""
+    import seaborn as sns
+
+    texts = np.array([[f"{n:,}" if n else "" for n in row] for row in counts.to_numpy()])
+    sns.heatmap(
+        values.astype(float),
+        ax=axes,
+        cmap="Blues",
+        vmin=0,
+        vmax=(top or 1) * 1.15,
+        cbar=False,
+        annot=texts,
+        fmt="",
+        annot_kws={"fontsize": style.SMALL},
+        linewidths=1,
+        linecolor="white",
+        mask=values.isna(),
+    )
+    axes.set_yticks(np.arange(len(labels)) + 0.5, labels, rotation=0)
+    axes.set_xlabel("")
+    axes.set_ylabel("")
+    axes.tick_params(length=0)
+
+
+def category_counts(cohort: Cohort, shown: pd.DataFrame, least: int = 0) -> pd.DataFrame:
+    """Patients with each row of ``shown`` by category of line, of grade ``least`` or more.
+
+    0 counts events without a grade too. Events that are linked to no line stand in no column.
+    """
+    lines = cohort.salvage[["patient_id", "line", "category"]].astype({"line": float})
+    events = cohort.adverse_events.dropna(subset=["line"]).merge(lines, on=["patient_id", "line"])
+    scale = events["scale"].astype(object).where(events["scale"].notna(), safety.UNSPECIFIED_SCALE)
+    events = events.assign(term=safety.normal_term(events["term"]), scale=scale)
+    if least:
+        events = events[events["grade"] >= least]
+    keys = ["term", "scale", "category", "patient_id"]
+    each = events.drop_duplicates(keys)
+    counts = pd.crosstab([each["term"], each["scale"]], each["category"])
+    index = pd.MultiIndex.from_frame(shown[["term", "scale"]])
+    return counts.reindex(index=index, columns=list(CATEGORY_KEYS), fill_value=0)
+
+
+def ae_by_category(cohort: Cohort) -> Figure | Absent:
+    """Share of the patients of each category with each event: any grade, and grade 3 or more."""
+    table = safety.by_term(cohort)
+    linked = cohort.adverse_events.dropna(subset=["line"])
+    if table.empty:
+        return Absent(captions.AE_NONE.format(what=captions.AE_CATEGORY))
+    if linked.empty:
+        return Absent(captions.AE_NO_LINE.format(what=captions.AE_CATEGORY))
+    shown, rest = _top(table)
+    size = (
+        cohort.salvage.groupby("category")["patient_id"]
+        .nunique()
+        .reindex(list(CATEGORY_KEYS), fill_value=0)
+    )
+    any_grade = category_counts(cohort, shown)
+    severe = category_counts(cohort, shown, safety.SEVERE_GRADE)
+    apart = [
+        *any_grade.to_numpy().flat,
+        *severe.to_numpy().flat,
+        *(any_grade - severe).to_numpy().flat,
+        *size,
+    ]
+    if public.masks(cohort.study, apart):
+        return public.withheld(cohort.study, captions.AE_CATEGORY)
+    heads = [
+        f"{style.short(words.category_short(str(key), cohort.study.labels), 16)} ({n:,})"
+        for key, n in size.items()
+    ]
+    with style.drawing(1.85 + ROW * len(shown)) as figure:
+        panels = figure.subplots(1, 2, sharey=True)
+        sizes = size.where(size > 0).to_numpy()
+        # Linked events of one patient cannot exceed the patients of a category: shares end at 1.
+        top = max(float(np.nanmax(any_grade.div(sizes).to_numpy())), 0.01)
+        for axes, counts, title in zip(
+            panels, (any_grade, severe), captions.AE_PANELS, strict=True
+        ):
+            _cells(axes, counts.div(sizes), counts, top, _labels(cohort, shown))
+            axes.set_title(title)
+            axes.set_xticks(
+                np.arange(len(heads)) + 0.5, heads, rotation=50, ha="right", rotation_mode="anchor"
+            )
+    unlinked = len(cohort.adverse_events) - len(linked)
+    return Figure(
+        "fig-ae-category",
+        figure,
+        captions.AE_CATEGORY_CAPTION.format(
+            rest=rest,
+            scales=_scales(shown),
+            unlinked=captions.AE_UNLINKED.format(events=words.count(unlinked, "event"))
+            if unlinked
+            else "",
+        ),
+        captions.AE_CATEGORY_ALT.format(
+            parts="; ".join(
+                _category_part(cohort, str(key), any_grade, int(n)) for key, n in size.items() if n
+            )
+        ),
+        style.marks_of(cohort),
+    )
+
+
+def _category_part(cohort: Cohort, key: str, counts: pd.DataFrame, patients: int) -> str:
+    label = words.category(key, cohort.study.labels)
+    most = int(counts[key].max())
+    if not most:
+        return captions.AE_CATEGORY_NONE.format(category=label)
+    spelled = spellings(cohort)
+    terms = list(dict.fromkeys(spelled[at[0]] for at in counts.index[counts[key] == most]))
+    return captions.AE_CATEGORY_PART.format(
+        category=label, term=words.listing(terms), n=f"{most:,}", patients=f"{patients:,}"
+    )
+
+
+def ae_butterfly(cohort: Cohort) -> Figure | Absent:
+    """Any grade to the left, grade 3 or more to the right, the most common term on top."""
+    table = safety.by_term(cohort)
+    if table.empty:
+        return Absent(captions.AE_NONE.format(what=captions.AE_BUTTERFLY))
+    shown, rest = _top(table)
+    treated = len(cohort.treated)
+    if public.masks(cohort.study, _split(shown, treated)):
+        return public.withheld(cohort.study, captions.AE_BUTTERFLY)
+    share = shown["patients"] / treated
+    end = 1.25 * max(float(share.max()), 0.05)
+    with style.drawing(1.0 + ROW * len(shown)) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        sides = (
+            (left, "patients", style.CALM, "", captions.AE_ANY),
+            (right, "patients_severe", style.DEEP, "////", captions.AE_SEVERE),
+        )
+        for axes, column, colour, hatch, title in sides:
+            counts = shown[column]
+            axes.barh(
+                range(len(shown)),
+                counts / treated,
+                height=0.72,
+                color=colour,
+                hatch=hatch,
+                edgecolor=style.INK,
+                linewidth=0.6,
+            )
+            unknown = (shown["ungraded"] == shown["events"]) & (column == "patients_severe")
+            for y, (n, hidden) in enumerate(zip(counts, unknown, strict=True)):
+                axes.annotate(
+                    captions.AE_NO_GRADE if hidden else f"{n:,}",
+                    xy=(n / treated, y),
+                    xytext=(-4 if axes is left else 4, 0),
+                    textcoords="offset points",
+                    ha="right" if axes is left else "left",
+                    va="center",
+                    fontsize=style.SMALL,
+                )
+            axes.set_xlim((end, 0) if axes is left else (0, end))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+            axes.set_xlabel(title)
+            style.bare(axes, "left")
+        left.set_yticks(range(len(shown)), _labels(cohort, shown), fontsize=style.SIZE)
+        left.set_ylim(len(shown) - 0.5, -0.5)
+        right.axvline(0, color=style.INK, linewidth=0.8)
+    spelled = spellings(cohort)
+    parts = [
+        captions.AE_BUTTERFLY_PART.format(
+            term=spelled[row["term"]],
+            n=f"{row['patients']:,}",
+            severe=f"{row['patients_severe']:,}",
+        )
+        for row in shown.iloc[1:].to_dict("records")
+    ]
+    first = shown.iloc[0]
+    return Figure(
+        "fig-ae-butterfly",
+        figure,
+        captions.AE_BUTTERFLY_CAPTION.format(
+            n=words.count(treated, "treated patient"),
+            rest=rest,
+            scales=_scales(shown),
+            ungraded=_ungraded(table, captions.AE_BUTTERFLY_UNGRADED),
+        ),
+        captions.AE_BUTTERFLY_ALT.format(
+            first=spellings(cohort)[first["term"]],
+            n=f"{first['patients']:,}",
+            treated=f"{treated:,}",
+            severe=f"{first['patients_severe']:,}",
+            parts="; ".join(parts) + "." * bool(parts),
+        ).strip(),
+        style.marks_of(cohort),
+    )
