@@ -66,8 +66,14 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
     def build() -> None:
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "--path-output"]
-            + [str(folder), *BUILD_FLAGS],
+            [
+                str(Path(sys.executable).with_name("jupyter-book")),
+                "build",
+                ".",
+                "--path-output",
+                str(folder),
+                *BUILD_FLAGS,
+            ],
             cwd=ROOT,
             env={k: v for k, v in os.environ.items() if not k.startswith(("COV_", "COVERAGE_"))},
             stdout=subprocess.PIPE,

@@ -1,11 +1,12 @@
 """The three forms of each chapter, and the executed reference that nbval compares with.
 
     python -m tests.reference_notebooks sync     the .md and .ipynb of each chapter from its .py
-    python -m tests.reference_notebooks accept   sync, execute each chapter alone, rewrite its .ipynb
+    python -m tests.reference_notebooks accept   sync, execute each chapter alone, rewrite its
+    .ipynb
 
 ``chapters/NN_name.py`` is the source, ``chapters/NN_name.md`` what the book reads, and
-``tests/notebooks/NN_name.ipynb`` the reference. Pictures are left out of the reference: figures are tested
-on their data, and a picture is not the same from one version of a font to the next.
+``tests/notebooks/NN_name.ipynb`` the reference. Pictures are left out of the reference: figures are
+tested on their data, and a picture is not the same from one version of a font to the next.
 """
 
 import os
@@ -61,7 +62,9 @@ def read(path: Path) -> NotebookNode:
 
 
 def page_text(source: Path) -> str:
-    """The MyST Markdown of a chapter. The version of jupytext is left out: it says nothing of the chapter."""
+    """The MyST Markdown of a chapter. The version of jupytext is left out: it says nothing of the
+    chapter.
+    """
     notebook = read(source)
     notebook.metadata = NotebookNode(
         kernelspec=KERNELSPEC,
@@ -111,7 +114,8 @@ def reference_text(notebook: NotebookNode) -> str:
 
 
 def with_kept_outputs(notebook: NotebookNode, reference: Path) -> NotebookNode:
-    """The source's cells with the outputs of the reference, as far as the code before them is unchanged.
+    """The source's cells with the outputs of the reference, as far as the code before them is
+    unchanged.
 
     From the first cell whose code changed, outputs are dropped: they were made by other code.
     """

@@ -1,4 +1,6 @@
-"""Small books made from the real extensions, settings and package, to see what a build does with them."""
+"""Small books made from the real extensions, settings and package, to see what a build does with
+them.
+"""
 
 import os
 import re
@@ -119,9 +121,7 @@ def make_book(root: Path, chapters: Mapping[str, str]) -> Book:
     The package, the data, the extensions, the styles and the settings are copies of the real ones.
     """
     for folder in "salvage", "data", "book/extensions", "book/_static":
-        shutil.copytree(
-            ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in "_config.yml", "requirements.txt":
         shutil.copy(ROOT / file, root / file)
     book = Book(root)
@@ -130,6 +130,10 @@ def make_book(root: Path, chapters: Mapping[str, str]) -> Book:
     book.write("book/references.bib", REFERENCES)
     cover, *rest = chapters
     listed = "".join(f"      - file: chapters/{name}\n" for name in rest)
-    parts = f"parts:\n  - caption: Chapters\n    numbered: true\n    chapters:\n{listed}" if rest else ""
+    parts = (
+        f"parts:\n  - caption: Chapters\n    numbered: true\n    chapters:\n{listed}"
+        if rest
+        else ""
+    )
     book.write("_toc.yml", f"format: jb-book\nroot: chapters/{cover}\n{parts}")
     return book

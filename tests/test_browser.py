@@ -52,7 +52,9 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 class Watched:
-    """A page that notes what goes wrong on it, and that is let nowhere but to loopback and the disk."""
+    """A page that notes what goes wrong on it, and that is let nowhere but to loopback and the
+    disk.
+    """
 
     def __init__(self, page: Page) -> None:
         self.page = page

@@ -1,4 +1,4 @@
-"""Links inside the built book lead somewhere; citations and DOIs are in order. Nothing is fetched."""
+"""Links inside the built book lead somewhere; citations and DOIs are in order. Offline."""
 
 import re
 from pathlib import Path

@@ -132,8 +132,10 @@ def copy(tmp_path: Path) -> Paths:
 def nbval(paths: Paths) -> subprocess.CompletedProcess[str]:
     """Run nbval alone over the references of a project."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "--color=no"]
-        + ["-p", "no:cacheprovider", "--rootdir", str(paths.root), "tests/notebooks"],
+        [
+            *(sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "--color=no"),
+            *("-p", "no:cacheprovider", "--rootdir", str(paths.root), "tests/notebooks"),
+        ],
         cwd=paths.root,
         env={k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COV_"))}
         | REFERENCE_ENVIRONMENT

@@ -16,7 +16,9 @@ if sys.path[:1] != [_ROOT]:
 
 
 def setup(app: "Sphinx") -> dict[str, Any]:
-    """Connect the extensions to Sphinx; the chapters begin to run here, while Sphinx is still loading."""
+    """Connect the extensions to Sphinx; the chapters begin to run here, while Sphinx is still
+    loading.
+    """
     from book.extensions import binding, outputs, transforms
 
     outputs.setup(app)

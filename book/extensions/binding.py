@@ -1,4 +1,6 @@
-"""Bind the pages: decide which are out of date, title them, mark synthetic data, and write results.json."""
+"""Bind the pages: decide which are out of date, title them, mark synthetic data, and write
+results.json.
+"""
 
 import html
 import json
@@ -24,15 +26,17 @@ ON_EVERY_PAGE = " on every page"
 def record_file(app: "Sphinx") -> Path:
     """Where a finished build of this builder has written what each page was made from.
 
-    The file exists only while the pages on disk agree with it. Sphinx itself compares the age of a page with
-    the age of its source, so it would take a page that an interrupted build left half-written, or with the
-    outputs of other data, for a good one.
+    The file exists only while the pages on disk agree with it. Sphinx itself compares the age of a
+    page with the age of its source, so it would take a page that an interrupted build left
+    half-written, or with the outputs of other data, for a good one.
     """
     return Path(app.outdir).parent / ".cache" / f"pages-{app.builder.name}.json"
 
 
 def read_record(app: "Sphinx") -> dict[str, str]:
-    """What the pages on disk were made from; empty if the last build was not finished or had warnings."""
+    """What the pages on disk were made from; empty if the last build was not finished or had
+    warnings.
+    """
     try:
         record = json.loads(record_file(app).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -67,7 +71,7 @@ def written_again(app: "Sphinx", env: "BuildEnvironment") -> list[str]:
 
 
 def cohort_facts(app: "Sphinx") -> Facts:
-    """Title, kind and estimates of the cohort.
+    """Title and kind of the cohort.
 
     Raises:
         ExtensionError: the cohort did not pass its checks; the terminal has shown why.
@@ -78,27 +82,42 @@ def cohort_facts(app: "Sphinx") -> Facts:
         raise ExtensionError(f"the book stops here: {error}") from None
 
 
+def results_text(app: "Sphinx") -> str:
+    """The text of results.json.
+
+    Raises:
+        ExtensionError: the estimates could not be computed; the terminal has shown why.
+    """
+    try:
+        return app.chapters.runner.results()  # type: ignore[attr-defined, no-any-return]
+    except ChapterError as error:
+        raise ExtensionError(f"the book stops here: {error}") from None
+
+
 def on_every_page(facts: Facts) -> str:
     """What of the cohort stands on every page."""
     return json.dumps([facts["title"], facts["centre"], notice(facts)], ensure_ascii=False)
 
 
 def notice(facts: Facts) -> str:
-    """The banner that says that these are not patients, as HTML; empty for a hospital's own cohort."""
+    """The banner that says that these are not patients, as HTML; empty for a real cohort."""
     if not facts["synthetic"]:
         return ""
     return f'<p class="{NOTICE_CLASS}">{html.escape(words.SYNTHETIC_NOTICE)}</p>'
 
 
 def index_page(app: "Sphinx", facts: Facts) -> str:
-    """The page that a folder opens with: it leads to the cover, and says of what data like every page."""
+    """The page that a folder opens with: it leads to the cover, and says of what data like every
+    page.
+    """
     cover = app.builder.get_target_uri(app.config.root_doc)
     title = html.escape(facts["title"])
     return (
         f'<!DOCTYPE html>\n<html lang="{app.config.language}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="refresh" content="0; url={cover}">\n<title>{title}</title>\n</head>\n'
-        f'<body>\n<main>\n<h1>{title}</h1>\n{notice(facts)}\n<p><a href="{cover}">Open the book</a></p>\n'
+        f"<body>\n<main>\n<h1>{title}</h1>\n{notice(facts)}\n"
+        f'<p><a href="{cover}">Open the book</a></p>\n'
         "</main>\n</body>\n</html>\n"
     )
 
@@ -119,15 +138,15 @@ def finish(app: "Sphinx", exception: Exception | None) -> None:
         return
     facts = cohort_facts(app)
     if app.builder.format == "html":
-        write_atomically(Path(app.outdir) / RESULTS_FILE, facts["results"])
+        write_atomically(Path(app.outdir) / RESULTS_FILE, results_text(app))
         write_atomically(Path(app.outdir) / "index.html", index_page(app, facts))
         # Pieces of the theme's templates that it copies along: not pages, and without the notice.
         for piece in Path(app.outdir, "_static").glob("*macros.html"):
             piece.unlink()
     chapters = app.chapters  # type: ignore[attr-defined]
     chapters.runner.prune()
-    # A page that warned must warn again, so that a second build is no greener than the first; and a page made
-    # while an input was being edited is made from nobody knows what.
+    # A page that warned must warn again, so that a second build is no greener than the first; and a
+    # page made while an input was being edited is made from nobody knows what.
     if not app._warncount and chapters.runner.unchanged():
         record = chapters.digests() | {ON_EVERY_PAGE: on_every_page(facts)}
         write_atomically(record_file(app), json.dumps(record, ensure_ascii=False))

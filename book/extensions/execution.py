@@ -1,9 +1,9 @@
 """Run the chapters that need it, in parallel, and keep what they said until something changes.
 
-Every chapter runs in a process of its own, forked from a server that has imported the heavy libraries
-once; the server starts while Sphinx is still loading. Where there is no fork
-(Windows), each process is spawned. Outputs are kept in files named by a digest of everything that they
-depend on (:mod:`book.extensions.inputs`), written whole or not at all.
+Every chapter runs in a process of its own, forked from a server that has imported the heavy
+libraries once; the server starts while Sphinx is still loading. Where there is no fork (Windows),
+each process is spawned. Outputs are kept in files named by a digest of everything that they depend
+on (:mod:`book.extensions.inputs`), written whole or not at all.
 """
 
 import json
@@ -56,7 +56,9 @@ class Cache:
         write_atomically(self.path(name, digest), json.dumps(value, ensure_ascii=False))
 
     def prune(self) -> None:
-        """Keep the :data:`KEPT` entries of each name that were used last; drop leftovers of a killed build."""
+        """Keep the :data:`KEPT` entries of each name that were used last; drop leftovers of a
+        killed build.
+        """
         entries: dict[str, list[Path]] = {}
         for path in self.folder.glob("*"):
             if path.suffix == ".json":
@@ -78,7 +80,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 class Progress:
-    """One line for each chapter as it starts, and a failing chapter's cell and traceback at once."""
+    """A line for each chapter as it starts; a failing chapter's cell and traceback at once."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -132,8 +134,9 @@ class Runner:
         return inputs.chapter_digest(self.shared, chapter.name, chapter.sources)
 
     def start(self, chapters: Sequence[Chapter]) -> None:
-        """Begin to run what is not in the cache: the facts of the cohort first, then the chapters."""
+        """Begin to run what is not in the cache: what is known of the cohort, then the chapters."""
         self._submit("facts", self.shared, worker.collect_facts)
+        self._submit("results", self.shared, worker.collect_results)
         waiting = [c for c in chapters if self._kept(c.name, self.digest(c)) is None]
         self._progress.expect(len(waiting))
         for chapter in waiting:
@@ -159,12 +162,20 @@ class Runner:
         return inputs.shared_digest() == self.shared
 
     def facts(self) -> Facts:
-        """Title, kind and estimates of the cohort.
+        """Title and kind of the cohort.
 
         Raises:
-            ChapterError: the cohort did not pass its checks, or the estimates could not be computed.
+            ChapterError: the cohort did not pass its checks.
         """
         return self._await(("facts", self.shared))  # type: ignore[no-any-return]
+
+    def results(self) -> str:
+        """The text of results.json.
+
+        Raises:
+            ChapterError: the estimates could not be computed.
+        """
+        return self._await(("results", self.shared))  # type: ignore[no-any-return]
 
     def prune(self) -> None:
         self._cache.prune()
@@ -185,9 +196,7 @@ class Runner:
             list(chapter.may_fail) or None,
         )
 
-    def _submit(
-        self, name: str, digest: str, task: Callable[..., Any], *arguments: Any
-    ) -> None:
+    def _submit(self, name: str, digest: str, task: Callable[..., Any], *arguments: Any) -> None:
         kept = self._kept(name, digest)
         if kept is not None:
             done: Future[Any] = Future()
@@ -214,7 +223,7 @@ class Runner:
         if answer[0] == "error":
             self._fail(name, answer[2] if answer[1] == "CohortError" else answer[3])
         value = answer[1]
-        failure = value.get("failure")
+        failure = value["failure"] if task is worker.run_cells else None
         if failure:
             if failure["name"] == "CohortError":
                 self._fail("cohort", failure["message"])
@@ -258,7 +267,8 @@ def warm_context() -> BaseContext:
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    # Every process imports the script that was started; for Jupyter Book's own that is worth sharing too.
+    # Every process imports the script that was started; for Jupyter Book's own that is worth
+    # sharing too.
     started = [name for name in ("jupyter_book.cli.main",) if name in sys.modules]
     context.set_forkserver_preload([WARM_MODULE, *started])
     search = os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))
@@ -282,13 +292,26 @@ def environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def in_process(context: BaseContext, task: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
-    """Answer of ``task`` run in a new process: ``("ok", answer)`` or ``("error", name, message, trace)``."""
-    ours, theirs = context.Pipe(duplex=False)
+def new_process(
+    context: BaseContext, connection: Any, task: Callable[..., Any], arguments: tuple[Any, ...]
+) -> Any:
+    """A process that runs ``task`` and sends its answer over the connection."""
     process = context.Process(  # type: ignore[attr-defined]  # BaseContext does not declare it
-        target=worker.serve, args=(theirs, task, *arguments), daemon=True
+        target=worker.serve, args=(connection, task, *arguments), daemon=True
     )
     process.start()
+    return process
+
+
+def in_process(context: BaseContext, task: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
+    """Answer of ``task`` run in a new process: ``("ok", answer)`` or ``("error", name, message,
+    trace)``.
+    """
+    ours, theirs = context.Pipe(duplex=False)
+    try:
+        process = new_process(context, theirs, task, arguments)
+    except (ConnectionError, EOFError):  # the server has died: do without it
+        process = new_process(multiprocessing.get_context("spawn"), theirs, task, arguments)
     theirs.close()
     try:
         answer: tuple[Any, ...] = ours.recv()
@@ -311,4 +334,3 @@ def read_chapters(root: Path, names: Iterable[str]) -> list[Chapter]:
         if sources:
             chapters.append(Chapter(name, file, tuple(sources)))
     return chapters
-

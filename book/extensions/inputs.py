@@ -71,14 +71,16 @@ def _shared() -> Iterator[bytes]:
 
 def chapter_digest(shared: str, name: str, sources: Sequence[str]) -> str:
     """Digest that names the outputs of one chapter: its code on top of what all chapters share."""
-    return _digest([shared.encode(), name.encode(), *(f"\0{len(s)}\0{s}".encode() for s in sources)])
+    return _digest(
+        [shared.encode(), name.encode(), *(f"\0{len(s)}\0{s}".encode() for s in sources)]
+    )
 
 
 def code_cells(text: str) -> list[str]:
     """Sources of the code cells of a chapter in MyST Markdown, top-level fences only.
 
-    This is a quick reading made before Sphinx and its Markdown parser are loaded. The page's own parser has
-    the last word: where it disagrees, the chapter is executed again from its cells.
+    This is a quick reading made before Sphinx and its Markdown parser are loaded. The page's own
+    parser has the last word: where it disagrees, the chapter is executed again from its cells.
     """
     cells: list[str] = []
     lines = iter(text.splitlines())

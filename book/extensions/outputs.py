@@ -1,7 +1,8 @@
 """Put the outputs of each chapter into its page.
 
-MyST-NB reads the chapters and renders outputs; it is told not to execute. In place of its own execution
-client stands :class:`FilledClient`, which takes the outputs from the :class:`~book.extensions.execution.Runner`.
+MyST-NB reads the chapters and renders outputs; it is told not to execute. In place of its own
+execution client stands :class:`FilledClient`, which takes the outputs from the
+:class:`~book.extensions.execution.Runner`.
 """
 
 import os
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
+from nbformat.notebooknode import from_dict
 from sphinx.errors import ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -33,7 +34,9 @@ MARKDOWN_MIME = "text/markdown"
 
 
 class Chapters:
-    """The chapters of one build: their outputs, their figures, and the digest that each page was made from."""
+    """The chapters of one build: their outputs, their figures, and the digest that each page was
+    made from.
+    """
 
     def __init__(self, root: Path, build: Path, names: list[str]) -> None:
         self.root = root
@@ -68,24 +71,31 @@ class Chapters:
         )
         run = self.runner.outputs(chapter)
         for cell, outputs, count in zip(cells, run["outputs"], run["counts"], strict=True):
-            cell.outputs = nbformat.from_dict([self._shown(output) for output in outputs])
+            cell.outputs = from_dict(  # type: ignore[no-untyped-call]
+                [self._shown(output) for output in outputs]
+            )
             cell.execution_count = count
         return run["seconds"]
 
     def _shown(self, output: dict[str, Any]) -> dict[str, Any]:
-        """An output as the page needs it; the picture of a figure goes to the file that its Markdown names."""
+        """An output as the page needs it; the picture of a figure goes to the file that its
+        Markdown names.
+        """
         data = output.get("data", {})
         figure = data.get(FIGURE_MIME)
         if figure is not None:
             self._write_figure(figure["name"], data["image/svg+xml"])
         if MARKDOWN_MIME not in data:
             return output
-        # The Markdown says all; the other forms are for Jupyter. It names pictures as in a build of the checkout.
+        # The Markdown says all; the other forms are for Jupyter. It names pictures as in a build of
+        # the checkout.
         markdown = data[MARKDOWN_MIME].replace(f"{FIGURE_FOLDER}/", self._figure_link)
         return output | {"data": {MARKDOWN_MIME: markdown}}
 
     def _write_figure(self, name: str, svg: str) -> None:
-        """Write a figure if it changed: Sphinx reads a page again when the file of one of its images is newer."""
+        """Write a figure if it changed: Sphinx reads a page again when the file of one of its
+        images is newer.
+        """
         file = self.figures / f"{name}.svg"
         if not file.is_file() or file.read_text(encoding="utf-8") != svg:
             write_atomically(file, svg)

@@ -1,4 +1,6 @@
-"""What happens to every page between its reading and its writing: code is folded, empty sections go."""
+"""What happens to every page between its reading and its writing: code is folded, empty sections
+go.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,9 @@ SHOWN_TAG = "show-input"
 
 
 class FoldCode(SphinxTransform):
-    """Fold the code of every cell away, unless the cell is tagged ``show-input`` or hides more by its tags."""
+    """Fold the code of every cell away, unless the cell is tagged ``show-input`` or hides more by
+    its tags.
+    """
 
     default_priority = 850
 
@@ -30,8 +34,9 @@ class FoldCode(SphinxTransform):
 class RemoveEmptySections(SphinxTransform):
     """A page about what the cohort has no data for says so once, instead of in every section.
 
-    A chapter's cell that lacks its columns returns one sentence of class ``absent``. Sections that hold such a
-    sentence and no other output are removed; the first sentence of the page stays, where it was.
+    A chapter's cell that lacks its columns returns one sentence of class ``absent``. Sections that
+    hold such a sentence and no other output are removed; the first sentence of the page stays,
+    where it was.
     """
 
     default_priority = 860  # after MyST has placed the outputs, before the page is stored
@@ -53,9 +58,7 @@ class RemoveEmptySections(SphinxTransform):
             remove_output(sentence)
 
     @staticmethod
-    def _keep_first(
-        first: nodes.Node, kept: nodes.Node, removed: list[nodes.section]
-    ) -> None:
+    def _keep_first(first: nodes.Node, kept: nodes.Node, removed: list[nodes.section]) -> None:
         """Put the first sentence in place of the outermost section that goes with it."""
         holders = [section for section in removed if contains(section, first)]
         if holders:
@@ -69,7 +72,9 @@ def is_absent(node: nodes.Node) -> bool:
 
 
 def is_empty(section: nodes.section) -> bool:
-    """Whether a section holds an absent sentence and no other output of code, and is not the whole page."""
+    """Whether a section holds an absent sentence and no other output of code, and is not the whole
+    page.
+    """
     if isinstance(section.parent, nodes.document):
         return False
     outputs = [node for node in section.findall(nodes.container) if is_output(node)]

@@ -1,7 +1,7 @@
 """What the server imports before it forks a process for each chapter.
 
-Nothing here may change what a chapter says: it only spares each process the same imports. An import that
-fails here is left to fail again where a chapter or the estimates can report it.
+Nothing here may change what a chapter says: it only spares each process the same imports. An import
+that fails here is left to fail again where a chapter or the estimates can report it.
 """
 
 import contextlib
@@ -28,7 +28,9 @@ def import_all() -> None:
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    with contextlib.suppress(Exception):  # whatever it is, the chapter meets it again and reports it
+    with contextlib.suppress(
+        Exception
+    ):  # whatever it is, the chapter meets it again and reports it
         import salvage
 
         for module in pkgutil.walk_packages(salvage.__path__, "salvage."):
@@ -38,7 +40,8 @@ def import_all() -> None:
         from salvage import show
 
         show.cohort()
-    _draw_once()
+    with contextlib.suppress(Exception):
+        _draw_once()
 
 
 def _draw_once() -> None:

@@ -1,7 +1,8 @@
 """Run one chapter, or collect the results, in a process of its own.
 
-A chapter is run by an IPython shell that records what a Jupyter kernel would have sent. It saves the two
-seconds that starting a kernel takes, and nothing else differs: the tests compare it with a fresh kernel.
+A chapter is run by an IPython shell that records what a Jupyter kernel would have sent. It saves
+the two seconds that starting a kernel takes, and nothing else differs: the tests compare it with a
+fresh kernel.
 
 This module knows nothing of Sphinx: it is what the digest of a chapter's outputs stands for.
 """
@@ -14,7 +15,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypedDict
 
 # What `ipykernel` sets for the chapters that draw with pyplot.
@@ -31,7 +31,9 @@ class Failure(TypedDict):
 
 
 class Run(TypedDict):
-    """A chapter that was run: the outputs and the seconds of each cell, and what stopped it, if anything."""
+    """A chapter that was run: the outputs and the seconds of each cell, and what stopped it, if
+    anything.
+    """
 
     outputs: list[list[dict[str, Any]]]
     counts: list[int | None]
@@ -45,14 +47,13 @@ class Facts(TypedDict):
     title: str
     centre: str
     synthetic: bool
-    results: str
 
 
 def run_cells(sources: list[str], folder: str, may_fail: list[bool] | None = None) -> Run:
     """Run the cells of a chapter, in order, up to the first that fails.
 
-    ``folder`` is the working directory, as a kernel has the folder of its notebook. ``may_fail`` marks the
-    cells whose error is part of the story (tag ``raises-exception``).
+    ``folder`` is the working directory, as a kernel has the folder of its notebook. ``may_fail``
+    marks the cells whose error is part of the story (tag ``raises-exception``).
     """
     os.chdir(folder)
     sys.path.insert(0, "")
@@ -74,12 +75,11 @@ def run_cells(sources: list[str], folder: str, may_fail: list[bool] | None = Non
 
 
 def collect_facts() -> Facts:
-    """Title, kind and every estimate of the cohort that the book reads.
+    """Title and kind of the cohort that the book reads.
 
     Raises:
         CohortError: the cohort does not pass its checks.
     """
-    from salvage import results
     from salvage.cohort import load
     from salvage.paths import cohort_path
 
@@ -88,14 +88,26 @@ def collect_facts() -> Facts:
         title=cohort.study.title,
         centre=cohort.study.centre,
         synthetic=cohort.study.synthetic,
-        results=results.to_json(results.collect(cohort)),
     )
+
+
+def collect_results() -> str:
+    """Every estimate of the cohort that the book reads, as the text of results.json.
+
+    Raises:
+        CohortError: the cohort does not pass its checks.
+    """
+    from salvage import results
+    from salvage.cohort import load
+    from salvage.paths import cohort_path
+
+    return results.to_json(results.collect(load(cohort_path())))
 
 
 def serve(connection: Any, task: Callable[..., Any], *arguments: Any) -> None:
     """Run ``task`` and send ``("ok", its answer)`` or ``("error", name, message, traceback)``."""
     try:
-        answer = ("ok", task(*arguments))
+        answer: tuple[Any, ...] = ("ok", task(*arguments))
     except BaseException as error:  # whatever stops a worker is the parent's to tell
         answer = ("error", type(error).__name__, str(error), traceback.format_exc())
     with contextlib.suppress(BrokenPipeError):
@@ -141,7 +153,7 @@ def _shell() -> tuple[Any, list[dict[str, Any]]]:
     os.environ["MPLBACKEND"] = MATPLOTLIB_BACKEND
     recorded: list[dict[str, Any]] = []
 
-    class Hook(DisplayHook):  # type: ignore[misc]  # IPython's classes are untyped
+    class Hook(DisplayHook):
         """Records the value of a cell's last expression."""
 
         def write_output_prompt(self) -> None: ...
@@ -161,17 +173,18 @@ def _shell() -> tuple[Any, list[dict[str, Any]]]:
                 }
             )
 
-    class Publisher(DisplayPublisher):  # type: ignore[misc]
+    class Publisher(DisplayPublisher):
         """Records what a cell displays."""
 
         def publish(
             self,
             data: dict[str, Any],
             metadata: dict[str, Any] | None = None,
+            source: Any = None,
             *,
             transient: dict[str, Any] | None = None,
             update: bool = False,
-            **_: Any,
+            **kwargs: Any,
         ) -> None:
             identifier = (transient or {}).get("display_id")
             if update:
@@ -189,7 +202,7 @@ def _shell() -> tuple[Any, list[dict[str, Any]]]:
         def clear_output(self, wait: bool = False) -> None:
             recorded.clear()
 
-    class Shell(InteractiveShell):  # type: ignore[misc]
+    class Shell(InteractiveShell):
         """A shell that records errors instead of printing them."""
 
         def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
@@ -202,7 +215,8 @@ def _shell() -> tuple[Any, list[dict[str, Any]]]:
                 }
             )
 
-    HistoryManager.enabled = False  # no database of what a build has run
+    # A trait, which mypy takes for its type. No database of what a build has run.
+    HistoryManager.enabled = False  # type: ignore[assignment]
     config = Config()
     config.InteractiveShell.colors = "nocolor"
     config.InteractiveShell.xmode = "Context"
