@@ -55,8 +55,7 @@ def text_of(value: object) -> str:
         return value.isoformat()
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "ndim", 0) == 0:
-        # A numpy number; a 32-bit one prints shorter than its 64-bit value.
-        return str(value) if type(value).__name__ == "float32" else text_of(item())
+        return text_of(item())
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, int | Decimal):

@@ -123,8 +123,7 @@ def _same(typed: str, exact: float) -> bool:
     try:
         value = float(typed.replace(",", "."))
     except ValueError:
-        # Not a number: the check of the month column says so.
-        return True
+        return False
     decimals = len(typed.replace(",", ".").partition(".")[2])
     half = 0.5 * 10.0**-decimals
     # A value half way between two decimals may have been rounded either way.

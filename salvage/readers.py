@@ -271,7 +271,11 @@ def from_frame(frame: pd.DataFrame, source: str) -> Read:
     columns: dict[str, list[str]] = {}
     for position, name in enumerate(frame.columns):
         cells: list[str] = []
-        for row, value in zip(frame.index, frame.iloc[:, position], strict=True):
+        values = frame.iloc[:, position]
+        if values.dtype == np.float32:
+            # The shortest text of a 32-bit number: 4.1, not 4.099999904632568.
+            values = values.astype(str).astype(float)
+        for row, value in zip(frame.index, values, strict=True):
             try:
                 cells.append(text_of(value).strip())
             except NotPlain as error:
