@@ -36,7 +36,7 @@ figures.os_from_infusion(cohort)
 # The curve is biased as an account of salvage therapy.
 # A patient is in the data only because the lymphoma came back, and treated only because the patient lived until salvage began.
 # Nobody can die in that time and still be counted as treated: it is immortal.
-# Follow-up that starts before the patient could enter the study needs another origin or delayed entry {cite}`brown2021`.
+# Follow-up that starts before the patient could enter the study needs another origin or delayed entry {cite}`brown_jamaoncol`.
 
 # %% tags=["hide-input"]
 sentences.why_biased(cohort)
