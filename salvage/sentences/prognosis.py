@@ -85,8 +85,8 @@ def replaced(cohort: Cohort) -> Text:
     which = words.listing([f"“{label}”" for label in labels])
     one = len(labels) == 1
     return text(
-        f"The Cox {'model' if one else 'models'} of {which} {'does' if one else 'do'} not converge: "
-        "the likelihood rises without end. Firth's penalised model stands in "
+        f"The Cox {'model' if one else 'models'} of {which} {'does' if one else 'do'} not "
+        "converge: the likelihood rises without end. Firth's penalised model stands in "
         f"{'its' if one else 'their'} place, with a profile interval."
     )
 
