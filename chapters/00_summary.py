@@ -20,7 +20,7 @@ from salvage.sentences import summary as sentences
 from salvage.tables import summary as tables
 
 cohort = show.cohort()
-estimates = results.collect(cohort)
+estimates = results.headline(cohort)
 by_id = tables.by_id(estimates)
 sentences.cover(cohort)
 

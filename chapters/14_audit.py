@@ -105,7 +105,7 @@ tables.switches()
 # A seeded search found cohorts that agree with every published figure and differ in what is assumed: the split over categories, the months to relapse, survival after relapse, who responds, the number of deaths and the cut-off.
 
 # %% tags=["hide-input"]
-figures.spread_over_cohorts(tables.spreads({e.id: e for e in results.collect(cohort)}))
+figures.spread_over_cohorts(tables.spreads({e.id: e for e in results.headline(cohort)}))
 
 # %% tags=["hide-input"]
 tables.spread_table(cohort)

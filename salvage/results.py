@@ -32,15 +32,22 @@ def counts(cohort: Cohort) -> list[Estimate]:
     ]
 
 
-def collect(cohort: Cohort) -> list[Estimate]:
-    """Every estimate of the book; ids are unique."""
-    found = [
+def headline(cohort: Cohort) -> list[Estimate]:
+    """The estimates that describe the cohort itself: all that the summary shows, at once."""
+    return [
         *counts(cohort),
         *survival.patient_estimates(cohort),
         *response.all_rates(cohort),
         *survival.line_estimates(cohort),
         *prognosis.prognosis_estimates(cohort),
         *safety.safety_estimates(cohort),
+    ]
+
+
+def collect(cohort: Cohort) -> list[Estimate]:
+    """Every estimate of the book; ids are unique."""
+    found = [
+        *headline(cohort),
         *comparison.comparison_estimates(cohort),
         *bias.bias_estimates(cohort),
         *audit.estimates(),

@@ -9,13 +9,13 @@ from matplotlib.patches import Patch
 
 from salvage import response, words
 from salvage.cohort import Cohort
+from salvage.comparison import shrink
 from salvage.estimate import Estimate, interval_text, percent
 from salvage.figures import captions, public, style
 from salvage.figures.forest import PLAIN, Band, Line, draw
 from salvage.published import Mark
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
-from salvage.stats.proportions import shrink
 
 ROW: Final = 0.42
 LAST_LINE: Final = 4
@@ -256,7 +256,7 @@ def _overlap(exact: Sequence[Estimate]) -> str:
 
 def _shrunken(exact: Sequence[Estimate]) -> list[Band | None]:
     """The shrunken rate of each category, ``None`` where it is not estimable."""
-    found = shrink([e.events or 0 for e in exact], [e.n or 0 for e in exact])
+    found = shrink(tuple(e.events or 0 for e in exact), tuple(e.n or 0 for e in exact))
     if found is None:
         return [None] * len(exact)
     return [
