@@ -44,6 +44,7 @@ _CELL_KEYS: Final = (
 )
 _SOURCE_KEYS: Final = ("file", "sheet", "header", "encoding", "labels")
 _ENTRY_KEYS: Final = ("source", "keep", "columns")
+_WHOLE: Final = re.compile(r"[+-]?\d+\.0+")
 _TOP_KEYS: Final = ("study", "sources", "tables")
 #: The day from which months are counted, if it is not day 0: written like a month column.
 ZERO_COLUMN: Final = Column(TIME_ZERO, "month", "Time zero of the patient")
@@ -127,8 +128,10 @@ def is_mapped_name(name: str) -> bool:
 
 
 def key_of(text: str) -> str:
-    """Text as values and patterns compare it: without case and double spaces."""
-    return " ".join(text.casefold().split())
+    """Text as values and patterns compare it: without case and double spaces, and 1 for 1.0."""
+    key = " ".join(text.casefold().split())
+    # A whole number gets a .0 where a column with blanks was written by pandas, R or Excel.
+    return key.partition(".")[0] if _WHOLE.fullmatch(key) else key
 
 
 class _TextLoader(yaml.SafeLoader):

@@ -135,6 +135,8 @@ def _entry(
     kept = frame
     for rule in (rule for rule in entry.keep if not rule.mapped):
         kept = _keep(kept, meets(kept, rule), rule, entry, kept, listed)
+    if entry.table is not schema.PATIENTS:
+        kept = _of_known_patients(kept, entry, sources, made, listed)
     ids = _raw(kept, entry.columns["patient_id"], sources, "")
     cells: dict[str, pd.Series] = {}
     failures: list[_Failure] = []
@@ -152,13 +154,6 @@ def _entry(
             cells[column.name] = pd.Series("", index=kept.index, dtype=object)
     mapped = pd.DataFrame(cells, index=kept.index, dtype=object)
     mapped = _without_failures(mapped, failures, entry, listed)
-    if entry.table is not schema.PATIENTS:
-        known = mapped["patient_id"].isin(made.tables["patients"]["patient_id"])
-        for row in mapped.index[~known]:
-            reason = "its patient is not in the patients table of this cohort"
-            value = str(mapped.loc[row, "patient_id"])
-            listed.append(_unmapped(entry, int(row), "patient_id", value, reason, LEFT_OUT))
-        mapped = mapped[known]
     for rule in (rule for rule in entry.keep if rule.mapped):
         view = _with_mapped_names(kept.loc[mapped.index], mapped, entry.table, made)
         mapped = _keep(mapped, meets(view, rule), rule, entry, view, listed)
@@ -181,6 +176,25 @@ def _entry(
             own_zero.loc[mapped.index].to_numpy(), index=pd.Index(mapped["patient_id"])
         )
     return mapped, zeros
+
+
+def _of_known_patients(
+    frame: pd.DataFrame,
+    entry: Entry,
+    sources: AbstractMapping[str, pd.DataFrame],
+    made: Mapped,
+    listed: list[Unmapped],
+) -> pd.DataFrame:
+    """The rows of patients of the cohort, or of none; those of other patients are listed."""
+    cell, column = entry.columns["patient_id"], entry.table.column("patient_id")
+    ids, _ = _column(_raw(frame, cell, sources, ""), cell, column, None, made)
+    unknown = (ids != "") & ~ids.isin(made.tables["patients"]["patient_id"])
+    reason = "its patient is not in the patients table of this cohort"
+    listed += [
+        _unmapped(entry, int(row), "patient_id", str(ids[row]), reason, LEFT_OUT)
+        for row in frame.index[unknown]
+    ]
+    return frame[~unknown]
 
 
 def _zero_of(

@@ -1,0 +1,680 @@
+"""Files of any shape become a cohort as a mapping says, and every row is accounted for.
+
+All files are invented. The mapping of the mesothelioma patients is tried on three small files in
+the shape of that data, which is no part of this project.
+"""
+
+import csv
+import datetime as dt
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import fastparquet
+import openpyxl
+import pandas as pd
+import pyreadstat
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from salvage import importing
+from salvage.__main__ import main
+from salvage.cells import months
+from salvage.cohort import Cohort
+from salvage.importing import Imported
+from salvage.importing.mapping import MappingError, read_mapping
+from salvage.paths import ROOT
+from salvage.problems import InputError
+
+MESOTHELIOMA = Path(__file__).parent / "mappings" / "tcga_meso.yaml"
+
+#: One row for a patient with one line: enough to fill both tables from one file.
+ONE = {
+    "id": ["A", "B"],
+    "age": [60.5, 71.0],
+    "female": [1.0, 0.0],
+    "relapse": [30.0, 0.0],
+    "last": [300.0, 200.0],
+    "dead": [0.0, 1.0],
+    "drug": ["Pola-BR", "nivolumab"],
+    "start": [31.0, 0.0],
+    "answer": ["cr", "pd"],
+}
+PATIENT_COLUMNS: dict[str, Any] = {
+    "patient_id": "id",
+    "age": "age",
+    "sex": {"column": "female", "values": {"1": "F", "0": "M"}},
+    "relapse_month": {"column": "relapse", "unit": "days"},
+    "os_month": {"column": "last", "unit": "days"},
+    "died": "dead",
+}
+SALVAGE_COLUMNS: dict[str, Any] = {
+    "patient_id": "id",
+    "category": {
+        "column": "drug",
+        "patterns": {"polatuzumab": ["pola"], "checkpoint": ["nivo"]},
+    },
+    "regimen": "drug",
+    "start_month": {"column": "start", "unit": "days"},
+    "best_response": {"column": "answer", "values": {"cr": "CR", "pd": "PD"}},
+}
+
+
+def mapping_of(
+    patients: Mapping[str, Any] | None = None,
+    salvage: Mapping[str, Any] | None = None,
+    **entry: Any,
+) -> dict[str, Any]:
+    """The mapping of one file, with some columns of it otherwise."""
+    return {
+        "sources": {"all": {}},
+        "tables": {
+            "patients": [{"source": "all", "columns": {**PATIENT_COLUMNS, **(patients or {})}}],
+            "salvage": [
+                {"source": "all", "columns": {**SALVAGE_COLUMNS, **(salvage or {})}, **entry}
+            ],
+        },
+    }
+
+
+def run(folder: Path, mapping: object, data: Mapping[str, list[Any]] | Path = ONE) -> Imported:
+    """Import a table, or a file, by a mapping."""
+    if isinstance(data, Path):
+        source = data
+    else:
+        source = folder / "all.csv"
+        pd.DataFrame(data).to_csv(source, index=False)
+    file = folder / "mapping.yaml"
+    file.write_text(yaml.safe_dump(mapping, allow_unicode=True), encoding="utf-8")
+    return importing.run(source, file, folder / "out")
+
+
+def cohort_of(imported: Imported) -> Cohort:
+    assert imported.cohort is not None, imported.problems
+    return imported.cohort
+
+
+def unmapped(imported: Imported) -> list[tuple[int, str, str, str]]:
+    return [(u.row, u.column, u.value, u.outcome) for u in imported.mapped.unmapped]
+
+
+# --- formats --------------------------------------------------------------------------------------
+
+
+def write_as(folder: Path, suffix: str) -> Path:
+    frame, path = pd.DataFrame(ONE), folder / f"all{suffix}"
+    if suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif suffix == ".xlsx":
+        frame.to_excel(path, index=False)
+    elif suffix == ".parquet":
+        fastparquet.write(str(path), frame)
+    else:
+        kinds = {".sav": "sav", ".dta": "dta", ".xpt": "xport", ".por": "por"}
+        getattr(pyreadstat, f"write_{kinds[suffix]}")(frame, str(path))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet", ".sav", ".dta", ".xpt"])
+def test_every_format_gives_the_same_cohort(tmp_path: Path, suffix: str) -> None:
+    """Zeros too, which a SAS transport file stores in a way that pandas reads wrong."""
+    cohort = cohort_of(run(tmp_path, mapping_of(), write_as(tmp_path, suffix)))
+    assert cohort.patients["died"].tolist() == [False, True]
+    assert cohort.patients["sex"].tolist() == ["F", "M"]
+    assert cohort.patients["age"].tolist() == [60.5, 71.0]
+    assert cohort.patients["relapse_month"].tolist() == [months(30), 0.0]
+    assert cohort.salvage["category"].tolist() == ["polatuzumab", "checkpoint"]
+    assert cohort.salvage["start_month"].tolist() == [months(31), 0.0]
+    assert cohort.salvage["line"].tolist() == [1, 1]
+
+
+def test_labels_of_spss(tmp_path: Path) -> None:
+    path = tmp_path / "all.sav"
+    labels = {"female": {1.0: "woman", 0.0: "man"}}
+    pyreadstat.write_sav(pd.DataFrame(ONE), str(path), variable_value_labels=labels)
+    given = mapping_of({"sex": {"column": "female", "values": {"woman": "F", "man": "M"}}})
+    given["sources"] = {"all": {"labels": "true"}}
+    assert cohort_of(run(tmp_path, given, path)).patients["sex"].tolist() == ["F", "M"]
+
+
+@pytest.mark.parametrize("suffix", [".sav", ".dta", ".xpt", ".parquet", ".xlsx"])
+def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"all{suffix}"
+    path.write_bytes(b"id,age\n1,2\n")
+    with pytest.raises(MappingError, match=rf"all\{suffix}.*expected"):
+        run(tmp_path, mapping_of(), path)
+    assert not (tmp_path / "out").exists()
+
+
+# --- the worked example of the book ---------------------------------------------------------------
+
+
+def example_mapping() -> str:
+    page = (ROOT / "book" / "import.md").read_text(encoding="utf-8")
+    found = re.search(
+        r"```\{code-block\} yaml\n:name: example-mapping\n\n(.*?)```", page, re.DOTALL
+    )
+    assert found is not None
+    return found[1]
+
+
+def test_the_example_of_the_book_works(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    book = openpyxl.Workbook()
+    sheet = book.create_sheet("Baseline")
+    infused = dt.datetime(2022, 5, 1)
+    for row in (
+        ["Pat-No", "CAR-T date", "Age", "Gender", "Diagnosis", "Date of death", "Last contact",
+         "Status"],
+        [1, infused, 60, "Female", "DLBCL", "01/12/2022", None, "dead"],
+        [2, infused, 44, "unknown", "HGBL", None, "15/12/2022", "Alive "],
+        [3, infused, 51, "male", "FL", None, "15/12/2022", "alive"],
+    ):  # fmt: skip
+        sheet.append(row)
+    book.save(source / "patients.xlsx")
+    (source / "treatments.csv").write_bytes(
+        "patient;drug;start;response\n"
+        "1;Béndamustine + Pola-R;01/08/2022;Partial remission\n"
+        "1;Glofitamab (Étude);01/10/2022;stable\n"
+        "1;bridging RT 4 Gy;02/05/2022;\n"
+        "2;Polatuzumab + glofitamab;20/08/2022;complete remission\n"
+        "3;nivolumab;20/08/2022;progression\n".encode("cp1252")
+    )
+    visits = pd.DataFrame(
+        {
+            "patno": [1.0, 1.0, 1.0, 2.0],
+            "visit_date": pd.to_datetime(["2022-09-01", "2022-07-01", "2022-06-01", "2022-08-20"]),
+            "status": ["progression", "relapse", "response", "progression"],
+        }
+    )
+    pyreadstat.write_sav(visits, str(source / "visits.sav"))
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(example_mapping(), encoding="utf-8")
+    imported = importing.run(source, mapping, tmp_path / "out")
+    cohort = cohort_of(imported)
+    assert cohort.study.centre == "Our centre"
+    patients = cohort.patients
+    assert patients["patient_id"].tolist() == ["1", "2"]
+    assert patients["sex"].tolist() == ["F", None]
+    assert patients["relapse_month"].tolist() == [months(61), months(111)]
+    assert patients["os_month"].tolist() == [months(214), months(228)]
+    assert patients["died"].tolist() == [True, False]
+    lines = cohort.salvage
+    assert lines["patient_id"].tolist() == ["1", "1", "2"]
+    assert lines["line"].tolist() == [1, 2, 1]
+    assert lines["category"].tolist() == ["polatuzumab", "bispecific", "polatuzumab"]
+    assert lines["regimen"].tolist()[0] == "Béndamustine + Pola-R"
+    assert lines["best_response"].tolist() == ["PR", "SD", "CR"]
+    assert imported.mapped.ambiguous == {"Polatuzumab + glofitamab": "polatuzumab"}
+    assert unmapped(imported) == [
+        (4, "Diagnosis", "FL", "row not kept"),
+        (4, "salvage.start_month", months_text(1), "row not kept"),
+        (6, "patient_id", "3", "row left out"),
+    ]
+
+
+def months_text(days: int) -> str:
+    return str(months(days))
+
+
+# --- the mapping of the mesothelioma patients -----------------------------------------------------
+
+
+def test_the_mapping_of_the_mesothelioma_patients(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "patients.csv").write_text(
+        "patient_id,age,sex,histology,grade,stage,kps,ecog,year_of_diagnosis,"
+        "days_to_first_new_tumor_event,dead,days_to_death,days_to_last_followup,os_days\n"
+        "X1,64.6,male,,,stage ii,,,,300.0,1,500.0,,500.0\n"
+        "X2,60.2,female,,,stage ia,,1.0,,100.0,0,,400.0,400.0\n"
+        "X3,53.4,female,,,stage iii,,1.0,,,1,885.0,,885.0\n"
+        "X4,58.7,male,,,stage iii,,1.0,,20.0,0,,-8.0,-8.0\n"
+        "X5,58.7,male,,,stage x,,1.0,,-30.0,0,,90.0,90.0\n"
+    )
+    (source / "drug_episodes.csv").write_text(
+        "patient_id,episode,drug_name,therapy_type,start_day,end_day,best_response\n"
+        "X1,1,dasatinib,targeted,52,71,partial response\n"
+        "X1,2,cisplatinum,chemotherapy,310,,clinical progressive disease\n"
+        "X1,3,,chemotherapy,300,305,\n"
+        "X1,4,alimta,chemotherapy,501,502,stable disease\n"
+        "X2,1,pembrolizumab (keytruda),,120,120,complete response\n"
+        "X2,2,gemcitabine,chemotherapy,,130,complete response\n"
+        "X3,1,gemcitabine,chemotherapy,50,60,complete response\n"
+    )
+    (source / "radiation_episodes.csv").write_text(
+        "patient_id,episode,radiation_type,dose,start_day,end_day,best_response\n"
+        "X1,1,external,45,310,330,radiographic progressive disease\n"
+    )
+    imported = importing.run(source, MESOTHELIOMA, tmp_path / "out")
+    cohort = cohort_of(imported)
+    assert cohort.patients["patient_id"].tolist() == ["X1", "X2"]
+    assert cohort.patients["stage"].tolist() == [2, 1]
+    lines = cohort.salvage
+    assert lines[["patient_id", "line"]].to_numpy().tolist() == [
+        ["X1", 1], ["X1", 2], ["X1", 3], ["X2", 1],
+    ]  # fmt: skip
+    assert lines["category"].tolist() == ["other", "other", "radiotherapy", "checkpoint"]
+    assert lines["best_response"].tolist() == ["NE", "PD", "PD", "CR"]
+    assert lines["start_month"].tolist() == [months(d) for d in (300, 310, 310, 120)]
+    assert unmapped(imported) == [
+        (4, "days_to_first_new_tumor_event", "", "row not kept"),
+        (5, "os_days", "-8.0", "row not kept"),
+        (6, "relapse_month", "-30.0", "row left out"),
+        (2, "salvage.start_month", months_text(52), "row not kept"),
+        (5, "salvage.start_month", months_text(501), "row not kept"),
+        (7, "start_day", "", "row not kept"),
+        (8, "patient_id", "X3", "row left out"),
+    ]
+
+
+# --- cells ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unit", "days"), [("days", 1), ("weeks", 7), ("months", 30.4375), ("years", 365.25)]
+)
+def test_units_and_a_time_zero_in_days(tmp_path: Path, unit: str, days: float) -> None:
+    zero = {"column": "zero", "unit": "days"}
+    given = mapping_of(
+        {"time_zero": zero, "os_month": {"column": "last", "unit": unit}},
+        {"start_month": {"column": "start", "unit": "days"}},
+    )
+    data = {**ONE, "zero": [10, 0], "relapse": [30, 0]}
+    cohort = cohort_of(run(tmp_path, given, data))
+    assert cohort.patients["os_month"].tolist() == [months(300 * days - 10), months(200 * days)]
+    assert cohort.patients["relapse_month"].tolist() == [months(20), 0.0]
+    assert cohort.salvage["start_month"].tolist() == [months(21), 0.0]
+
+
+def test_months_without_a_unit_stay_as_they_are(tmp_path: Path) -> None:
+    given = mapping_of({"os_month": "last"})
+    assert cohort_of(run(tmp_path, given)).patients["os_month"].tolist() == [300.0, 200.0]
+
+
+def test_a_patient_without_time_zero_is_left_out_with_his_lines(tmp_path: Path) -> None:
+    given = mapping_of({"time_zero": {"column": "zero", "date": "auto"}})
+    for table in given["tables"].values():
+        for name in ("relapse_month", "os_month", "start_month"):
+            if name in table[0]["columns"]:
+                table[0]["columns"][name] = {"column": name, "date": "auto"}
+    data = {
+        **ONE,
+        "zero": ["2024-01-01", "next week"],
+        "relapse_month": ["2024-02-01", "2024-02-01"],
+        "os_month": ["2024-06-01", "2024-06-01"],
+        "start_month": ["2024-03-01", "2024-03-01"],
+    }
+    imported = run(tmp_path, given, data)
+    assert cohort_of(imported).salvage["start_month"].tolist() == [months(60)]
+    assert unmapped(imported) == [
+        (3, "time_zero", "next week", "row left out"),
+        (3, "patient_id", "B", "row left out"),
+    ]
+
+
+def test_an_optional_cell_that_cannot_be_mapped_is_left_blank_and_listed(tmp_path: Path) -> None:
+    given = mapping_of({"age": "drug", "sex": {"column": "drug", "values": {"nivolumab": "F"}}})
+    imported = run(tmp_path, given)
+    assert cohort_of(imported).patients["sex"].tolist() == [None, "F"]
+    assert cohort_of(imported).patients["age"].isna().all()
+    assert unmapped(imported) == [
+        (2, "age", "Pola-BR", "cell left blank"),
+        (2, "sex", "Pola-BR", "cell left blank"),
+        (3, "age", "nivolumab", "cell left blank"),
+    ]
+    assert "3 cells could not be mapped and left blank" in imported.report()
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"values": {"POLA-br": "CR", "nivolumab": "PD"}}, ["CR", "PD"]),
+        ({"values": {"pola-br": "CR"}, "otherwise": "NE"}, ["CR", "NE"]),
+        ({"values": {"pola-br": ""}, "otherwise": "SD", "blank": "NE"}, ["NE", "SD"]),
+        ({"patterns": {"PR": ["p*br"], "SD": ["MAB"]}}, ["PR", "SD"]),
+        ({"patterns": {"PR": ["a"], "SD": ["mab"]}}, ["PR", "PR"]),
+        ({"patterns": {"PR": ["."]}, "otherwise": "NE"}, ["NE", "NE"]),
+        ({"values": {"nivolumab": "PD"}, "patterns": {"PR": ["*"]}}, ["PR", "PD"]),
+    ],
+)
+def test_recoding(tmp_path: Path, spec: dict[str, Any], expected: list[str]) -> None:
+    given = mapping_of(salvage={"best_response": {"column": "drug", **spec}})
+    assert cohort_of(run(tmp_path, given)).salvage["best_response"].tolist() == expected
+
+
+def test_codes_that_are_right_already_stay(tmp_path: Path) -> None:
+    spec = {"column": "answer", "values": {"pd": "PD"}, "otherwise": "NE"}
+    data = {**ONE, "answer": ["SD", "pd"]}
+    imported = run(tmp_path, mapping_of(salvage={"best_response": spec}), data)
+    assert cohort_of(imported).salvage["best_response"].tolist() == ["SD", "PD"]
+
+
+@pytest.mark.parametrize(
+    ("take", "expected"),
+    [("earliest", 2.0), ("latest", 8.0), ("first", 5.0), ("last", 2.0), ("count", 4.0)],
+)
+def test_one_value_for_each_patient_from_another_source(
+    tmp_path: Path, take: str, expected: float
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    pd.DataFrame(ONE).to_csv(source / "all.csv", index=False)
+    events = {"who": list("AAAAAB"), "month": ["", 5, 8, 2, 1, 0], "kind": list("eeeexe")}
+    pd.DataFrame(events).to_csv(source / "events.csv", index=False)
+    where = [{"column": "kind", "equals": "E"}]
+    spec = {"source": "events", "by": "who", "column": "month", "take": take, "where": where}
+    given = mapping_of({"relapse_month": spec, "os_month": "last"}, {"start_month": "last"})
+    given["sources"] = {"all": "all.csv", "events": "events.csv"}
+    cohort = cohort_of(run(tmp_path, given, source))
+    assert cohort.patients["relapse_month"].tolist() == [expected, 1.0 if take == "count" else 0.0]
+
+
+# --- rules ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept"),
+    [
+        ({"column": "drug", "equals": "POLA-br"}, ["A"]),
+        ({"column": "drug", "in": ["nivolumab", "x"]}, ["B"]),
+        ({"column": "drug", "not_in": ["nivolumab"]}, ["A"]),
+        ({"column": "drug", "contains": "ola-*r"}, ["A"]),
+        ({"column": "empty", "blank": "true"}, ["A", "B"]),
+        ({"column": "drug", "blank": "false"}, ["A", "B"]),
+        ({"column": "start", "at_least": "31"}, ["A"]),
+        ({"column": "start", "above": "31"}, []),
+        ({"column": "start", "at_most": "0"}, ["B"]),
+        ({"column": "start", "below": "31"}, ["B"]),
+        ({"column": "empty", "below": "31"}, []),
+        ({"column": "salvage.start_month", "above": "patients.relapse_month"}, ["A"]),
+        ({"column": "patients.age", "above": "70"}, ["B"]),
+        ({"column": "start", "at_most": "patients.os_month"}, ["B"]),
+    ],
+)
+def test_rules(tmp_path: Path, rule: dict[str, Any], kept: list[str]) -> None:
+    imported = run(tmp_path, mapping_of(keep=[rule]), {**ONE, "empty": ["", ""]})
+    assert imported.mapped.tables["salvage"]["patient_id"].tolist() == kept
+    listed = {row for row, *_, outcome in unmapped(imported) if outcome == "row not kept"}
+    assert listed == {2 + "AB".index(p) for p in "AB" if p not in kept}
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+
+def test_lines_are_numbered_by_start_then_by_the_order_of_the_mapping(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    pd.DataFrame(ONE).to_csv(source / "all.csv", index=False)
+    pd.DataFrame({"id": ["B", "A", "A"], "start": [5, 31, 30], "drug": ["x", "y", "z"]}).to_csv(
+        source / "more.csv", index=False
+    )
+    given = mapping_of()
+    given["sources"] = {"all": "all.csv", "more": "more.csv"}
+    fixed = {"category": {"value": "radiotherapy"}, "best_response": {"value": "NE"}}
+    given["tables"]["salvage"].append({"source": "more", "columns": {**SALVAGE_COLUMNS, **fixed}})
+    imported = run(tmp_path, given, source)
+    lines = cohort_of(imported).salvage
+    assert lines[["patient_id", "line", "regimen"]].to_numpy().tolist() == [
+        ["A", 1, "z"], ["A", 2, "Pola-BR"], ["A", 3, "y"], ["B", 1, "nivolumab"], ["B", 2, "x"],
+    ]  # fmt: skip
+    assert imported.mapped.origins["salvage"][0] == ("more", 4)
+
+
+def test_lines_keep_the_numbers_of_the_source(tmp_path: Path) -> None:
+    data = {key: [*values, values[0]] for key, values in ONE.items()} | {"no": [2, 1, 1]}
+    data["start"] = [40, 0, 31]
+    given = mapping_of(salvage={"line": "no"})
+    given["sources"] = {"all": "all.csv"}
+    (tmp_path / "source").mkdir()
+    pd.DataFrame(data).to_csv(tmp_path / "source" / "all.csv", index=False)
+    given["tables"]["patients"][0]["keep"] = [{"column": "no", "equals": "1"}]
+    lines = cohort_of(run(tmp_path, given, tmp_path / "source")).salvage
+    assert lines["start_month"].tolist() == [months(31), months(40), 0.0]
+
+
+# --- what comes out -------------------------------------------------------------------------------
+
+
+def test_rows_that_contradict_each_other_are_named_with_their_origin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mapping, source = tmp_path / "mapping.yaml", tmp_path / "all.csv"
+    mapping.write_text(yaml.safe_dump(mapping_of()))
+    pd.DataFrame({**ONE, "start": [400, 0]}).to_csv(source, index=False)
+    out = tmp_path / "out"
+    assert main(["import", str(source), "--mapping", str(mapping), "--out", str(out)]) == 1
+    message = capsys.readouterr()
+    assert "all to salvage: 2 rows read, 2 written" in message.out
+    assert "out was written but cannot be used yet: 1 problem" in message.err
+    assert "salvage.csv, row 2, column start_month" in message.err
+    assert "it comes from all, row 2" in message.err
+
+
+def test_the_report_and_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mapping, source = tmp_path / "mapping.yaml", tmp_path / "source"
+    source.mkdir()
+    given = mapping_of(keep=[{"column": "drug", "not_in": ["nivolumab"]}])
+    given["sources"] = {"all": "all.csv"}
+    mapping.write_text(yaml.safe_dump(given))
+    data = {key: [*values, values[0]] for key, values in ONE.items()}
+    data["id"] = ["A", "B", "=cmd()"]
+    data["dead"] = [0, 1, "\x1b[31m?"]
+    pd.DataFrame(data).to_csv(source / "all.csv", index=False)
+    (source / "notes.txt").write_text("x")
+    out = tmp_path / "out"
+    assert main(["import", str(source), "--mapping", str(mapping), "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "all to patients: 3 rows read, 2 written, 0 not kept by the mapping's rules, 1 left" in text
+    )
+    assert (
+        "all to salvage: 3 rows read, 1 written, 1 not kept by the mapping's rules, 1 left" in text
+    )
+    assert "Not named in the mapping: notes.txt." in text
+    assert "2 patients, 1 salvage line and 0 adverse events; no errors." in text
+    assert "\x1b" not in text
+    with (out / "unmapped.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(r["table"], r["row"], r["column"], r["value"]) for r in rows] == [
+        ("patients", "4", "died", "\x1b[31m?"),
+        ("salvage", "3", "drug", "nivolumab"),
+        ("salvage", "4", "patient_id", "'=cmd()"),
+    ]
+
+
+def test_texts_that_look_like_formulas_are_written_as_text_and_come_back(tmp_path: Path) -> None:
+    drugs = ['=HYPERLINK("x")', "@pola"]
+    given = mapping_of(salvage={"category": {"value": "other"}})
+    cohort = cohort_of(run(tmp_path, given, {**ONE, "drug": drugs}))
+    assert cohort.salvage["regimen"].tolist() == drugs
+    with (tmp_path / "out" / "salvage.csv").open(newline="", encoding="utf-8") as stream:
+        assert [row["regimen"] for row in csv.DictReader(stream)] == [f"'{drug}" for drug in drugs]
+
+
+def test_no_date_is_left_in_the_cohort(tmp_path: Path) -> None:
+    date = {"column": "day", "date": "auto"}
+    given = mapping_of(
+        {"time_zero": {"column": "zero", "date": "auto"}, "relapse_month": date, "os_month": date},
+        {"start_month": date},
+    )
+    run(tmp_path, given, {**ONE, "zero": ["2023-01-01"] * 2, "day": ["2023-07-01"] * 2})
+    for file in ("patients.csv", "salvage.csv", "study.yaml"):
+        assert "2023" not in (tmp_path / "out" / file).read_text()
+
+
+def test_importing_again_replaces_the_files(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "adverse_events.csv").write_text("patient_id,term\nOLD,fever\n")
+    assert cohort_of(run(tmp_path, mapping_of())).adverse_events.empty
+
+
+def test_the_source_is_never_written_over(tmp_path: Path) -> None:
+    pd.DataFrame(ONE).to_csv(tmp_path / "patients.csv", index=False)
+    before = (tmp_path / "patients.csv").read_bytes()
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(yaml.safe_dump(mapping_of()))
+    for source in (tmp_path, tmp_path / "patients.csv"):
+        with pytest.raises(InputError, match="another folder"):
+            importing.run(source, mapping, tmp_path / "x" / "..")
+    assert (tmp_path / "patients.csv").read_bytes() == before
+
+
+texts = st.sampled_from(
+    ["", "A", "B", "5", "-3", "2,5", "abc", "CR", "pd", "=1", "2024-01-01", "病"]
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.fixed_dictionaries(dict.fromkeys(ONE, texts)), min_size=1, max_size=8),
+    st.booleans(),
+)
+def test_every_row_goes_somewhere(tmp_path: Path, rows: list[dict[str, str]], rule: bool) -> None:
+    """Rows read are rows written, not kept and left out; each of the latter is listed once."""
+    keep = [{"column": "drug", "not_in": ["B"]}] if rule else []
+    with (tmp_path / "all.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(ONE))
+        writer.writeheader()
+        writer.writerows(rows)
+    filled = sum(any(row.values()) for row in rows)
+    mapped = run(tmp_path, mapping_of(keep=keep), tmp_path / "all.csv").mapped
+    for count in mapped.counts:
+        assert count.read == filled
+        assert count.read == count.written + count.not_kept + count.left_out
+        listed = [
+            one.row
+            for one in mapped.unmapped
+            if one.table == count.table and one.outcome != "cell left blank"
+        ]
+        assert len(listed) == len(set(listed)) == count.not_kept + count.left_out
+        assert len(mapped.tables[count.table]) == count.written
+
+
+# --- mappings that cannot be used -----------------------------------------------------------------
+
+
+def _wrong(path: str, value: object) -> dict[str, Any]:
+    """The valid mapping with one place of it changed."""
+    made: Any = yaml.safe_load(yaml.safe_dump(mapping_of()))
+    *way, last = path.split("/")
+    place = made
+    for step in way:
+        place = place[int(step)] if step.isdigit() else place.setdefault(step, {})
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return dict(made)
+
+
+P, S = "tables/patients/0/", "tables/salvage/0/"
+
+
+@pytest.mark.parametrize(
+    ("mapping", "expected"),
+    [
+        (_wrong("tabels", {}), 'found "tabels"; expected one of study, sources, tables (did'),
+        (_wrong("sources", {}), "column sources; expected at least one source"),
+        (_wrong("sources/all/shet", "x"), "(did you mean sheet?)"),
+        (_wrong("sources/all/header", "0"), "the number of the header's row"),
+        (_wrong("sources/all/encoding", "utf-99"), "an encoding such as"),
+        (_wrong("sources/all/file", "../secret.csv"), "a file inside the folder"),
+        (_wrong("sources/all/labels", "maybe"), "one of true, false"),
+        (_wrong("tables/salvage", None), "tables.salvage; expected a list of sources"),
+        (_wrong("tables/patients", "people"), "expected a list, each item after a dash"),
+        (_wrong(P + "source", "al"), 'found "al"; expected one of all (did you mean all?)'),
+        (_wrong(P + "columns/os_month", None), "expected os_month: death or last contact"),
+        (_wrong(P + "columns/os_mont", "last"), "(did you mean os_month?)"),
+        (_wrong(P + "columns/sex", {"column": "female", "values": {"1": "W"}}), 'found "W"'),
+        (_wrong(P + "columns/sex", {"values": {"1": "F"}}), "expected either column or value"),
+        (_wrong(P + "columns/age", {"column": "age", "unit": "years"}), "unit and date only for"),
+        (_wrong(P + "columns/os_month", {"column": "last", "unit": "day"}), "(did you mean days?)"),
+        (_wrong(P + "columns/os_month", {"column": "last", "date": "dmy"}), "a pattern such as"),
+        (_wrong(P + "columns/age", {"source": "all", "column": "age"}), "with source: by"),
+        (_wrong(P + "columns/age", {"column": "age", "take": "first"}), "source, with by, take"),
+        (_wrong(P + "columns/age", {"column": ["age", {}]}), "expected text"),
+        (_wrong(S + "columns/category", {"column": "drug", "patterns": {"polatuzumb": ["p"]}}),
+         "(did you mean polatuzumab?)"),
+        (_wrong(S + "columns/best_response", {"column": "answer", "otherwise": "?"}), 'found "?"'),
+        (_wrong(S + "keep", [{"column": "drug"}]), "keep, rule 1"),
+        (_wrong(S + "keep", [{"column": "start", "at_least": "soon"}]), "a number or a name such"),
+        (_wrong(S + "keep", [{"column": "start", "blank": "no"}]), "one of true, false"),
+        (_wrong("study/audience", "everyone"), "mapping.yaml, study, column audience"),
+        (_wrong(S + "columns/regimen", "drugs"), 'found "drugs"; expected a column of all: id'),
+        (_wrong(S + "keep", [{"column": "sart", "blank": "true"}]), "(did you mean start?)"),
+        (_wrong("sources/all/file", "none.csv"), "none.csv; expected a file in"),
+        ([1], "key: value lines"),
+        ("", "at least one source"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_mapping_is_said(
+    tmp_path: Path, mapping: object, expected: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, mapping)
+    assert expected in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    given = _wrong("sources/all/shet", "x")
+    given["tables"]["patients"][0]["columns"]["sexx"] = "female"
+    given["tables"]["salvage"][0]["keep"] = [{"column": "drug"}]
+    with pytest.raises(MappingError) as caught:
+        run(tmp_path, given)
+    assert len(caught.value.problems) == 3
+
+
+def test_line_from_some_sources_only_is_refused(tmp_path: Path) -> None:
+    given = mapping_of(salvage={"line": "start"})
+    given["tables"]["salvage"].append({"source": "all", "columns": SALVAGE_COLUMNS})
+    with pytest.raises(MappingError, match="line from every source or from none"):
+        run(tmp_path, given)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sources: [", "row 1; expected a YAML file"),
+        ("a: 1\na: 2\n", "a is given twice"),
+        ("a: !!python/object/apply:os.system ['exit 1']", "a YAML file"),
+        (b"\xff\xfe", "a YAML file in UTF-8"),
+    ],
+)
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str | bytes, expected: str) -> None:
+    file = tmp_path / "mapping.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(MappingError, match=re.escape(expected)):
+        read_mapping(file)
+
+
+def test_words_of_a_mapping_stay_words(tmp_path: Path) -> None:
+    """In YAML, ``no`` would be false and ``01`` one; in a mapping they are what they look like."""
+    mapping = yaml.safe_dump(mapping_of({"died": {"column": "dead", "values": {}}}))
+    mapping = mapping.replace("values: {}", "values: {no: 0, yes: 1, 01: 1}")
+    (tmp_path / "mapping.yaml").write_text(mapping)
+    pd.DataFrame({**ONE, "dead": ["no", "01"]}).to_csv(tmp_path / "all.csv", index=False)
+    imported = importing.run(tmp_path / "all.csv", tmp_path / "mapping.yaml", tmp_path / "out")
+    assert cohort_of(imported).patients["died"].tolist() == [False, True]
+
+
+def test_a_source_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(mapping_of()))
+    with pytest.raises(InputError, match="expected this file or folder"):
+        importing.run(tmp_path / "nothing", tmp_path / "mapping.yaml", tmp_path / "out")
+
+
+def test_a_list_of_values_can_be_shared_by_a_merge_key(tmp_path: Path) -> None:
+    given = yaml.safe_dump(mapping_of(salvage={"best_response": "ANSWER"}))
+    merged = "{column: answer, values: {<<: &shared {cr: CR}, pd: PD}}"
+    (tmp_path / "mapping.yaml").write_text(given.replace("ANSWER", merged))
+    pd.DataFrame(ONE).to_csv(tmp_path / "all.csv", index=False)
+    imported = importing.run(tmp_path / "all.csv", tmp_path / "mapping.yaml", tmp_path / "out")
+    assert cohort_of(imported).salvage["best_response"].tolist() == ["CR", "PD"]
