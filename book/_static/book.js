@@ -1,9 +1,9 @@
-// A table that is wider than the screen scrolls inside its frame: let the keyboard reach it.
+// A table or figure that is wider than the screen scrolls inside its frame: let the keyboard reach it.
 const reach = () => {
-  for (const frame of document.querySelectorAll(".pst-scrollable-table-container")) {
+  for (const frame of document.querySelectorAll(".pst-scrollable-table-container, .figure-frame")) {
     const scrolls = frame.scrollWidth > frame.clientWidth;
     if (scrolls) {
-      const caption = frame.querySelector("caption .caption-number");
+      const caption = (frame.closest("figure") ?? frame).querySelector(".caption-number");
       frame.tabIndex = 0;
       frame.setAttribute("role", "region");
       frame.setAttribute("aria-label", `${caption ? caption.textContent.trim() : "Table"}, scrolls sideways`);
@@ -14,5 +14,19 @@ const reach = () => {
     }
   }
 };
-window.addEventListener("load", reach);
+
+// The frame in which a figure scrolls on a phone; its caption stays outside and does not scroll.
+const frameFigures = () => {
+  for (const image of document.querySelectorAll(".bd-article figure img")) {
+    const frame = document.createElement("div");
+    frame.className = "figure-frame";
+    image.replaceWith(frame);
+    frame.append(image);
+  }
+};
+
+window.addEventListener("load", () => {
+  frameFigures();
+  reach();
+});
 window.addEventListener("resize", reach);
