@@ -126,6 +126,10 @@ def add_to_page(
     app: "Sphinx", pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
     """Put the notice above the page and the centre into its footer."""
+    # docutils makes a list of entries that are no list items, which a screen reader cannot read out
+    # as a list.
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
     facts = cohort_facts(app)
     context["theme_announcement"] = notice(facts)
     # A synthetic cohort has no authors.
