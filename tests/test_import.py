@@ -580,7 +580,7 @@ P, S = "tables/patients/0/", "tables/salvage/0/"
 @pytest.mark.parametrize(
     ("mapping", "expected"),
     [
-        (_wrong("tabels", {}), 'found "tabels"; expected one of study, sources, tables (did'),
+        (_wrong("tablez", {}), 'found "tablez"; expected one of study, sources, tables (did'),
         (_wrong("sources", {}), "column sources; expected at least one source"),
         (_wrong("sources/all/shet", "x"), "(did you mean sheet?)"),
         (_wrong("sources/all/header", "0"), "the number of the header's row"),
@@ -608,7 +608,7 @@ P, S = "tables/patients/0/", "tables/salvage/0/"
         (_wrong(S + "keep", [{"column": "start", "blank": "no"}]), "one of true, false"),
         (_wrong("study/audience", "everyone"), "mapping.yaml, study, column audience"),
         (_wrong(S + "columns/regimen", "drugs"), 'found "drugs"; expected a column of all: id'),
-        (_wrong(S + "keep", [{"column": "sart", "blank": "true"}]), "(did you mean start?)"),
+        (_wrong(S + "keep", [{"column": "stert", "blank": "true"}]), "(did you mean start?)"),
         (_wrong("sources/all/file", "none.csv"), "none.csv; expected a file in"),
         ([1], "key: value lines"),
         ("", "at least one source"),
