@@ -102,7 +102,16 @@ define install
 	@mkdir -p $(VENV)/stamps && rm -f $(addprefix $(VENV)/stamps/,$(2))
 	@echo 'Setting up $(VENV) from $(1)'
 	@PYTHONPATH= $(BIN)/python -m pip install --quiet --disable-pip-version-check '$(UV)' \
-		&& PYTHONPATH= $(BIN)/uv pip install --quiet --python $(BIN)/python $(addprefix -r ,$(1)) \
+		&& PYTHONPATH= $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(addprefix -r ,$(1)) \
 		|| PYTHONPATH= $(BIN)/python -m pip install --disable-pip-version-check $(addprefix -r ,$(1))
+	@$(BIN)/python -c "$$THIS_CHECKOUT"
 	@touch $@
 endef
+
+# A chapter opened in Jupyter, wherever its kernel starts, finds the package of this checkout.
+define THIS_CHECKOUT
+import os, sysconfig
+with open(os.path.join(sysconfig.get_path("purelib"), "this_checkout.pth"), "w") as file:
+    file.write(os.getcwd() + chr(10))
+endef
+export THIS_CHECKOUT
