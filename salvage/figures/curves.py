@@ -108,7 +108,7 @@ def panel(
             loc="upper right",
             fontsize=style.SMALL,
         )
-    _table(axes, drawn, ticks, named)
+    _table(axes, [times for times, _ in drawn], ticks, named)
 
 
 def _handle(times: Times, look: style.Look) -> Line2D:
@@ -147,12 +147,10 @@ def _curve(axes: Axes, times: Times, look: style.Look) -> None:
         )
 
 
-def _table(
-    axes: Axes, drawn: Sequence[tuple[Times, style.Look]], ticks: Sequence[float], named: bool
-) -> None:
+def _table(axes: Axes, drawn: Sequence[Times], ticks: Sequence[float], named: bool) -> None:
     # Under the tick labels, and under the label of the axis where it has one.
     down = 44.0 if axes.get_xlabel() else 30.0
-    for times, look in drawn:
+    for times in drawn:
         counts = risk_table(times.time, times.event, ticks)
         if len(drawn) > 1:
             _cell(axes, 0, down, style.short(times.label, 60), "left", style.INK, "bold")

@@ -19,6 +19,7 @@ from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -139,7 +140,12 @@ def _settings() -> Any:
 
 
 class BookFigure(Figure):
-    """A figure that is also saved in the book's style: ticks are only made when it is drawn."""
+    """A figure that is also drawn and saved in the book's style: ticks are only made then."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw as matplotlib does, in the book's style."""
+        with mpl.rc_context(_settings()):
+            super().draw(renderer)
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save as matplotlib does. Text stays text where no font here has its characters."""
