@@ -944,3 +944,16 @@ def test_a_hundred_thousand_patients() -> None:
         if isinstance(made, show.Figure):
             assert len(made.svg()) < 600_000
     assert safety.recorded(cohort)
+
+
+def test_a_wide_ratio_axis_keeps_few_ticks() -> None:
+    from salvage.figures.forest import ratio_ticks
+
+    assert ratio_ticks((0.2, 2.5)) == [0.2, 0.5, 1.0, 2.0]
+    assert ratio_ticks((0.02, 50.0)) == [0.1, 1.0, 10.0]
+
+
+def test_more_curves_than_looks_are_refused() -> None:
+    times = survival.from_infusion(shipped())
+    with pytest.raises(ValueError, match="zip"):
+        figures.km(shipped(), [times] * 5, "fig-x", "Five")

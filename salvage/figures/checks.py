@@ -92,6 +92,7 @@ def open_ranges(
         + (captions.OPEN_ASSUMED if assumed else ""),
         captions.OPEN_ALT.format(parts="; ".join(_open_part(ranges, key, labels) for key in keys)),
         tuple(mark for mark in marks if mark != "assumed" or assumed),
+        cleared=not assumed,
     )
 
 
@@ -209,6 +210,7 @@ def spread_over_cohorts(
             n=cohorts, parts="; ".join(_spread_part(spread) for spread in drawn)
         ),
         tuple(marks),
+        cleared=all(spread.own is None for spread in spreads),
     )
 
 
@@ -355,4 +357,5 @@ def se_region(
         captions.SE_CAPTION.format(printed=printed) + (captions.SE_P.format(p=p) if with_p else ""),
         captions.SE_ALT.format(low=f"{low:.4f}", high=f"{high:.4f}", deaths=told),
         tuple(marks),
+        cleared=True,
     )

@@ -20,7 +20,7 @@ class Compared:
 
     ``counted`` says what was counted (patients at first salvage, events over all lines),
     ``origin`` where the clock starts, empty for a rate. ``own`` marks the rows of the book's
-    cohort.
+    cohort; such a row may stand in a public book only if it is ``cleared`` (:mod:`salvage.show`).
     """
 
     label: str
@@ -33,6 +33,7 @@ class Compared:
     origin: str = ""
     mark: Mark = "published"
     own: bool = False
+    cleared: bool = False
 
 
 def comparator_forest(
@@ -51,7 +52,10 @@ def comparator_forest(
     """
     drawn = [row for row in rows if row.value is not None]
     if not drawn:
-        return Absent(captions.CONTEXT_NOTHING.format(what=what))
+        return Absent(
+            captions.CONTEXT_NOTHING.format(what=what),
+            cleared=all(row.cleared or not row.own for row in rows),
+        )
     rate = unit in ("proportion", "probability")
     top = max(v for row in drawn for v in (row.value, row.high) if v is not None)
     ends = limits or ((0.0, 1.0) if rate else (0.0, 1.08 * top or 1.0))
@@ -74,6 +78,7 @@ def comparator_forest(
         captions.CONTEXT_CAPTION.format(what=what),
         captions.CONTEXT_ALT.format(what=what, parts=parts),
         [mark for mark in MARKS if mark in {row.mark for row in drawn}],
+        cleared=all(row.cleared or not row.own for row in rows),
     )
 
 

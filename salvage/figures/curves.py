@@ -66,9 +66,11 @@ def km(
 ) -> Figure | Absent:
     """Kaplan-Meier curves on one axis with their table; ``what`` opens the caption.
 
-    Durations of nothing are left out. ``looks`` has one look for each of ``times_list``.
+    Durations of nothing are left out. ``looks`` has one look for each of ``times_list``; without it
+    there may be four. ``ValueError`` where they are not equally many.
     """
-    chosen = list(zip(times_list, looks or style.SERIES, strict=looks is not None))
+    looks = style.SERIES[: len(times_list)] if looks is None else looks
+    chosen = list(zip(times_list, looks, strict=True))
     held = [(public.coarse(times, cohort.study), look) for times, look in chosen if times.n]
     if not held:
         return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
@@ -255,7 +257,10 @@ def _part(times: Times) -> str:
     value, low, high = curve.median
     middle = words.NOT_REACHED
     if value is not None:
-        middle = captions.KM_MEDIAN.format(value=months(value), low=months(low), high=months(high))
+        template = (
+            captions.KM_MEDIAN if low is not None or high is not None else captions.KM_MEDIAN_ALONE
+        )
+        middle = template.format(value=months(value), low=months(low), high=months(high))
     at = curve.at(ALT_MONTH)
     # Past the last observation the curve says nothing.
     known = at.value is not None and not at.beyond_last

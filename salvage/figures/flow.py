@@ -1,9 +1,10 @@
 """Who is in the cohort: a flow chart of patients and lines, and the time of relapse."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 from numpy.typing import NDArray
@@ -170,6 +171,7 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
     starts = np.maximum(edges[:-1], 0)
     with style.drawing(3.1) as figure:
         axes = figure.add_subplot()
+        handles: list[Artist] = []
         for key, chosen in (("early", edges[:-1] < cut - 1e-9), ("late", edges[:-1] >= cut - 1e-9)):
             look = style.GROUP[key]
             n = int(late.sum() if key == "late" else (~late).sum())
@@ -181,14 +183,13 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
                 color=look.colour,
                 hatch="////" if key == "early" else "",
                 edgecolor="white",
-                label=f"{words.RELAPSE_GROUPS[key]}: {words.count(n, 'patient')}",
+                label=words.RELAPSE_GROUPS[key],
             )
-        axes.axvline(
-            cut,
-            color=style.INK,
-            linestyle="--",
-            linewidth=1.2,
-            label=captions.CUT_OFF.format(cut=style.months(cut)),
+            label = f"{words.RELAPSE_GROUPS[key]}: {words.count(n, 'patient')}"
+            handles.append(style.box(replace(look, hatch="////" if key == "early" else ""), label))
+        label = captions.CUT_OFF.format(cut=style.months(cut))
+        handles.append(
+            axes.axvline(cut, color=style.INK, linestyle="--", linewidth=1.2, label=label)
         )
         top = max(int(counts.max()), 1)
         if marked:
@@ -206,8 +207,7 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
         axes.set_xlim(-0.01 * end, 1.01 * end)
         axes.set_ylabel(captions.PATIENTS_AXIS)
         style.whole(axes.yaxis)
-        handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles[1:] + handles[:1], labels[1:] + labels[:1], loc="upper right")
+        axes.legend(handles=handles, loc="upper right")
     how = [captions.TIMELINE_BARS.format(width=style.months(width))] + [
         captions.TIMELINE_DOTS
     ] * marked

@@ -20,6 +20,7 @@ from salvage.show import Absent, Figure
 PLAIN: Final = style.ALL
 LABEL_CELLS: Final = 32
 RATIO_TICKS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+POWERS: Final = (0.01, 0.1, 1.0, 10.0, 100.0)
 WIDEST: Final = (0.02, 50.0)
 
 
@@ -255,9 +256,15 @@ def ratio_limits(rows: Sequence[Row]) -> tuple[float, float]:
     return max(low, WIDEST[0]), min(high, WIDEST[1])
 
 
+def ratio_ticks(limits: tuple[float, float], most: int = 7) -> list[float]:
+    """Round ratios between ``limits``; only powers of ten where there are more than ``most``."""
+    ticks = [t for t in RATIO_TICKS if limits[0] <= t <= limits[1]]
+    return ticks if len(ticks) <= most else [t for t in ticks if t in POWERS]
+
+
 def ratio_axis(axes: Axes, limits: tuple[float, float]) -> None:
     """Round ticks on a log axis, and the line of no effect."""
-    ticks = [t for t in RATIO_TICKS if limits[0] <= t <= limits[1]]
+    ticks = ratio_ticks(limits)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

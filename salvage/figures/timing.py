@@ -116,6 +116,7 @@ def null_distribution(
         ),
         captions.NULL_ALT.format(parts="; ".join(_part(null, published) for null in drawn)),
         tuple(marks),
+        cleared=True,
     )
 
 

@@ -34,6 +34,10 @@ def spellings(cohort: Cohort) -> dict[str, str]:
     return {str(key): str(term)[:1].upper() + str(term)[1:] for key, term in most.items()}
 
 
+def _scale(scale: str) -> str:
+    return captions.AE_NO_SCALE if scale == safety.UNSPECIFIED_SCALE else words.SCALES[scale]
+
+
 def _usual_scale(table: pd.DataFrame) -> str:
     """The scale of most rows."""
     return str(table["scale"].mode().iloc[0])
@@ -45,14 +49,13 @@ def _labels(cohort: Cohort, table: pd.DataFrame) -> list[str]:
     made = []
     for term, scale in zip(table["term"], table["scale"], strict=True):
         name = style.short(spelled[term], 30)
-        made.append(name if scale == usual else f"{name} ({words.SCALES.get(scale, scale)})")
+        made.append(name if scale == usual else f"{name} ({_scale(scale)})")
     return made
 
 
 def _scales(table: pd.DataFrame) -> str:
     """What the caption says of the scales."""
-    usual = _usual_scale(table)
-    usual = words.SCALES.get(usual, usual)
+    usual = _scale(_usual_scale(table))
     template = (
         captions.AE_SCALE
         if (table["scale"] == table["scale"].iloc[0]).all()
