@@ -1,4 +1,4 @@
-# make book [COHORT=folder]   the HTML book in _build/html/index.html
+# make book [COHORT=folder]   the book: _build/html/index.html, _build/print/book.pdf and book.docx
 # make test                   everything that must pass before a change is taken
 # make help                   the rest
 #
@@ -26,11 +26,13 @@ TEST_ENV := $(VENV)/stamps/test-$(call digest,$(TEST_LOCKS))
 
 BUILD := $(BIN)/jupyter-book build . -n -W --keep-going
 
-.PHONY: help book test test-slow check format sync accept results calibrate lock clean
+.PHONY: help book tables test test-slow check format sync accept results calibrate lock clean
 .DEFAULT_GOAL := book
 
 help:
-	@echo 'make book [COHORT=folder]   build the HTML book: _build/html/index.html'
+	@echo 'make book [COHORT=folder]   build the book: _build/html/index.html and, in _build/print,'
+	@echo '                            book.pdf and book.docx'
+	@echo 'make tables [COHORT=folder]  write each table and figure as files: _build/tables'
 	@echo 'make results [COHORT=folder]  print every estimate as JSON'
 	@echo 'make test                   lint, unit, property, book, notebook and browser tests'
 	@echo 'make test-slow              planted faults, edge cohorts and big cohorts'
@@ -44,6 +46,9 @@ help:
 
 book: $(BOOK_ENV)
 	$(BUILD)
+
+tables: $(BOOK_ENV)
+	$(BUILD) --builder custom --custom-builder tables
 
 results: $(BOOK_ENV)
 	@$(BIN)/python -m salvage results

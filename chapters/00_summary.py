@@ -68,6 +68,7 @@ tables.reproduction(cohort, estimates)
 # %% [markdown]
 # ## Take it with you
 #
+# - This book on paper: <a href="../book.pdf">book.pdf</a> to read and print, <a href="../book.docx">book.docx</a> to edit in Word.
 # - All estimates of this book as data: <a href="../results.json">results.json</a>.
 # - To cite this report and the study behind it, see [how to cite](../book/how_to_read.md#how-to-cite).
 # - To build the same book for another hospital's cohort, see [another cohort](../book/how_to_read.md#another-cohort).

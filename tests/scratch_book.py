@@ -125,6 +125,7 @@ def make_book(root: Path, chapters: Mapping[str, str]) -> Book:
     for file in "_config.yml", "requirements.txt":
         shutil.copy(ROOT / file, root / file)
     book = Book(root)
+    book.replace("_config.yml", "print_with_html: true", "print_with_html: false")
     for name, text in chapters.items():
         book.write(f"chapters/{name}.md", text)
     book.write("book/references.bib", REFERENCES)

@@ -19,9 +19,10 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     """Connect the extensions to Sphinx; the chapters begin to run here, while Sphinx is still
     loading.
     """
-    from book.extensions import binding, outputs, transforms
+    from book.extensions import binding, outputs, print_builder, transforms
 
     outputs.setup(app)
     transforms.setup(app)
     binding.setup(app)
+    print_builder.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

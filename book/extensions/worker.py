@@ -46,6 +46,8 @@ class Facts(TypedDict):
 
     title: str
     centre: str
+    window: str
+    data_cut_off: str
     synthetic: bool
 
 
@@ -87,6 +89,8 @@ def collect_facts() -> Facts:
     return Facts(
         title=cohort.study.title,
         centre=cohort.study.centre,
+        window=cohort.study.window,
+        data_cut_off=cohort.study.data_cut_off,
         synthetic=cohort.study.synthetic,
     )
 

@@ -1,0 +1,261 @@
+"""The printed book: one PDF and one Word file of all pages, made without LaTeX and without a
+browser.
+
+It is made at the end of an HTML build (setting ``print_with_html``), from the same doctrees, and
+put beside the pages, which link to it; or by itself, with ``jupyter-book build . --builder custom
+--custom-builder print``. The builder ``tables`` writes every table and figure into files of its
+own.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.builders import Builder
+from sphinx.util import logging
+
+from book.extensions import binding, print_pdf, print_tables, print_word
+from book.extensions.execution import write_atomically
+from book.extensions.print_ast import (
+    INSIDE,
+    Book,
+    Dialect,
+    Page,
+    UnknownNodeError,
+    aliases,
+)
+from book.extensions.print_cover import Cover, Part
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+logger = logging.getLogger(__name__)
+FOLDER = "print"
+FILES = ("book.pdf", "book.docx")
+STAMP = "print.txt"
+
+
+class PaperBuilder(Builder):
+    """Resolves the pages for paper: references lead to places of one document."""
+
+    format = "paper"
+    # As every builder of Sphinx declares it.
+    supported_image_types = ["image/svg+xml", "image/png", "image/jpeg"]  # noqa: RUF012
+    allow_parallel = False
+
+    def get_outdated_docs(self) -> str:
+        """All pages go into one document."""
+        return "all pages"
+
+    def get_target_uri(self, docname: str, typ: str | None = None) -> str:
+        """A page as print_ast knows it."""
+        return INSIDE + docname
+
+    def get_relative_uri(self, from_: str, to: str, typ: str | None = None) -> str:
+        """The same from everywhere."""
+        return self.get_target_uri(to, typ)
+
+    def prepare_writing(self, docnames: set[str]) -> None:
+        """Nothing to prepare."""
+
+    def write_doc(self, docname: str, doctree: nodes.document) -> None:
+        """Pages are not written one by one."""
+
+    def write(self, *ignored: Any) -> None:
+        """Write everything."""
+        raise NotImplementedError
+
+
+class PrintBuilder(PaperBuilder):
+    """Builds book.pdf and book.docx."""
+
+    name = "print"
+    epilog = "The printed book is in %(outdir)s."
+
+    def write(self, *ignored: Any) -> None:
+        """Write both files."""
+        make_print(self, Path(self.outdir))
+
+
+class TablesBuilder(PaperBuilder):
+    """Builds a file for every table and figure."""
+
+    name = "tables"
+    epilog = "The tables and figures are in %(outdir)s."
+
+    def write(self, *ignored: Any) -> None:
+        """Write every table as .docx and .csv, every figure as .svg and .pdf."""
+        book = assemble(self, resolve(self), print_word.WordDialect())
+        print_tables.write(book.numbered, cover_of(self.app), Path(self.outdir))
+
+
+def page_names(env: "BuildEnvironment", root: str) -> list[tuple[str, list[str]]]:
+    """Pages in the order of reading, in parts: caption (empty for the cover) and pages."""
+    parts: list[tuple[str, list[str]]] = [("", [root])]
+    for toctree in env.get_doctree(root).findall(addnodes.toctree):
+        names = [name for entry in toctree["includefiles"] for name in _with_children(env, entry)]
+        parts.append((toctree.get("caption") or "", names))
+    return parts
+
+
+def _with_children(env: "BuildEnvironment", name: str) -> Iterator[str]:
+    yield name
+    for child in env.toctree_includes.get(name, []):
+        yield from _with_children(env, child)
+
+
+@contextmanager
+def in_charge(app: "Sphinx", builder: Builder) -> Iterator[None]:
+    """Transforms ask the application for its builder: let that be ours for a while."""
+    before = app.builder
+    app.builder = builder
+    try:
+        yield
+    finally:
+        app.builder = before
+
+
+def resolve(builder: PaperBuilder) -> dict[str, nodes.document]:
+    """Every page of the table of contents with its references resolved, in the order of reading."""
+    env = builder.env
+    names = [name for _, part in page_names(env, builder.config.root_doc) for name in part]
+    with in_charge(builder.app, builder):
+        pages = {name: env.get_and_resolve_doctree(name, builder) for name in names}
+    for page in pages.values():
+        for node in list(page.findall(addnodes.toctree)):
+            node.parent.remove(node)
+    return pages
+
+
+def assemble(builder: PaperBuilder, pages: dict[str, nodes.document], dialect: Dialect) -> Book:
+    """All pages as one document of a dialect.
+
+    A page with content that has no printed form is named in a warning and left incomplete.
+    """
+    env, config = builder.env, builder.config
+    book = Book()
+    anchors = {name: aliases(page) for name, page in pages.items()}
+    for name, page in pages.items():
+        writer = Page(
+            docname=name,
+            doctree=page,
+            dialect=dialect,
+            book=book,
+            anchors=anchors,
+            sections=env.toc_secnumbers.get(name, {}),
+            figures=env.toc_fignumbers.get(name, {}),
+            formats=config.numfig_format,
+            root=Path(builder.srcdir),
+        )
+        try:
+            writer.write()
+        except UnknownNodeError as error:
+            logger.warning("%s", error, location=name)
+    for name, label in book.dead_links():
+        logger.warning("a link in print leads nowhere: %s", label, location=name)
+    return book
+
+
+def cover_of(app: "Sphinx") -> Cover:
+    """What stands on the cover and in the header."""
+    from salvage import __version__
+    from salvage import words as reader_words
+
+    facts = binding.cohort_facts(app)
+    return Cover(
+        title=facts["title"],
+        centre=facts["centre"],
+        window=facts["window"],
+        data_cut_off=facts["data_cut_off"],
+        version=__version__,
+        notice=reader_words.SYNTHETIC_NOTICE if facts["synthetic"] else "",
+        language=app.config.language,
+    )
+
+
+def make_print(builder: PaperBuilder, folder: Path) -> None:
+    """Write book.pdf and book.docx into a folder, unless those there are of the same content."""
+    app = builder.app
+    pages = resolve(builder)
+    cover = cover_of(app)
+    parts = [
+        Part(caption, tuple(names))
+        for caption, names in page_names(builder.env, builder.config.root_doc)
+        if names
+    ]
+    typst = assemble(builder, pages, print_pdf.TypstDialect())
+    word = assemble(builder, pages, print_word.WordDialect())
+    digest = digest_of(typst, word, cover, parts)
+    stamp = folder.parent / ".cache" / STAMP
+    files = [folder / name for name in FILES]
+    if all(file.is_file() for file in files) and _read(stamp) == digest:
+        logger.info("the printed book is up to date")
+        return
+    stamp.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    cache = folder.parent / ".cache"
+    before = app._warncount
+    with ThreadPoolExecutor(2) as threads:
+        pdf = threads.submit(print_pdf.make, typst, cover, parts, files[0], cache)
+        docx = threads.submit(print_word.make, word, cover, files[1], cache)
+        for problem in pdf.result():
+            logger.warning("%s", problem)
+        docx.result()
+    if app._warncount == before:
+        write_atomically(stamp, digest)
+
+
+def _read(stamp: Path) -> str:
+    return stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
+
+
+def digest_of(typst: Book, word: Book, cover: Cover, parts: list[Part]) -> str:
+    """Digest of everything that the printed book is made from, the way of making it included."""
+    digest = hashlib.sha256()
+    told = [typst.blocks, word.blocks, str(cover), [str(part) for part in parts]]
+    digest.update(json.dumps(told, sort_keys=True).encode())
+    made_by = [metadata.version(name) for name in ("pypandoc_binary", "typst", "python-docx")]
+    digest.update(str(made_by).encode())
+    own = sorted(Path(__file__).parent.glob("print*.py"))
+    made_with = [*own, *sorted(print_pdf.TEMPLATE.parent.rglob("*"))]
+    images = [item.image for item in typst.numbered if item.image]
+    for path in [*made_with, *images]:
+        if path.is_file():
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def beside_pages(app: "Sphinx", exception: Exception | None) -> None:
+    """After an HTML build, make the printed book and put it beside the pages."""
+    if exception is not None or app.builder.name != "html" or not app.config.print_with_html:
+        return
+    folder = Path(app.outdir).parent / FOLDER
+    for name in FILES:
+        Path(app.outdir, name).unlink(missing_ok=True)
+    logger.info("making the printed book")
+    try:
+        make_print(PrintBuilder(app, app.env), folder)
+    except (OSError, RuntimeError, ImportError) as error:
+        # The pages are good: let them be finished, and the build fail under -W.
+        logger.warning("the printed book could not be made: %s", error)
+        return
+    for name in FILES:
+        shutil.copyfile(folder / name, Path(app.outdir, name))
+
+
+def setup(app: "Sphinx") -> None:
+    """Register the builders."""
+    app.add_builder(PrintBuilder)
+    app.add_builder(TablesBuilder)
+    app.add_config_value("print_with_html", default=False, rebuild="")
+    # Before `binding.finish`, which notes whether the build had warnings.
+    app.connect("build-finished", beside_pages, priority=850)

@@ -1,0 +1,40 @@
+"""What stands on the cover of the printed book, the same in PDF and Word."""
+
+from dataclasses import dataclass
+
+from book.extensions.print_ast import page_label
+
+
+@dataclass(frozen=True)
+class Cover:
+    """Title page and header; ``notice`` is empty for a real cohort."""
+
+    title: str
+    centre: str
+    window: str
+    data_cut_off: str
+    version: str
+    notice: str
+    language: str
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Name and value of each line under the title."""
+        return [
+            ("Centre", self.centre or "not stated"),
+            ("Patients included", self.window or "not stated"),
+            ("Data cut-off", self.data_cut_off or "not stated"),
+            ("Version", self.version),
+        ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the book: its caption, empty for the page before all parts, and its pages."""
+
+    caption: str
+    pages: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """Label of its first page."""
+        return page_label(self.pages[0])

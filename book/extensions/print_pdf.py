@@ -1,0 +1,296 @@
+"""The printed book as PDF: Pandoc writes Typst, typst sets it with book/print/template.typ."""
+
+import functools
+import json
+import re
+import shutil
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from book.extensions.print_ast import (
+    Block,
+    Book,
+    Cells,
+    Dialect,
+    Inline,
+    Numbered,
+    attributes,
+    para,
+    plain,
+    raw_block,
+    raw_inline,
+)
+from book.extensions.print_cover import Cover, Part
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "print" / "template.typ"
+FONTS = TEMPLATE.parent / "fonts"
+# Width of the text, and the most that a figure may take of its height, in points: the page of
+# template.typ.
+TEXT_WIDTH = 453.5
+FIGURE_HEIGHT = 560.0
+# Rows, the head included, of a table that is not broken over pages.
+SHORT = 14
+FIELD = re.compile(r"\.\w")
+STANDARD: Final = "ua-1"
+TEXT_FONT = "Libertinus Serif"
+BUNDLED_HAN = "Book Han Serif"
+# Serif first: they stand in a text set with serifs.
+SYSTEM_HAN = (
+    "Noto Serif CJK SC",
+    "Noto Serif SC",
+    "Source Han Serif SC",
+    "Source Han Serif CN",
+    "Songti SC",
+    "STSong",
+    "SimSun",
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "WenQuanYi Micro Hei",
+)
+HAN = re.compile(
+    "[\u2e80-\u303f\u3040-\u30ff\u3100-\u312f\u31a0-\u31ef\u3200-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff]"
+)
+
+
+class TypstDialect(Dialect):
+    """Functions of the template."""
+
+    def joined(self, inlines: list[Inline]) -> list[Inline]:
+        """A full stop and a letter after a link would be read as a field of the link."""
+        made: list[Inline] = []
+        for inline in inlines:
+            if made and made[-1]["t"] not in ("Str", "Space") and FIELD.match(str(inline.get("c"))):
+                made.append(raw_inline("typst", ";"))
+            made.append(inline)
+        return made
+
+    def box(self, kind: str, title: list[Inline], body: list[Block]) -> list[Block]:
+        return [
+            raw_block("typst", f"#box-of({quoted(kind)}, ["),
+            *([plain(title)] if title else []),
+            raw_block("typst", "], ["),
+            *body,
+            raw_block("typst", "])"),
+        ]
+
+    def styled(self, style: str, body: list[Block]) -> list[Block]:
+        name = {"notes": "table-notes"}.get(style, style)
+        return [raw_block("typst", f"#{name}["), *body, raw_block("typst", "]")]
+
+    def figure(self, item: Numbered, caption: list[Inline]) -> list[Block]:
+        assert item.image is not None
+        width, height = fitted(*picture_size(item.image))
+        source = (
+            f"#picture({quoted(staged_name(item.image))}, {quoted(item.alt)}, "
+            f"{width:.1f}pt, {height:.1f}pt)"
+        )
+        picture = plain([raw_inline("typst", source)])
+        if not caption:
+            return [para(picture["c"])]
+        named = [None, [plain(caption)]]
+        return [{"t": "Figure", "c": [attributes(item.label), named, [picture]]}]
+
+    def table(self, table: list[Any], cells: Cells) -> list[Block]:
+        made = {"t": "Table", "c": table}
+        if len(cells) > SHORT:
+            return [made]
+        return [raw_block("typst", "#short-table["), made, raw_block("typst", "]")]
+
+
+def quoted(text: str) -> str:
+    """Text as a string of Typst."""
+    clean = "".join(ch if ch.isprintable() else " " for ch in text)
+    return json.dumps(clean, ensure_ascii=False)
+
+
+@functools.cache
+def picture_size(path: Path) -> tuple[float, float]:
+    """Width and height of a picture in points.
+
+    Raises:
+        ValueError: the file has no size that can be read.
+    """
+    if path.suffix == ".svg":
+        root = ET.parse(path).getroot()
+        return points(root.get("width", "")), points(root.get("height", ""))
+    from PIL import Image
+
+    with Image.open(path) as image:
+        dots = image.info.get("dpi", (96, 96))
+        return image.width * 72 / dots[0], image.height * 72 / dots[1]
+
+
+def points(length: str) -> float:
+    """A length of SVG in points.
+
+    Raises:
+        ValueError: it has another unit.
+    """
+    found = re.fullmatch(r"([\d.]+)(pt|px|in|mm|cm)?", length)
+    if not found:
+        raise ValueError(f"a length in pt, px, in, mm or cm was expected, not {length!r}")
+    unit = {"pt": 1.0, "px": 0.75, "in": 72.0, "mm": 72 / 25.4, "cm": 72 / 2.54}
+    return float(found[1]) * unit[found[2] or "px"]
+
+
+def fitted(width: float, height: float) -> tuple[float, float]:
+    """The size of a picture on paper: its own, or smaller so that it fits."""
+    scale = min(1.0, TEXT_WIDTH / width, FIGURE_HEIGHT / height)
+    return width * scale, height * scale
+
+
+def staged_name(image: Path) -> str:
+    """Name of a picture in the folder that Typst reads."""
+    return f"pictures/{image.name}"
+
+
+@dataclass(frozen=True)
+class Families:
+    """Font families to ask for, and what must be told of them."""
+
+    names: tuple[str, ...]
+    problem: str = ""
+
+
+def families(text: str, *, system: bool = True) -> Families:
+    """Fonts for a text: the first Han font of the system that has all of its Chinese characters,
+    else the one that travels with the project.
+    """
+    wanted = {ord(ch) for ch in HAN.findall(text)}
+    if not wanted:
+        return Families((TEXT_FONT,))
+    best: tuple[int, str] = (len(wanted) + 1, "")
+    for name, path, index in candidates(system):
+        missing = len(wanted - characters(path, index))
+        if not missing:
+            return Families((TEXT_FONT, name))
+        best = min(best, (missing, name))
+    covered = {
+        ch
+        for name, path, index in candidates(system)
+        if name == best[1]
+        for ch in characters(path, index)
+    }
+    lacking = "".join(sorted(map(chr, wanted - covered)))
+    return Families(
+        (TEXT_FONT, best[1]),
+        f"the PDF needs a font with these characters, and none was found: {lacking}. "
+        "Install a font with Chinese, such as Noto Serif CJK SC (Debian: fonts-noto-cjk), "
+        "and build again",
+    )
+
+
+def candidates(system: bool) -> list[tuple[str, Path, int]]:
+    """Han fonts in the order of preference: family, file, index in the file."""
+    import typst
+
+    fonts = typst.Fonts(include_system_fonts=system, font_paths=[FONTS]).fonts()
+    found = []
+    for name in (*SYSTEM_HAN, BUNDLED_HAN):
+        regular = sorted(
+            (abs(f.weight - 400), f.path or "", f.index)
+            for f in fonts
+            if f.family == name and f.path and f.style == "normal"
+        )
+        found += [(name, Path(path), index) for _, path, index in regular[:1]]
+    return found
+
+
+@functools.cache
+def characters(path: Path, index: int) -> frozenset[int]:
+    """Code points that a font file has glyphs for."""
+    from fontTools.ttLib import TTFont
+
+    with TTFont(path, fontNumber=index, lazy=True) as font:
+        return frozenset(font.getBestCmap())
+
+
+def set_alone(text: str, files: Mapping[str, bytes], **options: Any) -> list[bytes]:
+    """Output of a small Typst source that reads a few files: a PDF, or a PNG for each page."""
+    import typst
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, data in files.items():
+            (folder / file).write_bytes(data)
+        main = folder / "main.typ"
+        main.write_text(text, encoding="utf-8")
+        made = typst.compile(main, root=folder, **options)
+    return made if isinstance(made, list) else [made]
+
+
+def value(item: object) -> str:
+    """A string, a list or a mapping of them as a value of Typst."""
+    if isinstance(item, dict):
+        return "(" + ", ".join(f"{key}: {value(v)}" for key, v in item.items()) + ")"
+    if isinstance(item, Iterable) and not isinstance(item, str):
+        return "(" + "".join(f"{value(part)}, " for part in item) + ")"
+    return quoted(str(item))
+
+
+def source(book: Book, cover: Cover, parts: Sequence[Part], fonts: Sequence[str]) -> str:
+    """The whole book in Typst."""
+    import pypandoc
+
+    body = pypandoc.convert_text(
+        json.dumps(book.document()), "typst", format="json", extra_args=["--wrap=none"]
+    )
+    arguments = {
+        "title": cover.title,
+        "language": cover.language,
+        "families": fonts,
+        "lines": cover.lines(),
+        "notice": cover.notice,
+        "parts": [{"caption": part.caption, "label": part.label} for part in parts],
+    }
+    given = "".join(f"  {name}: {value(item)},\n" for name, item in arguments.items())
+    return f'#import "template.typ": *\n#show: book.with(\n{given})\n\n{body}'
+
+
+def stage(text: str, book: Book, folder: Path) -> Path:
+    """Put all that Typst reads into one folder; the path of the main file."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "pictures").mkdir(parents=True)
+    shutil.copyfile(TEMPLATE, folder / TEMPLATE.name)
+    for item in book.numbered:
+        if item.image is not None:
+            shutil.copyfile(item.image, folder / staged_name(item.image))
+    main = folder / "book.typ"
+    main.write_text(text, encoding="utf-8")
+    return main
+
+
+def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Path) -> list[str]:
+    """Write the PDF; what a reader of the terminal must be told.
+
+    The PDF is tagged and checked against PDF/UA-1 by Typst. Where its checks do not allow that,
+    the PDF is written without the standard, and the reason is told.
+
+    Raises:
+        typst.TypstError: the book cannot be set at all.
+    """
+    import typst
+
+    shown = json.dumps(book.blocks, ensure_ascii=False) + str(cover)
+    fonts = families(shown)
+    told = [fonts.problem] if fonts.problem else []
+    main = stage(source(book, cover, parts, fonts.names), book, cache / "print")
+    set_pages = typst.Compiler(main, root=main.parent, font_paths=[FONTS]).compile
+    try:
+        data = set_pages(format="pdf", timestamp=0, pdf_standards=STANDARD)
+    except typst.TypstError as error:
+        data = set_pages(format="pdf", timestamp=0)
+        told.append(f"the PDF does not reach PDF/UA-1: {error.message} {' '.join(error.hints)}")
+    part = path.with_suffix(".part")
+    assert isinstance(data, bytes)  # one file, in memory
+    part.write_bytes(data)
+    part.replace(path)
+    return told
