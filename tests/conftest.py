@@ -21,6 +21,7 @@ if str(ROOT) not in sys.path:
 NOTEBOOK_SUFFIX = ".ipynb"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the names of the tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The cells of one notebook share a kernel: they run in one worker, in order."""
     for item in items:
