@@ -57,8 +57,8 @@ def by_origin(cohort: Cohort) -> Table:
         middle = survival.median(cohort, f"{id}.median", times)
         at = [survival.at_month(cohort, f"{id}.at.{m}", times, m) for m in FIXED_MONTHS]
         made += [middle, *at]
-        numbers = (f"{times.n:,}", f"{times.events:,}")
-        rows.append((ORIGINS[id], *numbers, median_cell(middle), *(_cell(e) for e in at)))
+        deaths = f"{times.events:,} / {times.n:,}"
+        rows.append((ORIGINS[id], deaths, median_cell(middle), *(_cell(e) for e in at)))
     notes = [LOG_LOG_NOTE]
     notes += [BEYOND_NOTE] if any(BEYOND in cell for row in rows for cell in row) else []
     notes += [NO_LIMITS_NOTE] if any(e.value == 0 for e in made if e.unit == "probability") else []
@@ -67,8 +67,7 @@ def by_origin(cohort: Cohort) -> Table:
         "Overall survival by where the clock starts.",
         (
             "Clock starts at",
-            "Patients",
-            "Deaths",
+            "Deaths / patients",
             "Median, months (95% CI)",
             *(f"Alive at {m} months, % (95% CI)" for m in FIXED_MONTHS),
         ),
