@@ -43,7 +43,9 @@ figures.null_distribution(
 tables.origins(cohort)
 
 # %% tags=["hide-input"]
-figures.origin_forest(cohort, [figures.row_of(e, tables.BEGINNINGS[e.id]) for e in bias.contrasts(cohort)])
+figures.origin_forest(
+    cohort, [figures.row_of(e, tables.BEGINNINGS[e.id]) for e in bias.contrasts(cohort)]
+)
 
 # %% [markdown]
 # Survival from relapse asks the right question: once the lymphoma is back, does it matter how long it stayed away?
@@ -106,7 +108,9 @@ sentences.landmark(cohort)
 sentences.per_month(cohort)
 
 # %% tags=["hide-input"]
-figures.sweep_forest(cohort, bias.sweep_from_relapse(cohort), "survival from relapse", "fig-bias-sweep")
+figures.sweep_forest(
+    cohort, bias.sweep_from_relapse(cohort), "survival from relapse", "fig-bias-sweep"
+)
 
 # %% [markdown]
 # ## The whole cohort enters late

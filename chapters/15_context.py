@@ -62,40 +62,68 @@ figures.comparator_forest(
 # ## Bispecific antibodies
 
 # %% tags=["hide-input"]
-figures.comparator_forest(tables.compared(cohort, "bispecific", "orr"), "fig-context-bispecific", "Objective response to bispecific antibodies")
+figures.comparator_forest(
+    tables.compared(cohort, "bispecific", "orr"),
+    "fig-context-bispecific",
+    "Objective response to bispecific antibodies",
+)
 
 # %% [markdown]
 # ## Second CAR-T infusion
 
 # %% tags=["hide-input"]
-figures.comparator_forest(tables.compared(cohort, "second_cart", "orr"), "fig-context-second-cart", "Objective response to a second CAR-T infusion")
+figures.comparator_forest(
+    tables.compared(cohort, "second_cart", "orr"),
+    "fig-context-second-cart",
+    "Objective response to a second CAR-T infusion",
+)
 
 # %% tags=["hide-input"]
-figures.comparator_forest(tables.compared(cohort, "second_cart", "cr"), "fig-context-second-cart-cr", "Complete response to a second CAR-T infusion")
+figures.comparator_forest(
+    tables.compared(cohort, "second_cart", "cr"),
+    "fig-context-second-cart-cr",
+    "Complete response to a second CAR-T infusion",
+)
 
 # %% [markdown]
 # ## Radiotherapy
 
 # %% tags=["hide-input"]
-figures.comparator_forest(tables.compared(cohort, "radiotherapy", "orr"), "fig-context-radiotherapy", "Objective response to radiotherapy")
+figures.comparator_forest(
+    tables.compared(cohort, "radiotherapy", "orr"),
+    "fig-context-radiotherapy",
+    "Objective response to radiotherapy",
+)
 
 # %% [markdown]
 # ## Polatuzumab-based regimens
 
 # %% tags=["hide-input"]
-figures.comparator_forest(tables.compared(cohort, "polatuzumab", "orr"), "fig-context-polatuzumab", "Objective response to polatuzumab-based regimens")
+figures.comparator_forest(
+    tables.compared(cohort, "polatuzumab", "orr"),
+    "fig-context-polatuzumab",
+    "Objective response to polatuzumab-based regimens",
+)
 
 # %% [markdown]
 # ## Checkpoint inhibitors
 
 # %% tags=["hide-input"]
-figures.comparator_forest(tables.compared(cohort, "checkpoint", "orr"), "fig-context-checkpoint", "Objective response to checkpoint inhibitors")
+figures.comparator_forest(
+    tables.compared(cohort, "checkpoint", "orr"),
+    "fig-context-checkpoint",
+    "Objective response to checkpoint inhibitors",
+)
 
 # %% [markdown]
 # ## Other targeted or chemotherapy drugs
 
 # %% tags=["hide-input"]
-figures.comparator_forest(tables.compared(cohort, "other", "orr"), "fig-context-other", "Objective response to other drugs")
+figures.comparator_forest(
+    tables.compared(cohort, "other", "orr"),
+    "fig-context-other",
+    "Objective response to other drugs",
+)
 
 # %% [markdown]
 # ## Can the rates be pooled?

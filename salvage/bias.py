@@ -1,4 +1,5 @@
-"""Time and bias: late against early relapse from other time origins, and where nothing is to be found.
+"""Time and bias: late against early relapse from other time origins, and where nothing is to be
+found.
 
 A late relapse guarantees survival up to it. Here the published contrast is repeated with the clock
 started elsewhere, and beside it stands what the same analysis gives in cohorts without any effect.
@@ -44,7 +45,9 @@ def contrasts(cohort: Cohort) -> list[Estimate]:
     infusion = from_infusion(cohort)
     salvage = from_first_salvage_aligned(cohort)
     relapse = cohort.patients["relapse_month"].to_numpy(dtype=float)
-    landmark = Times(f"OS from month {cut:g}", infusion.time - cut, infusion.event, infusion.patient)
+    landmark = Times(
+        f"OS from month {cut:g}", infusion.time - cut, infusion.event, infusion.patient
+    )
     fits = {
         "from_salvage": prognosis.fit(cohort, ["late"], salvage, keep=np.isfinite(salvage.time)),
         # Death or last contact on the day of relapse leaves no time at risk after entry.
@@ -62,7 +65,9 @@ def contrasts(cohort: Cohort) -> list[Estimate]:
         prognosis.late_against_early(cohort),
         prognosis.late_against_early_from_relapse(cohort),
         *(
-            prognosis.hazard_ratio(cohort, f"cox.late_vs_early.{key}.hr", fitted, "late", labels[key])
+            prognosis.hazard_ratio(
+                cohort, f"cox.late_vs_early.{key}.hr", fitted, "late", labels[key]
+            )
             for key, fitted in fits.items()
         ),
     ]
@@ -72,12 +77,17 @@ def per_month(cohort: Cohort) -> Estimate:
     """Months to relapse as a continuous covariate of survival from relapse."""
     fitted = prognosis.fit(cohort, ["relapse_month"], from_relapse(cohort))
     return prognosis.hazard_ratio(
-        cohort, "cox.relapse_month.from_relapse.hr", fitted, "relapse_month", words.FACTORS["relapse_month"]
+        cohort,
+        "cox.relapse_month.from_relapse.hr",
+        fitted,
+        "relapse_month",
+        words.FACTORS["relapse_month"],
     )
 
 
 def delayed_entry_median(cohort: Cohort) -> Estimate:
-    """Median OS from infusion of the treated patients, each at risk from the first salvage line only.
+    """Median OS from infusion of the treated patients, each at risk from the first salvage line
+    only.
 
     Everyone was selected by having received salvage, so nobody was at risk of counting as a death
     before it. The few at risk early make the curve steep there.
@@ -102,7 +112,7 @@ def delayed_entry_median(cohort: Cohort) -> Estimate:
     )
 
 
-# --- cohorts without an effect ------------------------------------------------------------------------
+# --- cohorts without an effect --------------------------------------------------------------------
 
 
 @cache
@@ -117,16 +127,29 @@ def published_hr() -> float:
 
 
 def null_table() -> pd.DataFrame:
-    """One row per setting and analysis, as :func:`salvage.simulate.summarise`; index (setting, analysis)."""
+    """One row per setting and analysis: :func:`salvage.simulate.summarise` of every setting."""
     return pd.concat(
-        {name: simulate.summarise(null_results(name), published_hr()) for name in simulate.SETTINGS},
+        {
+            name: simulate.summarise(null_results(name), published_hr())
+            for name in simulate.SETTINGS
+        },
         names=["setting"],
     )
 
 
+def null_value(setting: str, analysis: str, column: str) -> float:
+    """One figure of :func:`null_table`."""
+    return float(simulate.summarise(null_results(setting), published_hr())[column].loc[analysis])
+
+
+def near_value(analysis: str, column: str) -> float:
+    """One figure of :func:`near_printed`."""
+    return float(near_printed()[column].loc[analysis])
+
+
 @cache
 def near_printed() -> pd.DataFrame:
-    """The same of the default setting, over simulated cohorts near the printed median and range only."""
+    """The default setting over simulated cohorts near the printed median and range only."""
     wider = replace(SETTING, cohorts=TIMES_MORE * SETTING.cohorts)
     return simulate.summarise(simulate.null_hazard_ratios_near(wider), published_hr())
 
@@ -141,8 +164,10 @@ def null_estimates(cohort: Cohort) -> list[Estimate]:
     for analysis in simulate.ANALYSES:
         row = table.loc[analysis]
         used = int(row["cohorts"] - row["left_out"])
-        about = f"{used:,} simulated cohorts of {SETTING.patients} patients; geometric mean, 5th to 95th percentile"
-        shared = {"n": used, "unit": "ratio", "method": about, "mark": "assumed"}
+        about = (
+            f"{used:,} simulated cohorts of {SETTING.patients} patients; geometric mean, 5th to"
+            " 95th percentile"
+        )
         made.append(
             estimate(
                 cohort.study,
@@ -150,15 +175,22 @@ def null_estimates(cohort: Cohort) -> list[Estimate]:
                 f"{LATE} without any effect, by {words.ANALYSES[analysis].lower()}",
                 float(row["hr"]),
                 (float(row["low"]), float(row["high"])),
-                **shared,
+                n=used,
+                unit="ratio",
+                method=about,
+                mark="assumed",
             )
         )
-        for share, what in (("share_hr", "at or below the published ratio"), ("share_p", "with P below 0.05")):
+        for share, what in (
+            ("share_hr", "at or below the published ratio"),
+            ("share_p", "with P below 0.05"),
+        ):
             made.append(
                 estimate(
                     cohort.study,
                     f"bias.null_hr.{analysis}.{share}",
-                    f"Share of cohorts without any effect {what}, by {words.ANALYSES[analysis].lower()}",
+                    f"Share of cohorts without any effect {what}, by"
+                    f" {words.ANALYSES[analysis].lower()}",
                     float(row[share]),
                     proportions.clopper_pearson(round(float(row[share]) * used), used),
                     n=used,
@@ -172,10 +204,12 @@ def null_estimates(cohort: Cohort) -> list[Estimate]:
 
 
 def bias_estimates(cohort: Cohort) -> list[Estimate]:
-    """What this module adds to the results: other origins, delayed entry of the cohort, the null."""
+    """What this module adds to the results: other origins, delayed entry of the cohort, the
+    null."""
     return [*contrasts(cohort)[2:], delayed_entry_median(cohort), *null_estimates(cohort)]
 
 
 def sweep_from_relapse(cohort: Cohort) -> pd.DataFrame:
-    """Late against early at each cut-off, survival from relapse: see :func:`salvage.prognosis.sweep`."""
+    """Late against early at each cut-off, survival from relapse: see
+    :func:`salvage.prognosis.sweep`."""
     return prognosis.sweep(cohort, from_relapse(cohort))

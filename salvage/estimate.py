@@ -9,14 +9,17 @@ from salvage.published import Mark, marks
 from salvage.study import Study
 
 LEVEL: Final = 0.95
-Unit = Literal["proportion", "months", "ratio", "count", "events", "rate", "probability", "log ratio"]
+Unit = Literal[
+    "proportion", "months", "ratio", "count", "events", "rate", "probability", "log ratio"
+]
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A value with all that must travel with it.
 
-    ``value``, ``low``, ``high`` and ``p`` are ``None`` where not reached or not estimable, never NaN.
+    ``value``, ``low``, ``high`` and ``p`` are ``None`` where not reached or not estimable, never
+    NaN.
     ``n`` is the denominator (patients or lines), ``events`` the numerator or the number of events.
     Rates are proportions from 0 to 1, times are months, intervals are 95%.
     """
@@ -54,10 +57,11 @@ def estimate(
     p: float | None = None,
     mark: Mark | None = None,
 ) -> Estimate:
-    """Make an :class:`Estimate`; its marks follow from the study and its id unless ``mark`` is given.
+    """Make an :class:`Estimate`; its marks follow from the study and its id unless ``mark`` is
+    given.
 
-    Raises ``ValueError`` on NaN or infinity in value or p: a result that is not estimable is ``None``.
-    An infinite interval limit becomes ``None``: the interval is open on that side.
+    Raises ``ValueError`` on NaN or infinity in value or p: a result that is not estimable is
+    ``None``. An infinite interval limit becomes ``None``: the interval is open on that side.
     """
     for part in (value, p):
         if part is not None and not math.isfinite(part):
@@ -79,7 +83,7 @@ def estimate(
     )
 
 
-# --- how numbers are printed, decided once ------------------------------------------------------------
+# --- how numbers are printed, decided once --------------------------------------------------------
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -130,7 +134,9 @@ def interval_text(e: Estimate) -> str:
     if e.low is None and e.high is None:
         return words.NOT_ESTIMABLE
     if e.unit in ("proportion", "probability"):
-        low, high = (words.NOT_ESTIMABLE if v is None else f"{100 * v:.1f}" for v in (e.low, e.high))
+        low, high = (
+            words.NOT_ESTIMABLE if v is None else f"{100 * v:.1f}" for v in (e.low, e.high)
+        )
     else:
         low, high = number(e.low, e.unit), number(e.high, e.unit)
     return f"{low} to {high}"
@@ -160,7 +166,8 @@ def sentence(e: Estimate) -> str:
 
 
 def value_and_parts(e: Estimate, with_interval: bool) -> str:
-    """The estimate in the form in which an abstract prints it: counts with rates, intervals with ratios."""
+    """The estimate in the form in which an abstract prints it: counts with rates, intervals with
+    ratios."""
     if e.unit == "proportion":
         return f"{e.events}/{e.n} = {percent(e.value)}" if e.n else words.NOT_ESTIMABLE
     text = value_text(e)

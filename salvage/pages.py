@@ -1,4 +1,5 @@
-"""Pages of the book that are made from data: the data dictionary, the STROBE table and the citation of the study.
+"""Pages of the book that are made from data: the data dictionary, the STROBE table and the
+citation of the study.
 
 ``make sync`` writes them; a test compares them with what is written.
 """
@@ -27,8 +28,11 @@ def data_dictionary() -> str:
     parts = [
         "# Data dictionary",
         MADE.format(source="salvage/schema.py and salvage/study.py"),
-        "A cohort is a folder with two or three tables and a file of settings. Times are months since the first CAR-T "
-        "infusion; a month is 30.4375 days. A blank cell means missing. Required columns are marked with an asterisk.",
+        (
+            "A cohort is a folder with two or three tables and a file of settings. Times are months"
+            " since the first CAR-T infusion; a month is 30.4375 days. A blank cell means missing."
+            " Required columns are marked with an asterisk."
+        ),
     ]
     for table in schema.TABLES:
         need = "required" if table.required else "optional"
@@ -43,22 +47,37 @@ def data_dictionary() -> str:
         parts += [
             f"## {table.name}.csv",
             f"{table.row[0].upper()}{table.row[1:]} ({need}).",
-            _table(f"Columns of {escape(table.name)}.", f"tab-dictionary-{table.name.replace('_', '-')}",
-                   ["Column", "Meaning", "Expected"], rows),
+            _table(
+                f"Columns of {escape(table.name)}.",
+                f"tab-dictionary-{table.name.replace('_', '-')}",
+                ["Column", "Meaning", "Expected"],
+                rows,
+            ),
         ]
     default = study.Study()
-    settings = [[f"`{key}`", escape(text), escape(_default(getattr(default, key)))] for key, text in study.MEANINGS.items()]
+    settings = [
+        [f"`{key}`", escape(text), escape(_default(getattr(default, key)))]
+        for key, text in study.MEANINGS.items()
+    ]
     parts += [
         "## study.yaml",
         "The settings of a study; each has a default.",
-        _table("Settings of study\\.yaml.", "tab-dictionary-study", ["Setting", "Meaning", "Default"], settings),
+        _table(
+            "Settings of study\\.yaml.",
+            "tab-dictionary-study",
+            ["Setting", "Meaning", "Default"],
+            settings,
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _expects(column: schema.Column) -> str:
     if column.codes:
-        return "; ".join(f"{code} ({meaning})" if code != meaning else code for code, meaning in column.codes.items())
+        return "; ".join(
+            f"{code} ({meaning})" if code != meaning else code
+            for code, meaning in column.codes.items()
+        )
     return column.expects
 
 
@@ -87,19 +106,33 @@ def strobe() -> str:
             str(i["item"]),
             escape(i["topic"]),
             escape(i["asks"]),
-            f"[]({'../chapters/' if i['page'][:2].isdigit() else ''}{i['page']}.md): {escape(i['how'])}",
+            (
+                f"[]({'../chapters/' if i['page'][:2].isdigit() else ''}{i['page']}.md):"
+                f" {escape(i['how'])}"
+            ),
         ]
         for i in strobe_items()
     ]
-    return "\n\n".join(
-        [
-            "# STROBE checklist",
-            MADE.format(source="data/strobe.yaml"),
-            "The items of the checklist for cohort studies {cite}`vonelm2007`, in our own words, and where each is met. "
-            "The index study is known by its abstract alone, so items about its conduct can only be answered as far as that goes.",
-            _table("STROBE items and where they are met.", "tab-strobe", ["Item", "Topic", "Asks", "Where and how"], rows),
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                "# STROBE checklist",
+                MADE.format(source="data/strobe.yaml"),
+                (
+                    "The items of the checklist for cohort studies {cite}`vonelm2007`, in our own"
+                    " words, and where each is met. The index study is known by its abstract alone,"
+                    " so items about its conduct can only be answered as far as that goes."
+                ),
+                _table(
+                    "STROBE items and where they are met.",
+                    "tab-strobe",
+                    ["Item", "Topic", "Asks", "Where and how"],
+                    rows,
+                ),
+            ]
+        )
+        + "\n"
+    )
 
 
 PAGES: Final = {"data_dictionary.md": data_dictionary, "strobe.md": strobe}

@@ -33,8 +33,8 @@ def figures() -> dict[str, dict[str, Any]]:
 def marks(estimate_id: str, synthetic: bool) -> tuple[Mark, Mark, Mark]:
     """Where value, n and interval of an estimate come from.
 
-    In another hospital's cohort everything is observed. In the synthetic cohort a part is published or
-    implied where ``data/published.yaml`` says so; everything else is assumed.
+    In another hospital's cohort everything is observed. In the synthetic cohort a part is
+    published or implied where ``data/published.yaml`` says so; everything else is assumed.
     """
     if not synthetic:
         return "observed", "observed", "observed"
@@ -45,7 +45,8 @@ def marks(estimate_id: str, synthetic: bool) -> tuple[Mark, Mark, Mark]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """One printed figure beside the cohort's own. ``parts`` says which printed parts were compared."""
+    """One printed figure beside the cohort's own. ``parts`` says which printed parts were
+    compared."""
 
     id: str
     statement: str
@@ -63,8 +64,9 @@ def prints_as(value: float | None, printed: float, step: float) -> bool:
 def agreements(cohort: "Cohort", estimates: Sequence["Estimate"]) -> list[Agreement]:
     """Each printed figure beside the estimate of the cohort that reproduces it.
 
-    A printed part agrees if the estimate rounds to it: the value, the numerator and denominator, the
-    interval, the P-value, and where the abstract says so, that it is the highest of the six categories.
+    A printed part agrees if the estimate rounds to it: the value, the numerator and denominator,
+    the interval, the P-value, and where the abstract says so, that it is the highest of the six
+    categories.
     """
     by_id = {e.id: e for e in estimates}
     return [_agreement(key, entry, cohort, by_id) for key, entry in figures().items()]
@@ -78,28 +80,48 @@ def _agreement(
 
     if "term" in entry:
         leaders = [safety.most_common(cohort, by) for by in ("patients", "events")]
-        shown = " and ".join(dict.fromkeys(t for names in leaders for t in names)) or "no adverse event recorded"
+        shown = (
+            " and ".join(dict.fromkeys(t for names in leaders for t in names))
+            or "no adverse event recorded"
+        )
         agrees = all(names == [entry["term"]] for names in leaders)
-        return Agreement(key, entry["statement"], entry["printed"], shown, agrees, ("most patients", "most events"))
+        return Agreement(
+            key,
+            entry["statement"],
+            entry["printed"],
+            shown,
+            agrees,
+            ("most patients", "most events"),
+        )
     e = by_id[key]
     checks = {"value": prints_as(e.value, entry["value"], entry["step"])}
     if "events" in entry:
         checks["counts"] = (e.events, e.n) == (entry["events"], entry["n"])
     if "low" in entry:
         checks["interval"] = all(
-            prints_as(mine, entry[side], entry["step"]) for side, mine in (("low", e.low), ("high", e.high))
+            prints_as(mine, entry[side], entry["step"])
+            for side, mine in (("low", e.low), ("high", e.high))
         )
     if "p" in entry:
         checks["P"] = prints_as(e.p, entry["p"], entry["p_step"])
     if "extreme" in entry:
         checks["highest of the six"] = _is_strict_maximum(key, entry["extreme"], by_id)
     return Agreement(
-        key, entry["statement"], entry["printed"], est.value_and_parts(e, "low" in entry), all(checks.values()), tuple(checks)
+        key,
+        entry["statement"],
+        entry["printed"],
+        est.value_and_parts(e, "low" in entry),
+        all(checks.values()),
+        tuple(checks),
     )
 
 
 def _is_strict_maximum(key: str, measure: str, by_id: Mapping[str, "Estimate"]) -> bool:
     """Whether this category's rate is above that of every other category."""
     mine = by_id[key].value
-    others = [by_id[f"{measure}.{c}"].value for c in facts()["design"]["categories"] if f"{measure}.{c}" != key]
+    others = [
+        by_id[f"{measure}.{c}"].value
+        for c in facts()["design"]["categories"]
+        if f"{measure}.{c}" != key
+    ]
     return mine is not None and all(mine > other for other in others if other is not None)

@@ -15,7 +15,9 @@ from salvage.stats import proportions
 RESPONDING: Final = {"orr": ("CR", "PR"), "cr": ("CR",), "pr": ("PR",)}
 CLOPPER_PEARSON: Final = "Clopper-Pearson"
 WILSON_EFFECTIVE: Final = "Wilson on the effective n"
-BASE_RATE: Final = 1 / 3  # of the lower group, where the smallest difference that could be shown is stated
+BASE_RATE: Final = (
+    1 / 3
+)  # of the lower group, where the smallest difference that could be shown is stated
 POWER: Final = 0.8
 
 
@@ -25,7 +27,8 @@ def responded(lines: pd.DataFrame, measure: str) -> np.ndarray:
 
 
 def rate(cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str = "") -> Estimate:
-    """Response rate over ``lines`` with the exact interval of Clopper and Pearson; id ``measure.key``."""
+    """Response rate over ``lines`` with the exact interval of Clopper and Pearson; id
+    ``measure.key``."""
     y = responded(lines, measure)
     n, events = len(y), int(y.sum())
     return estimate(
@@ -41,7 +44,9 @@ def rate(cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str
     )
 
 
-def rate_wilson(cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str = "") -> Estimate:
+def rate_wilson(
+    cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str = ""
+) -> Estimate:
     """The same rate with Wilson's interval on the effective n; id ``measure.key.wilson``.
 
     The effective n allows for patients with several lines (design effect; formula in
@@ -50,7 +55,9 @@ def rate_wilson(cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, lab
     y = responded(lines, measure)
     n, events = len(y), int(y.sum())
     interval = (
-        proportions.wilson_effective(y, lines["patient_id"].to_numpy(), len(cohort.patients)) if n else (None, None)
+        proportions.wilson_effective(y, lines["patient_id"].to_numpy(), len(cohort.patients))
+        if n
+        else (None, None)
     )
     return estimate(
         cohort.study,
@@ -65,13 +72,16 @@ def rate_wilson(cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, lab
     )
 
 
-def both(cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str = "") -> tuple[Estimate, Estimate]:
+def both(
+    cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str = ""
+) -> tuple[Estimate, Estimate]:
     """The rate with each of its two intervals."""
     return rate(cohort, measure, lines, key, label), rate_wilson(cohort, measure, lines, key, label)
 
 
 def groups(cohort: Cohort) -> dict[str, tuple[pd.DataFrame, str]]:
-    """The sets of lines whose rates the book states: all, the six categories, each at first line, targets.
+    """The sets of lines whose rates the book states: all, the six categories, each at first line,
+    targets.
 
     The key of each set is the last part of its estimates' ids.
     """
@@ -85,11 +95,20 @@ def groups(cohort: Cohort) -> dict[str, tuple[pd.DataFrame, str]]:
     for key in CATEGORY_KEYS:
         label = words.category(key, cohort.study.labels)
         found[key] = (lines[lines["category"] == key], label)
-        found[f"first_line.{key}"] = (first[first["category"] == key], f"{label}, first salvage line")
+        found[f"first_line.{key}"] = (
+            first[first["category"] == key],
+            f"{label}, first salvage line",
+        )
         later = lines[(lines["category"] == key) & (lines["line"] > 1)]
         found[f"later_line.{key}"] = (later, f"{label}, later salvage lines")
-    found["second_cart.switched"] = (second[second["target_switched"] == 1], "second CAR-T, switched target")
-    found["second_cart.same"] = (second[second["target_switched"] == 0], "second CAR-T, same target")
+    found["second_cart.switched"] = (
+        second[second["target_switched"] == 1],
+        "second CAR-T, switched target",
+    )
+    found["second_cart.same"] = (
+        second[second["target_switched"] == 0],
+        "second CAR-T, same target",
+    )
     return found
 
 
@@ -110,7 +129,8 @@ def counts(lines: pd.DataFrame, by: str = "category") -> pd.DataFrame:
 
 
 def by_category(cohort: Cohort) -> pd.DataFrame:
-    """One row for each of the six categories, in fixed order: lines, patients and response counts."""
+    """One row for each of the six categories, in fixed order: lines, patients and response
+    counts."""
     table = counts(cohort.salvage).reindex(list(CATEGORY_KEYS), fill_value=0)
     groups_ = cohort.salvage.groupby("category")
     table.insert(0, "lines", groups_.size().reindex(table.index, fill_value=0))
@@ -118,12 +138,14 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
     return table.rename_axis("category")
 
 
-def smallest_difference(n_first: int, n_second: int, power: float = POWER, level: float = 0.05) -> float | None:
+def smallest_difference(
+    n_first: int, n_second: int, power: float = POWER, level: float = 0.05
+) -> float | None:
     """The smallest difference from :data:`BASE_RATE` that two groups of these sizes could show.
 
     Power of the two-sided comparison of two independent proportions by the arcsine transformation
-    (Cohen 1988); ``None`` where even a rate of 100% would not be enough. Patients with several lines
-    would make the true difference larger.
+    (Cohen 1988); ``None`` where even a rate of 100% would not be enough. Patients with several
+    lines would make the true difference larger.
     """
     if min(n_first, n_second) < 1:
         return None

@@ -1,6 +1,7 @@
 """The tables of a cohort, written once.
 
-The checks, the data dictionary, the workbook template and the REDCap dictionary are all made from here.
+The checks, the data dictionary, the workbook template and the REDCap dictionary are all made from
+here.
 """
 
 from collections.abc import Mapping
@@ -109,7 +110,9 @@ SALVAGE: Final = Table(
     "one row per salvage treatment event",
     (
         _PATIENT,
-        Column("line", "integer", "Number of the salvage line, 1 for the first", True, low=1, high=99),
+        Column(
+            "line", "integer", "Number of the salvage line, 1 for the first", True, low=1, high=99
+        ),
         _code("category", "Category of salvage therapy", words.CATEGORIES, True),
         Column("regimen", "text", "Regimen, as the hospital calls it"),
         _flag("target_switched", "Second CAR-T only: aimed at another target than the first"),

@@ -1,8 +1,9 @@
-"""What the abstract leaves open: the book's unpublished quantities over many cohorts that agree with it.
+"""What the abstract leaves open: the book's unpublished quantities over many cohorts that agree
+with it.
 
 The cohorts of ``data/alternatives.csv.gz`` agree with every published figure and differ in what is
-assumed. What holds in all of them is "seen in all that were found"; it is not implied. A spread over
-them is a range over what a search found, neither a confidence interval nor a probability.
+assumed. What holds in all of them is "seen in all that were found"; it is not implied. A spread
+over them is a range over what a search found, neither a confidence interval nor a probability.
 """
 
 from collections.abc import Callable
@@ -60,7 +61,12 @@ def cohorts() -> list[Cohort]:
     """The stored cohorts as cohorts."""
     nothing = pd.DataFrame(columns=list(ADVERSE_EVENTS.names))
     return [
-        Cohort(Study(early_relapse_months=a.early_relapse_months, synthetic=True), a.patients, a.salvage, nothing)
+        Cohort(
+            Study(early_relapse_months=a.early_relapse_months, synthetic=True),
+            a.patients,
+            a.salvage,
+            nothing,
+        )
         for a in read_alternatives()
     ]
 
@@ -133,7 +139,10 @@ def spread_estimates(cohort: Cohort) -> list[Estimate]:
                 n=found(),
                 events=len(values),
                 unit=quantity.unit,
-                method="median, lowest and highest over the cohorts that a search found; not a confidence interval",
+                method=(
+                    "median, lowest and highest over the cohorts that a search found; not a"
+                    " confidence interval"
+                ),
                 mark="assumed",
             )
         )

@@ -4,6 +4,7 @@ import lifelines
 import numpy as np
 import pandas as pd
 import pytest
+
 from salvage import bias, published, show, simulate
 from salvage.cohort import Cohort
 

@@ -14,9 +14,12 @@ def this_cohort(cohort: Cohort) -> str:
 
 
 def median(e: Estimate, unit: str = "line") -> str:
-    """``3.1 months (95% CI 1.2 to not reached)``, or that it was not reached with events and denominator."""
+    """``3.1 months (95% CI 1.2 to not reached)``, or that it was not reached with events and
+    denominator."""
     if e.value is None:
-        return f"not reached ({words.count(e.events or 0, 'event')} in {words.count(e.n or 0, unit)})"
+        return (
+            f"not reached ({words.count(e.events or 0, 'event')} in {words.count(e.n or 0, unit)})"
+        )
     if e.low is None and e.high is None:
         return f"{months(e.value)} months (95% CI {words.NOT_ESTIMABLE})"
     low = months(e.low) if e.low is not None else words.NOT_ESTIMABLE

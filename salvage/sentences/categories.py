@@ -25,11 +25,14 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
     outcome = survival.with_outcome(cohort)
     outcome = outcome[outcome["category"] == key]
     first = (
-        f"In {this_cohort(cohort)}, {words.count(patients, 'patient')} received {words.category_prose(key, cohort.study.labels)} in "
-        f"{words.count(len(lines), 'salvage line')}. The objective response rate was {sentence(orr)}; "
-        f"the complete response rate was {sentence(cr)}."
+        f"In {this_cohort(cohort)}, {words.count(patients, 'patient')} received"
+        f" {words.category_prose(key, cohort.study.labels)} in"
+        f" {words.count(len(lines), 'salvage line')}. The objective response rate was"
+        f" {sentence(orr)}; the complete response rate was {sentence(cr)}."
     )
-    alive = survival.median(cohort, f"os_from_start.{key}.median", survival.from_line_start(outcome))
+    alive = survival.median(
+        cohort, f"os_from_start.{key}.median", survival.from_line_start(outcome)
+    )
     lasting = f"Median survival from the start of the line was {median(alive)}."
     free = survival.line_times(cohort, outcome, "pfs")
     if free is not None:
@@ -41,9 +44,15 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
 def _how_sure(orr: Estimate) -> str:
     if not orr.n or orr.low is None or orr.high is None:
         return ""
-    width = f"The data are compatible with a true response rate anywhere from {percent(orr.low, 0)} to {percent(orr.high, 0)}."
+    width = (
+        f"The data are compatible with a true response rate anywhere from {percent(orr.low, 0)} to"
+        f" {percent(orr.high, 0)}."
+    )
     if orr.n < SMALL_GROUP:
-        return f"{width} With {words.count(orr.n, 'line')}, one more or one fewer response moves the rate by {percent(1 / orr.n, 0)}."
+        return (
+            f"{width} With {words.count(orr.n, 'line')}, one more or one fewer response moves the"
+            f" rate by {percent(1 / orr.n, 0)}."
+        )
     return width
 
 
@@ -54,11 +63,16 @@ def first_against_later(cohort: Cohort, key: str) -> Text | Absent:
         return absent_category(cohort, key)
     first, later = lines[lines["line"] == 1], lines[lines["line"] > 1]
     parts = (("the first salvage line", first), ("later salvage lines", later))
-    made = [f"{sentence(response.rate(cohort, 'orr', part, key))} at {name}" for name, part in parts if len(part)]
+    made = [
+        f"{sentence(response.rate(cohort, 'orr', part, key))} at {name}"
+        for name, part in parts
+        if len(part)
+    ]
     absent = [f"It was not given at {name}." for name, part in parts if part.empty]
     return text(
         " ".join([f"The objective response rate was {words.listing(made)}.", *absent]),
-        "Lines after the first are a selected group: only patients who lived long enough and stayed fit enough received them.",
+        "Lines after the first are a selected group: only patients who lived long enough and stayed"
+        " fit enough received them.",
     )
 
 
@@ -69,7 +83,10 @@ def switched_target(cohort: Cohort) -> Text | Absent:
         return absent_category(cohort, "second_cart")
     switched, same = (lines[lines["target_switched"] == flag] for flag in (1, 0))
     if switched.empty or same.empty:
-        return Absent("The cohort does not have second infusions with a switched and with the same target, so they cannot be compared.")
+        return Absent(
+            "The cohort does not have second infusions with a switched and with the same target, so"
+            " they cannot be compared."
+        )
     a, n = int(response.responded(switched, "cr").sum()), len(switched)
     b, m = int(response.responded(same, "cr").sum()), len(same)
     test = proportions.fisher_2x2(a, n, b, m)
@@ -78,10 +95,10 @@ def switched_target(cohort: Cohort) -> Text | Absent:
     return text(
         f"Complete responses: {a} of {n} with a switched target, {b} of {m} with the same target "
         f"(Fisher's exact test, {p_phrase(test.p)}).",
-        f"The exact interval of the switched group runs from {percent(rate.low, 0)} to {percent(rate.high, 0)}. "
-        f"If switching made no difference and each infusion had the pooled rate of {percent(pooled, 0)}, "
-        f"a group of {n} would still show {a} or more complete responses with probability "
-        f"{percent(_at_least(a, n, pooled), 0)}.",
+        f"The exact interval of the switched group runs from {percent(rate.low, 0)} to"
+        f" {percent(rate.high, 0)}. If switching made no difference and each infusion had the"
+        f" pooled rate of {percent(pooled, 0)}, a group of {n} would still show {a} or more"
+        f" complete responses with probability {percent(_at_least(a, n, pooled), 0)}.",
     )
 
 
@@ -100,11 +117,14 @@ def intents(cohort: Cohort) -> Text | Absent:
     if lines["intent"].isna().all():
         return Absent("The cohort does not record the intent of radiotherapy.")
     sizes = lines["intent"].value_counts()
-    named = [f"{sizes[code]} {words.INTENTS[code].lower()}" for code in words.INTENTS if code in sizes]
+    named = [
+        f"{sizes[code]} {words.INTENTS[code].lower()}" for code in words.INTENTS if code in sizes
+    ]
     followed = int(lines["next_start"].notna().sum())
     return text(
-        f"Of {words.count(int(sizes.sum()), 'line')} with a recorded intent: {words.listing(named)}. "
-        f"A next salvage line followed after {followed} of all {words.count(len(lines), 'line')} of radiotherapy."
+        f"Of {words.count(int(sizes.sum()), 'line')} with a recorded intent:"
+        f" {words.listing(named)}. A next salvage line followed after {followed} of all"
+        f" {words.count(len(lines), 'line')} of radiotherapy."
     )
 
 
@@ -116,14 +136,17 @@ def response_and_duration(cohort: Cohort, key: str = "polatuzumab") -> Text | Ab
         return absent_category(cohort, key)
     times = survival.line_times(cohort, lines, "dor")
     if times is None or times.n == 0:
-        return Absent("No response of this category has a recorded beginning, so its duration is not known.")
+        return Absent(
+            "No response of this category has a recorded beginning, so its duration is not known."
+        )
     dor = survival.median(cohort, f"dor.{key}.median", times)
     orr = response.rate(cohort, "orr", lines, key)
     return text(
-        f"{orr.events} of {words.count(orr.n or 0, 'line')} responded. Of {words.count(times.n, 'response')} with a recorded "
-        f"beginning, {times.events} ended by progression or death. The median duration was {median(dor)}.",
-        "A high response rate and a short duration can both be true. Duration is counted among responders only, "
-        "so it says nothing of the lines that did not respond.",
+        f"{orr.events} of {words.count(orr.n or 0, 'line')} responded. Of"
+        f" {words.count(times.n, 'response')} with a recorded beginning, {times.events} ended by"
+        f" progression or death. The median duration was {median(dor)}.",
+        "A high response rate and a short duration can both be true. Duration is counted among"
+        " responders only, so it says nothing of the lines that did not respond.",
     )
 
 
@@ -137,9 +160,10 @@ def regimen_mix(cohort: Cohort, key: str = "other") -> Text | Absent:
         return Absent("The cohort does not record regimens.")
     sizes = named.value_counts()
     return text(
-        f"{words.count(len(lines), 'line')} of this category used {words.count(len(sizes), 'different regimen')}; "
-        f"the most frequent was given in {words.count(int(sizes.iloc[0]), 'line')}. "
-        "A rate over so mixed a group describes no single drug."
+        f"{words.count(len(lines), 'line')} of this category used"
+        f" {words.count(len(sizes), 'different regimen')}; the most frequent was given in"
+        f" {words.count(int(sizes.iloc[0]), 'line')}. A rate over so mixed a group describes no"
+        " single drug."
         if len(sizes) > 1
         else f"All {words.count(len(named), 'line')} with a recorded regimen used the same one."
     )
@@ -148,4 +172,8 @@ def regimen_mix(cohort: Cohort, key: str = "other") -> Text | Absent:
 def not_evaluable(lines: pd.DataFrame) -> str:
     """How many lines were not evaluable; empty when none."""
     missing = int((lines["best_response"] == "NE").sum())
-    return f"{words.count(missing, 'line')} could not be evaluated and count as no response." if missing else ""
+    return (
+        f"{words.count(missing, 'line')} could not be evaluated and count as no response."
+        if missing
+        else ""
+    )

@@ -18,10 +18,13 @@ Shown = Table | Absent
 
 EXACT_NOTE: Final = "Exact: Clopper-Pearson interval, as if lines were independent."
 WILSON_NOTE: Final = (
-    "Wilson: interval on the effective number of lines, which allows for patients who have several lines."
+    "Wilson: interval on the effective number of lines, which allows for patients who have several"
+    " lines."
 )
 NE_NOTE: Final = "Lines that were not evaluable stay in the denominator (Lugano 2014)."
-MEDIAN_NOTE: Final = "Medians by Kaplan-Meier with log-log 95% intervals; a patient counts once for each line."
+MEDIAN_NOTE: Final = (
+    "Medians by Kaplan-Meier with log-log 95% intervals; a patient counts once for each line."
+)
 
 
 def mark(cohort: Cohort) -> tuple[Mark, ...]:
@@ -31,7 +34,9 @@ def mark(cohort: Cohort) -> tuple[Mark, ...]:
 
 def marks(estimates: Sequence[Estimate]) -> tuple[Mark, ...]:
     """Every mark that a set of estimates carries."""
-    return tuple({m for e in estimates for m in (e.provenance, e.provenance_n, e.provenance_interval)})
+    return tuple(
+        {m for e in estimates for m in (e.provenance, e.provenance_n, e.provenance_interval)}
+    )
 
 
 def of(part: int, whole: int) -> str:
@@ -55,7 +60,10 @@ def slug(key: str) -> str:
 
 def absent_category(cohort: Cohort, key: str) -> Absent:
     """The one sentence of a chapter whose category nobody received."""
-    return Absent(f"No patient of this cohort received {words.category_prose(key, cohort.study.labels)}, so this chapter has no results.")
+    return Absent(
+        f"No patient of this cohort received {words.category_prose(key, cohort.study.labels)}, so"
+        " this chapter has no results."
+    )
 
 
 RATE_HEAD: Final = ("Lines", "Responses / lines", "Rate, %", "Exact 95% CI, %", "Wilson 95% CI, %")
@@ -83,4 +91,6 @@ def median_row(e: Estimate) -> tuple[str, ...]:
 
 def responses_note() -> str:
     """The meaning of the response codes."""
-    return "; ".join(f"{code}, {meaning.lower()}" for code, meaning in words.RESPONSES.items()) + "."
+    return (
+        "; ".join(f"{code}, {meaning.lower()}" for code, meaning in words.RESPONSES.items()) + "."
+    )

@@ -57,7 +57,8 @@ def rates(cohort: Cohort, key: str) -> Shown:
             rows.append(rate_row(f"{label}: {words.MEASURES_SHORT[measure]}", exact, wilson))
     return Table(
         f"tab-{slug(key)}-rates",
-        f"{words.category(key, cohort.study.labels)}: responses over all lines, first and later lines.",
+        f"{words.category(key, cohort.study.labels)}: responses over all lines, first and later"
+        " lines.",
         RATE_HEAD,
         rows,
         (EXACT_NOTE, WILSON_NOTE, NE_NOTE),
@@ -80,8 +81,14 @@ def who_received(cohort: Cohort, key: str) -> Shown:
         ("Given as first salvage line", of(int((lines["line"] == 1).sum()), n)),
         ("Given as second salvage line", of(int((lines["line"] == 2).sum()), n)),
         ("Given as third or later salvage line", of(int((lines["line"] >= 3).sum()), n)),
-        ("Months from relapse to start, median (range)", spread(lines["start_month"] - lines["relapse_month"])),
-        (f"Late relapse (after {cohort.study.early_relapse_months:g} months), patients", of(late, k)),
+        (
+            "Months from relapse to start, median (range)",
+            spread(lines["start_month"] - lines["relapse_month"]),
+        ),
+        (
+            f"Late relapse (after {cohort.study.early_relapse_months:g} months), patients",
+            of(late, k),
+        ),
         ("Age in years, median (range)", spread(patients["age"], 0)),
         *(
             (label, _known_share(patients[column], test))
@@ -122,12 +129,16 @@ def regimens(cohort: Cohort, key: str, most: int = 12) -> Shown:
     counts.insert(0, "lines", counts.sum(axis=1))
     counts = counts.sort_values("lines", ascending=False, kind="stable")
     shown, rest = counts.iloc[:most], counts.iloc[most:]
-    rows = [(str(name), *(f"{v:,}" for v in row)) for name, row in zip(shown.index, shown.to_numpy(), strict=True)]
+    rows = [
+        (str(name), *(f"{v:,}" for v in row))
+        for name, row in zip(shown.index, shown.to_numpy(), strict=True)
+    ]
     if len(rest):
         rows.append((words.count(len(rest), "further regimen"), *(f"{v:,}" for v in rest.sum())))
     return Table(
         f"tab-{slug(key)}-regimens",
-        f"{words.category(key, cohort.study.labels)}: regimens, with the best response of each line.",
+        f"{words.category(key, cohort.study.labels)}: regimens, with the best response of each"
+        " line.",
         ("Regimen", "Lines", *words.RESPONSES),
         rows,
         (responses_note(),),
@@ -189,7 +200,9 @@ def targets(cohort: Cohort) -> Shown:
     if lines.empty:
         return absent_category(cohort, "second_cart")
     if lines["target_switched"].isna().all():
-        return Absent("The cohort does not record whether the target of the second CAR-T was switched.")
+        return Absent(
+            "The cohort does not record whether the target of the second CAR-T was switched."
+        )
     rows, made = [], []
     for label, suffix, flag in (("Switched target", "switched", 1), ("Same target", "same", 0)):
         part = lines[lines["target_switched"] == flag]
@@ -198,7 +211,9 @@ def targets(cohort: Cohort) -> Shown:
             made.append(exact)
             rows.append(rate_row(f"{label}: {words.MEASURES_SHORT[measure]}", exact, wilson))
     missing = int(lines["target_switched"].isna().sum())
-    notes = [EXACT_NOTE] + ([f"Target not recorded in {words.count(missing, 'line')}."] if missing else [])
+    notes = [EXACT_NOTE] + (
+        [f"Target not recorded in {words.count(missing, 'line')}."] if missing else []
+    )
     return Table(
         "tab-second-cart-targets",
         "Second CAR-T infusion by target: switched against the same as the first.",
@@ -238,7 +253,14 @@ def intents(cohort: Cohort) -> Shown:
     return Table(
         "tab-radiotherapy-intents",
         "Radiotherapy by intent.",
-        ("Intent", "Lines", "CR or PR", "CR", "Followed by a next line", "Median OS from start, months"),
+        (
+            "Intent",
+            "Lines",
+            "CR or PR",
+            "CR",
+            "Followed by a next line",
+            "Median OS from start, months",
+        ),
         rows,
         [f"Intent not recorded in {words.count(missing, 'line')}."] if missing else [],
         mark(cohort),
@@ -251,7 +273,9 @@ def responders(cohort: Cohort, key: str) -> Shown:
     if lines.empty:
         return absent_category(cohort, key)
     patients = cohort.patients.set_index("patient_id")
-    joined = lines.join(patients[["relapse_month", "ecog", "ldh_elevated", "cart_best_response"]], on="patient_id")
+    joined = lines.join(
+        patients[["relapse_month", "ecog", "ldh_elevated", "cart_best_response"]], on="patient_id"
+    )
     late = joined["relapse_month"] > cohort.study.early_relapse_months
     cut = f"{cohort.study.early_relapse_months:g}"
     groups = [
@@ -283,14 +307,20 @@ def _response_cells(cohort: Cohort, lines: pd.DataFrame, key: str) -> tuple[str,
     exact = response.rate(cohort, "orr", lines, key)
     if not exact.n:
         return "0 / 0", "–", "–"
-    return f"{exact.events} / {exact.n}", number(exact.value, "proportion").rstrip("%"), interval_text(exact)
+    return (
+        f"{exact.events} / {exact.n}",
+        number(exact.value, "proportion").rstrip("%"),
+        interval_text(exact),
+    )
 
 
 def duration_by_category(cohort: Cohort) -> Shown:
     """Response and its duration side by side over the categories: high response need not last."""
     lines = survival.with_outcome(cohort)
     if not cohort.has("salvage", "response_month"):
-        return Absent("The cohort does not record when responses began, so their duration is not known.")
+        return Absent(
+            "The cohort does not record when responses began, so their duration is not known."
+        )
     rows = []
     for key in words.CATEGORIES:
         part = lines[lines["category"] == key]
@@ -312,7 +342,15 @@ def duration_by_category(cohort: Cohort) -> Shown:
     return Table(
         "tab-polatuzumab-duration",
         "Rate of response and duration of response of each category.",
-        ("Category", "CR or PR / lines", "ORR", "Responses timed", "Ended", "Median DOR, months", "95% CI"),
+        (
+            "Category",
+            "CR or PR / lines",
+            "ORR",
+            "Responses timed",
+            "Ended",
+            "Median DOR, months",
+            "95% CI",
+        ),
         rows,
         ("A response ends by progression or death; a new treatment censors it.",),
         mark(cohort),
