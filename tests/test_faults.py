@@ -1,0 +1,274 @@
+"""Small faults planted in the statistics, each of which the quick tests must catch.
+
+A fault is a text that stands once in a module and what replaces it. The checkout is copied, the
+fault planted, and one quick test file run on the copy: it must fail. Without the fault it passes.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.reference_notebooks import ROOT
+
+pytestmark = pytest.mark.slow
+COPIED = ("salvage", "data", "tests", "chapters", "book", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong, where, the sound text, the faulty one, and the test file that must notice."""
+
+    name: str
+    module: str
+    sound: str
+    faulty: str
+    noticed_by: str
+
+
+FAULTS = (
+    Fault(
+        "tie rule of Breslow in place of Efron's",
+        "stats/cox.py",
+        '"strata": data.strata,\n    }',
+        '"strata": data.strata,\n        "method": "breslow",\n    }',
+        "test_stats_cox.py",
+    ),
+    Fault(
+        "risk set without those who leave at the time",
+        "stats/survival.py",
+        "gone = np.cumsum(leaving) - leaving\n    if start is None",
+        "gone = np.cumsum(leaving)\n    if start is None",
+        "test_stats_survival.py",
+    ),
+    Fault(
+        "entry at a death counts as at risk",
+        "stats/survival.py",
+        'entered = np.sort(start).searchsorted(times, side="left")',
+        'entered = np.sort(start).searchsorted(times, side="right")',
+        "test_stats_survival.py",
+    ),
+    Fault(
+        "median read where the curve is at one half, not below",
+        "stats/survival.py",
+        "return float((times[first] + times[lower[0]]) / 2)",
+        "return float(times[first])",
+        "test_stats_survival.py",
+    ),
+    Fault(
+        "plain limits swapped in the log-log scale",
+        "stats/survival.py",
+        "low[inside] = np.exp(log_s * np.exp(-width))",
+        "low[inside] = np.exp(log_s * np.exp(width))",
+        "test_stats_survival.py",
+    ),
+    Fault(
+        "at risk after the tick in place of before it",
+        "stats/survival.py",
+        'before = np.sort(stop).searchsorted(marks - TIME_TOLERANCE, side="left")',
+        'before = np.sort(stop).searchsorted(marks + TIME_TOLERANCE, side="right")',
+        "test_stats_survival.py",
+    ),
+    Fault(
+        "deaths counted as the events of follow-up",
+        "stats/survival.py",
+        'return kaplan_meier(time, ~as_binary(event, "event"), entry)',
+        'return kaplan_meier(time, as_binary(event, "event"), entry)',
+        "test_stats_survival.py",
+    ),
+    Fault(
+        "exact limits with the tail of both sides",
+        "stats/proportions.py",
+        "tail = (1 - level) / 2\n    low = 0.0 if events == 0 else float(special.betaincinv(events,"
+        " n - events + 1, tail))",
+        "tail = 1 - level\n    low = 0.0 if events == 0 else float(special.betaincinv(events, n -"
+        " events + 1, tail))",
+        "test_stats_proportions.py",
+    ),
+    Fault(
+        "effective n larger than n",
+        "stats/proportions.py",
+        "return min(float(n), p * (1 - p) / v * ratio**2)",
+        "return p * (1 - p) / v * ratio**2",
+        "test_stats_proportions.py",
+    ),
+    Fault(
+        "design effect without the small-sample factor",
+        "stats/proportions.py",
+        "v = m / (m - 1) * float(",
+        "v = float(",
+        "test_stats_proportions.py",
+    ),
+    Fault(
+        "denominator without lines that were not evaluable",
+        "response.py",
+        "    y = responded(lines, measure)\n    n, events = len(y), int(y.sum())\n    return"
+        ' estimate(\n        cohort.study,\n        f"{measure}.{key}",',
+        '    y = responded(lines[lines["best_response"] != "NE"], measure)\n    n, events = len(y),'
+        ' int(y.sum())\n    return estimate(\n        cohort.study,\n        f"{measure}.{key}",',
+        "test_response.py",
+    ),
+    Fault(
+        "objective response without partial responses",
+        "response.py",
+        '"orr": ("CR", "PR")',
+        '"orr": ("CR",)',
+        "test_response.py",
+    ),
+    Fault(
+        "a new treatment counts as the end of a response",
+        "survival.py",
+        'events = ["progression", "death"] + ["new_treatment"] * new_treatment_is_event',
+        'events = ["progression", "death", "new_treatment"]',
+        "test_survival.py",
+    ),
+    Fault(
+        "progression-free survival without deaths",
+        "survival.py",
+        'event = lines["progression_month"].notna() | lines["died"]',
+        'event = lines["progression_month"].notna()',
+        "test_survival.py",
+    ),
+    Fault(
+        "next line of the next patient",
+        "survival.py",
+        'lines.groupby("patient_id")["start_month"].shift(-1)',
+        'lines["start_month"].shift(-1)',
+        "test_survival.py",
+    ),
+    Fault(
+        "next line taken from the line before",
+        "survival.py",
+        'lines.groupby("patient_id")["start_month"].shift(-1)',
+        'lines.groupby("patient_id")["start_month"].shift(1)',
+        "test_survival.py",
+    ),
+    Fault(
+        "survival from relapse counted from infusion",
+        "survival.py",
+        '        "OS from relapse",\n        patients,\n        patients["relapse_month"],',
+        '        "OS from relapse",\n        patients,\n        0 * patients["relapse_month"],',
+        "test_survival.py",
+    ),
+    Fault(
+        "a relapse at the cut-off is late",
+        "cohort.py",
+        'return self.patients["relapse_month"] > self.study.early_relapse_months',
+        'return self.patients["relapse_month"] >= self.study.early_relapse_months',
+        "test_cohort.py",
+    ),
+    Fault(
+        "ECOG 2 counts as good",
+        "prognosis.py",
+        "POOR_ECOG: Final = 2",
+        "POOR_ECOG: Final = 3",
+        "test_prognosis.py",
+    ),
+    Fault(
+        "Holm without keeping the order",
+        "prognosis.py",
+        "running = max(running, min(1.0, (len(known) - rank) * p))",
+        "running = min(1.0, (len(known) - rank) * p)",
+        "test_prognosis.py",
+    ),
+    Fault(
+        "a landmark that keeps those who left before it",
+        "bias.py",
+        "keep=infusion.time > cut),",
+        "keep=infusion.time >= 0),",
+        "test_bias.py",
+    ),
+    Fault(
+        "delayed entry forgotten",
+        "bias.py",
+        'cohort, ["late"], infusion, entry=relapse, keep=infusion.time > relapse',
+        'cohort, ["late"], infusion, keep=infusion.time > relapse',
+        "test_bias.py",
+    ),
+    Fault(
+        "relapse that lengthens survival in the null",
+        "simulate.py",
+        "after = setting.median_survival * scaled ** (1 / setting.shape)",
+        "after = setting.median_survival * scaled ** (1 / setting.shape) * relapse /"
+        " setting.median_relapse",
+        "test_simulate.py",
+    ),
+    Fault(
+        "days read as months",
+        "cells.py",
+        "DAYS_PER_MONTH: Final = 30.4375",
+        "DAYS_PER_MONTH: Final = 1.0",
+        "test_readers.py",
+    ),
+    Fault(
+        "exposure of a line to last contact although it ended",
+        "safety.py",
+        'lines["end_month"].fillna(lines["next_start"])',
+        'lines["os_month"].fillna(lines["next_start"])',
+        "test_chapters_cohort.py",
+    ),
+)
+
+
+def run(folder: Path, test_file: str) -> subprocess.CompletedProcess[str]:
+    """Run one test file of a copy of the checkout, alone and without coverage."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+    ]
+    command += ["-o", "addopts=", "-m", "not slow", f"tests/{test_file}"]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the tests read."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, tmp_path / name)
+    return tmp_path
+
+
+def test_faults_are_at_least_twenty_and_each_stands_once() -> None:
+    assert len(FAULTS) >= 20
+    for fault in FAULTS:
+        text = (ROOT / "salvage" / fault.module).read_text(encoding="utf-8")
+        assert text.count(fault.sound) == 1, (
+            f"{fault.name}: the sound text stands {text.count(fault.sound)} times"
+        )
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_planted_fault_is_caught(checkout: Path, fault: Fault) -> None:
+    module = checkout / "salvage" / fault.module
+    module.write_text(
+        module.read_text(encoding="utf-8").replace(fault.sound, fault.faulty), encoding="utf-8"
+    )
+    done = run(checkout, fault.noticed_by)
+    # 1 is failed tests; anything else would be a run that did not happen.
+    assert done.returncode == 1, (
+        f"{fault.name} was not caught:\n{done.stdout[-2000:]}\n{done.stderr[-500:]}"
+    )
+
+
+@pytest.mark.parametrize("test_file", sorted({fault.noticed_by for fault in FAULTS}))
+def test_without_a_fault_the_same_tests_pass(checkout: Path, test_file: str) -> None:
+    done = run(checkout, test_file)
+    assert done.returncode == 0, done.stdout[-2000:]
