@@ -16,7 +16,7 @@ import pytest
 from tests.reference_notebooks import ROOT
 
 pytestmark = pytest.mark.slow
-COPIED = ("salvage", "data", "tests", "chapters", "book", "pyproject.toml")
+COPIED = ("salvage", "data", "tests", "chapters", "book", "pyproject.toml", "_toc.yml")
 
 
 @dataclass(frozen=True)
