@@ -25,6 +25,7 @@ from book.extensions.print_ast import (
     raw_inline,
 )
 from book.extensions.print_cover import Cover, Part
+from book.extensions.print_widths import is_tight, widths, with_widths
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "print" / "template.typ"
 FONTS = TEMPLATE.parent / "fonts"
@@ -34,6 +35,7 @@ TEXT_WIDTH = 453.5
 FIGURE_HEIGHT = 560.0
 # Rows, the head included, of a table that is not broken over pages.
 SHORT = 14
+ALMOST_ALL = 0.999
 FIELD = re.compile(r"\.\w")
 STANDARD: Final = "ua-1"
 TEXT_FONT = "Libertinus Serif"
@@ -99,10 +101,15 @@ class TypstDialect(Dialect):
         return [{"t": "Figure", "c": [attributes(item.label), named, [picture]]}]
 
     def table(self, table: list[Any], cells: Cells) -> list[Block]:
-        made = {"t": "Table", "c": table}
-        if len(cells) > SHORT:
-            return [made]
-        return [raw_block("typst", "#short-table["), made, raw_block("typst", "]")]
+        # Typst finds the widths of a table that fits; one that does not gets shares of the page.
+        if sum(widths(cells)) > ALMOST_ALL:
+            table = with_widths(table, cells)
+        made: list[Block] = [{"t": "Table", "c": table}]
+        for name, needed in (("short", len(cells) <= SHORT), ("tight", is_tight(cells))):
+            if needed:
+                opening, closing = raw_block("typst", f"#{name}-table["), raw_block("typst", "]")
+                made = [opening, *made, closing]
+        return made
 
 
 def quoted(text: str) -> str:

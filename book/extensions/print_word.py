@@ -24,6 +24,7 @@ from book.extensions.print_ast import (
 )
 from book.extensions.print_cover import Cover
 from book.extensions.print_pdf import SHORT, fitted, picture_size, set_alone
+from book.extensions.print_widths import with_widths
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -41,8 +42,6 @@ PAGE_CM = (21.0, 29.7)
 ACCENTS = {"answer": "1F4E79", "not-conclude": "A33B20", "method": "555555"}
 QUIET = "555555"
 CELL = "Table Text"
-# The widest that a column asks for, and what its padding takes, in characters.
-WIDE, PADDING = 40, 2
 BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
 
 
@@ -75,41 +74,12 @@ class WordDialect(Dialect):
         return [{"t": "Figure", "c": [attributes(item.label), named, [plain([picture])]]}]
 
     def table(self, table: list[Any], cells: Cells) -> list[Block]:
-        sides = [
-            [side, {"t": "ColWidth", "c": width}]
-            for (side, _), width in zip(table[2], widths(cells), strict=True)
-        ]
-        return [{"t": "Table", "c": [*table[:2], sides, *table[3:]]}]
+        return [{"t": "Table", "c": with_widths(table, cells)}]
 
 
 def in_style(name: str, body: list[Block]) -> list[Block]:
     """Blocks in a paragraph style."""
     return [{"t": "Div", "c": [attributes(custom_style=name), body]}]
-
-
-def widths(cells: Cells) -> list[float]:
-    """Share of the page's width for each column, by what its cells hold.
-
-    A column gets what its longest word needs, then a part of what is left, by how much more its
-    longest cell would take, up to :data:`WIDE` characters. A table that needs less than the page
-    is as narrow as it can be.
-    """
-    page = 92.0  # characters of a table's type on the width of the page
-    columns = list(zip(*cells, strict=True))
-    least = [max(_longest_word(cell) for cell in column) + PADDING for column in columns]
-    most = [max(min(len(cell), WIDE) for cell in column) + PADDING for column in columns]
-    most = [max(pair) for pair in zip(least, most, strict=True)]
-    if sum(most) <= page:
-        return [width / page for width in most]
-    if sum(least) >= page:
-        return [width / sum(least) for width in least]
-    spread = (page - sum(least)) / (sum(most) - sum(least))
-    given = [low + (high - low) * spread for low, high in zip(least, most, strict=True)]
-    return [width / page for width in given]
-
-
-def _longest_word(text: str) -> int:
-    return max((len(word) for word in text.split()), default=0)
 
 
 def picture_name(image: Path) -> str:
@@ -235,7 +205,20 @@ def dress(document: "Document", cover: Cover) -> None:
     foot.style = document.styles["Footer"]
     add_field(foot, "PAGE", "1")
     dress_tables(document)
+    resize_pictures(document)
     describe(document, cover)
+
+
+def resize_pictures(document: "Document") -> None:
+    """Show every picture at its 300 dots per inch: Pandoc fits it to the paper of its template."""
+    from docx.oxml.ns import qn
+    from docx.shared import Inches
+
+    for shape in document.inline_shapes:
+        relation = next(shape._inline.iter(qn("a:blip"))).get(qn("r:embed"))
+        image = document.part.related_parts[relation].image
+        shape.width = Inches(image.px_width / DOTS_PER_INCH)
+        shape.height = Inches(image.px_height / DOTS_PER_INCH)
 
 
 def describe(document: "Document", cover: Cover) -> None:
