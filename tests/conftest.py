@@ -1,15 +1,20 @@
 """What all tests share: the checkout's package, one built book, and nbval's kernels."""
 
+import functools
+import http.server
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser import WIDE, Watched
 from tests.reference_notebooks import REFERENCE_ENVIRONMENT, ROOT
 from tests.scratch_book import BUILD_FLAGS, Built
 
@@ -19,14 +24,6 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 NOTEBOOK_SUFFIX = ".ipynb"
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the names of the tests
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The cells of one notebook share a kernel: they run in one worker, in order."""
-    for item in items:
-        if item.path.suffix == NOTEBOOK_SUFFIX:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -103,3 +100,38 @@ def chromium() -> str:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def site(built_book: Built) -> Iterator[str]:
+    """Address of the built book, served on loopback."""
+    handler = functools.partial(_Handler, directory=str(built_book.html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """An installed Chromium; nothing is downloaded."""
+    with sync_playwright() as driver:
+        # Without its sandbox only as root, as in a container, where there is none to be had.
+        arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        browser = driver.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def watched(browser: Browser) -> Iterator[Watched]:
+    """A new page on a wide screen."""
+    context = browser.new_context(viewport=WIDE)
+    yield Watched(context.new_page())
+    context.close()

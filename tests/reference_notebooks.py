@@ -19,6 +19,7 @@ from typing import Any
 
 import jupytext
 import nbformat
+import yaml
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,6 +130,13 @@ def with_kept_outputs(notebook: NotebookNode, reference: Path) -> NotebookNode:
         new.outputs = old.outputs
         new.execution_count = old.execution_count
     return notebook
+
+
+def listed_in_toc(root: Path) -> set[str]:
+    """Every file that the table of contents names."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [chapter["file"] for part in toc.get("parts", []) for chapter in part["chapters"]]
+    return {toc["root"], *chapters}
 
 
 def write_if_changed(path: Path, text: str) -> bool:

@@ -1,91 +1,12 @@
 """The built book in a real browser: an installed Chromium, driven over loopback and from disk."""
 
-import functools
-import http.server
-import os
-import threading
-from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-from tests.reference_notebooks import ROOT, Paths
+from tests.browser import CHAPTERS, NARROW, PAGES, WIDE, Watched, use_theme
+from tests.reference_notebooks import ROOT, listed_in_toc
 from tests.scratch_book import Built
-from tests.test_notebooks import listed_in_toc
-
-WIDE = {"width": 1280, "height": 900}
-NARROW = {"width": 390, "height": 844}
-PAGES = [*sorted(listed_in_toc(ROOT)), "search", "genindex"]
-THEMES = ("light", "dark")
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-GRAVE = ("serious", "critical")
-
-
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves files and says nothing."""
-
-    def log_message(self, format: str, *args: object) -> None: ...
-
-
-@pytest.fixture(scope="module")
-def site(built_book: Built) -> Iterator[str]:
-    """Address of the built book, served on loopback."""
-    handler = functools.partial(_Handler, directory=str(built_book.html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        # Without its sandbox only as root, as in a container, where there is none to be had.
-        arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        browser = driver.chromium.launch(executable_path=chromium, args=arguments)
-        yield browser
-        browser.close()
-
-
-class Watched:
-    """A page that notes what goes wrong on it, and that is let nowhere but to loopback and the
-    disk.
-    """
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        self.outside: list[str] = []
-        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("requestfailed", lambda request: self.errors.append(f"failed: {request.url}"))
-        page.route("**/*", self._route)
-
-    def _route(self, route: Route) -> None:
-        parts = urlsplit(route.request.url)
-        if parts.scheme in ("file", "data", "blob") or parts.hostname == "127.0.0.1":
-            route.continue_()
-        else:
-            self.outside.append(route.request.url)
-            route.abort()
-
-
-@pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    context = browser.new_context(viewport=WIDE)
-    yield Watched(context.new_page())
-    context.close()
-
-
-def use_theme(page: Page, theme: str) -> None:
-    """Open the next pages in a theme, as a reader who has chosen it."""
-    page.add_init_script(
-        f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}');"
-    )
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -110,25 +31,7 @@ def test_no_page_scrolls_sideways(watched: Watched, site: str, name: str) -> Non
         assert width <= size["width"], f"{width} px wide on a screen of {size['width']}"
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_accessible(watched: Watched, site: str, name: str, theme: str) -> None:
-    page = watched.page
-    use_theme(page, theme)
-    page.goto(f"{site}/{name}.html", wait_until="load")
-    assert page.evaluate("document.documentElement.dataset.theme") == theme
-    page.evaluate(AXE)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    grave = [
-        f"{v['id']} ({v['impact']}): {v['help']}: {node['target']} {node['html'][:120]}"
-        for v in found
-        if v["impact"] in GRAVE
-        for node in v["nodes"][:3]
-    ]
-    assert grave == []
-
-
-@pytest.mark.parametrize("name", [f"chapters/{source.stem}" for source in Paths().sources()])
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_every_figure_is_visible_on_a_white_face(watched: Watched, site: str, name: str) -> None:
     page = watched.page
     use_theme(page, "dark")

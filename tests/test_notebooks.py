@@ -8,7 +8,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import yaml
 
 from tests.reference_notebooks import (
     PICTURES,
@@ -16,6 +15,7 @@ from tests.reference_notebooks import (
     ROOT,
     Paths,
     execute,
+    listed_in_toc,
     plain_cells,
     read,
     reference_text,
@@ -54,13 +54,6 @@ def unrun(reference: Path) -> list[str]:
     if not any(c.outputs for c in code):
         return [f"{reference.name}: no cell has an output: make accept"]
     return []
-
-
-def listed_in_toc(root: Path) -> set[str]:
-    """Every file that the table of contents names."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    chapters = [chapter["file"] for part in toc.get("parts", []) for chapter in part["chapters"]]
-    return {toc["root"], *chapters}
 
 
 def test_there_are_chapters() -> None:
