@@ -78,7 +78,7 @@ def guarded(text: str) -> str:
 
 def unguarded(text: str) -> str:
     """The text that :func:`guarded` was given."""
-    return text[1:] if _GUARDED.match(text) else text
+    return text[1:] if text[:1] == "'" and _GUARDED.match(text) else text
 
 
 def parse_date(text: str, form: str | None = None) -> dt.date | None:

@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from salvage.problems import InputError, Problem
 from salvage.readers import Source, read
 from salvage.schema import Column, Table
 from salvage.study import Study
+
+if TYPE_CHECKING:
+    from salvage.disclosure import Release
 
 LONG_GAP_MONTHS = 24.0
 ADULT_YEARS = 18
@@ -54,6 +57,13 @@ class Cohort:
     def treated(self) -> pd.DataFrame:
         """Patients with at least one salvage line."""
         return self.patients[self.patients["patient_id"].isin(self.salvage["patient_id"])]
+
+    @cached_property
+    def release(self) -> "Release":
+        """What a public book may show of this cohort; see :mod:`salvage.disclosure`."""
+        from salvage.disclosure import screen
+
+        return screen(self)
 
     def category(self, key: str) -> pd.DataFrame:
         """The salvage lines of one category."""
@@ -159,8 +169,9 @@ def read_column(text: pd.Series, column: Column, file: str) -> tuple[pd.Series, 
     else:
         values = cells.copy()
         values[blank] = None
-        allowed = list(column.codes) if column.kind == "code" else cells
-        wrong = ~np.isin(cells.astype(str), np.asarray(allowed, dtype=str))
+        wrong = np.zeros(len(cells), dtype=bool)
+        if column.kind == "code":
+            wrong = ~np.isin(cells.astype(str), list(column.codes))
     wrong &= ~blank
     problems: list[Problem] = []
     for code in np.flatnonzero(wrong):

@@ -11,11 +11,11 @@ import io
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from salvage import dates, schema
@@ -24,6 +24,7 @@ from salvage.problems import Problem
 from salvage.study import Study, from_settings, read_study
 
 Read = tuple[pd.DataFrame, list[Problem]]
+Cells = npt.NDArray[np.object_]
 
 ENCODINGS: Final = ("utf-8-sig", "gb18030")
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -100,7 +101,11 @@ def _folder(path: Path) -> Source:
 def _without_examples(frame: pd.DataFrame, file: str) -> Read:
     if "patient_id" not in frame.columns:
         return frame, []
-    example = frame["patient_id"].str.upper().str.startswith(EXAMPLE_PREFIX)
+    ids = frame["patient_id"].unique()
+    examples = [id for id in ids if id.upper().startswith(EXAMPLE_PREFIX)]
+    if not examples:
+        return frame, []
+    example = frame["patient_id"].isin(examples)
     expected = "patients only; this row is an example of the template and was left out"
     return frame[~example], [
         Problem(file, int(row), "patient_id", str(frame.loc[row, "patient_id"]), expected)
@@ -123,16 +128,17 @@ def read_csv(path: Path, encoding: str | None = None, header: int = 1) -> Read:
         return pd.DataFrame(), [Problem(path.name, None, "", "", expected, hint)]
     if not text.strip():
         return pd.DataFrame(), [_empty(path.name)]
+    delimiter = _delimiter(text, header)
+    columns = _plain_columns(text, delimiter) if header == 1 else None
+    if columns is not None:
+        names = [str(column[0]) for column in columns]
+        return _table(names, [column[1:] for column in columns], 2, path.name)
     lines = csv.reader(
-        io.StringIO(text, newline=None),
-        delimiter=_delimiter(text, header),
-        quotechar='"',
-        strict=True,
+        io.StringIO(text, newline=None), delimiter=delimiter, quotechar='"', strict=True
     )
-    clean = _Clean()
     rows: list[list[str]] = []
     try:
-        rows.extend(list(map(clean.__getitem__, row)) for row in lines)
+        rows.extend([unguarded(cell.strip()) for cell in row] for row in lines)
     except csv.Error as error:
         expected = f"CSV with balanced quotes ({error})"
         return pd.DataFrame(), [Problem(path.name, len(rows) + 1, "", "", expected)]
@@ -143,15 +149,41 @@ def read_csv(path: Path, encoding: str | None = None, header: int = 1) -> Read:
     return headed(rows, path.name)
 
 
-class _Clean(dict[str, str]):
-    """Each distinct cell without blanks around it and without its guard.
+def _plain_columns(text: str, delimiter: str) -> list[Cells] | None:
+    """The columns of a text without quotes whose lines all have as many cells as the first.
 
-    A table of millions of rows has few distinct cells: each is cleaned and kept in memory once.
+    Such a file is read in a fraction of the time and memory: pandas keeps each distinct cell once.
+    ``None`` for any other text, which the csv module reads and whose problems it tells.
     """
+    if '"' in text or "\r" in text.replace("\r\n", "\n"):
+        return None
+    data = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+    ends = np.flatnonzero(data == ord("\n"))
+    if data[-1] != ord("\n"):
+        ends = np.append(ends, len(data))
+    cuts = np.flatnonzero(data == ord(delimiter)).searchsorted(ends)
+    width = int(cuts[0])
+    if not width or (np.diff(cuts, prepend=0) != width).any():
+        return None
+    frame = pd.read_csv(
+        io.StringIO(text),
+        sep=delimiter,
+        header=None,
+        dtype=str,
+        na_filter=False,
+        quoting=csv.QUOTE_NONE,
+        skip_blank_lines=False,
+        low_memory=False,
+    )
+    columns = [_cleaned(frame[name].to_numpy(dtype=object)) for name in frame]
+    return columns if any(column[0] for column in columns) else None
 
-    def __missing__(self, cell: str) -> str:
-        self[cell] = unguarded(cell.strip())
-        return self[cell]
+
+def _cleaned(cells: Cells) -> Cells:
+    """Cells without blanks around them and without guards; each distinct one is looked at once."""
+    codes, distinct = pd.factorize(cells)
+    clean = np.array([unguarded(cell.strip()) for cell in distinct], dtype=object)
+    return cells if (clean == distinct).all() else np.asarray(clean[codes], dtype=object)
 
 
 def _empty(source: str) -> Problem:
@@ -216,29 +248,34 @@ def headed(rows: Sequence[Sequence[str]], source: str, header: int = 1) -> Read:
     if start is None:
         return pd.DataFrame(), [_empty(source)]
     names = [name.strip() for name in rows[start]]
+    body = [row or [""] * len(names) for row in rows[start + 1 :]]
+    table = np.array(body, dtype=object).reshape(len(body), len(names))
+    columns = [table[:, position] for position in range(len(names))]
+    return _table(names, columns, start + 2, source)
+
+
+def _table(names: Sequence[str], columns: Sequence[Cells], first: int, source: str) -> Read:
+    """Columns of text under their names; ``first`` is the number of their first row in the file."""
     problems = [
-        Problem(source, start + 1, name, "", "each column once")
+        Problem(source, first - 1, name, "", "each column once")
         for name in sorted({n for n in names if n and names.count(n) > 1})
     ]
-    filled = np.fromiter(map(any, rows), dtype=bool, count=len(rows))
-    filled[: start + 1] = False
-    index = pd.Index(np.flatnonzero(filled) + 1)
-    columns = list(zip(*compress(rows, filled), strict=True)) or [()] * len(names)
-    for position, name in enumerate(names):
-        first = next((i for i, cell in enumerate(columns[position]) if cell), None)
-        if not name and first is not None:
-            problems.append(
-                Problem(
-                    source,
-                    int(index[first]),
-                    f"number {position + 1}",
-                    columns[position][first],
-                    "a name in the header for each column that holds values",
-                )
-            )
+    for position, (name, column) in enumerate(zip(names, columns, strict=True), 1):
+        held = np.flatnonzero(column != "") if not name else ()
+        if len(held):
+            expected = "a name in the header for each column that holds values"
+            value, row = str(column[held[0]]), int(held[0]) + first
+            problems.append(Problem(source, row, f"number {position}", value, expected))
+    blank = np.ones(len(columns[0]), dtype=bool)
+    for column in columns:
+        blank[blank] = column[blank] == ""
     kept = {name: i for i, name in reversed(list(enumerate(names))) if name}
-    body = {name: np.array(columns[kept[name]], dtype=object) for name in names if name}
-    return pd.DataFrame(body, index=index, columns=pd.Index(list(body), dtype=object)), problems
+    index = pd.RangeIndex(first, first + len(blank))
+    frame = pd.DataFrame(
+        {name: columns[kept[name]] for name in names if name}, index=index, dtype=object
+    )
+    frame.columns = frame.columns.astype(object)
+    return frame[~blank] if blank.any() else frame, problems
 
 
 # --- Parquet --------------------------------------------------------------------------------------

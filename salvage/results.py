@@ -7,14 +7,26 @@ from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
-from salvage import audit, bias, comparison, prognosis, response, safety, spread, survival
+from salvage import (
+    audit,
+    bias,
+    comparison,
+    disclosure,
+    prognosis,
+    response,
+    safety,
+    spread,
+    survival,
+)
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, Unit, estimate
 
 COLUMNS = tuple(f.name for f in fields(Estimate))
 
 
-def count(cohort: Cohort, id: str, label: str, value: int, n: int | None = None, unit: Unit = "count") -> Estimate:
+def count(
+    cohort: Cohort, id: str, label: str, value: int, n: int | None = None, unit: Unit = "count"
+) -> Estimate:
     """A plain count as an estimate."""
     return estimate(cohort.study, id, label, value, n=n, unit=unit, method="count")
 
@@ -25,8 +37,16 @@ def counts(cohort: Cohort) -> list[Estimate]:
     return [
         count(cohort, "n.patients", "Patients", patients),
         count(cohort, "n.treated", "Patients with salvage therapy", len(cohort.treated), patients),
-        count(cohort, "n.untreated", "Patients without salvage therapy", patients - len(cohort.treated), patients),
-        count(cohort, "n.events", "Salvage treatment events", len(cohort.salvage), len(cohort.treated)),
+        count(
+            cohort,
+            "n.untreated",
+            "Patients without salvage therapy",
+            patients - len(cohort.treated),
+            patients,
+        ),
+        count(
+            cohort, "n.events", "Salvage treatment events", len(cohort.salvage), len(cohort.treated)
+        ),
         count(cohort, "deaths", "Deaths", int(cohort.patients["died"].sum()), patients),
         count(cohort, "n.late", "Patients with late relapse", int(cohort.late.sum()), patients),
     ]
@@ -45,7 +65,8 @@ def headline(cohort: Cohort) -> list[Estimate]:
 
 
 def collect(cohort: Cohort) -> list[Estimate]:
-    """Every estimate of the book; ids are unique."""
+    """Every estimate of the book, those of a public study after disclosure control; ids are
+    unique."""
     found = [
         *headline(cohort),
         *comparison.comparison_estimates(cohort),
@@ -57,12 +78,15 @@ def collect(cohort: Cohort) -> list[Estimate]:
     repeated = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
     if repeated:
         raise ValueError(f"ids of estimates must be unique: {', '.join(repeated)}")
-    return found
+    return disclosure.screened(cohort, found)
 
 
 def to_json(estimates: Iterable[Estimate]) -> str:
     """One JSON array of objects; ``null`` where not reached or not estimable."""
-    return json.dumps([e.record() for e in estimates], ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return (
+        json.dumps([e.record() for e in estimates], ensure_ascii=False, indent=1, allow_nan=False)
+        + "\n"
+    )
 
 
 def to_csv(estimates: Iterable[Estimate]) -> str:

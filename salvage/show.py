@@ -1,7 +1,10 @@
 """What a chapter's cell returns: a numbered table, a numbered figure, a box or a sentence.
 
-Each object shows itself in Jupyter and in the book. Text is always plain text: whatever a data file or
-a label says is escaped, so that it can neither run nor be read as markup.
+Each object shows itself in Jupyter and in the book. Text is always plain text: whatever a data
+file or a label says is escaped, so that it can neither run nor be read as markup.
+
+While the study of the book is public, whatever is shown passes through
+:func:`salvage.disclosure.gate`, which lets through what is marked ``cleared`` and hides the rest.
 """
 
 import html
@@ -12,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from salvage.cohort import Cohort, load
 from salvage.paths import cohort_path
@@ -31,7 +34,11 @@ _MARKUP_AT_START: Final = re.compile(r"^(\d*)([-+=:%().])")
 @cache
 def cohort() -> Cohort:
     """The cohort of this book: ``$SALVAGE_COHORT``, else the shipped one."""
-    return load(cohort_path())
+    made = load(cohort_path())
+    if made.study.public:
+        # Screened here, once for all chapters: a build reads the cohort before it forks.
+        _ = made.release
+    return made
 
 
 def escape(text: object) -> str:
@@ -43,77 +50,108 @@ def escape(text: object) -> str:
     return _MARKUP_AT_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(clean.split())))
 
 
-class _Shown:
-    """Something with a plain, a Markdown and an HTML form."""
+class Shown:
+    """Something with a plain, a Markdown and an HTML form.
+
+    ``cleared`` says that it may stand in a public book: it tells nothing of the cohort, or only
+    what disclosure control released.
+    """
+
+    cleared: bool = False
+    kind_of_thing: ClassVar[str] = "a passage"
 
     def plain(self) -> str:
-        raise NotImplementedError
+        """As plain text, for a terminal."""
+        return self._released()._plain()
 
     def markdown(self) -> str:
-        raise NotImplementedError
+        """As MyST Markdown, for the book."""
+        return self._released()._markdown()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {"text/plain": self.plain(), "text/markdown": self.markdown()}
+        return self._released()._bundle()
+
+    def _released(self) -> "Shown":
+        """Itself, or in a public book what may be shown in its place."""
+        if self.cleared or not cohort().study.public:
+            return self
+        from salvage.disclosure import gate
+
+        return gate(self, cohort())
+
+    def _plain(self) -> str:
+        raise NotImplementedError
+
+    def _markdown(self) -> str:
+        raise NotImplementedError
+
+    def _bundle(self) -> dict[str, Any]:
+        return {"text/plain": self._plain(), "text/markdown": self._markdown()}
 
 
 @dataclass(frozen=True, repr=False)
-class Text(_Shown):
+class Text(Shown):
     """Computed paragraphs."""
 
     paragraphs: tuple[str, ...]
+    cleared: bool = False
 
-    def plain(self) -> str:
+    def _plain(self) -> str:
         return "\n\n".join(self.paragraphs)
 
-    def markdown(self) -> str:
+    def _markdown(self) -> str:
         return "\n\n".join(escape(paragraph) for paragraph in self.paragraphs)
 
 
-def text(*paragraphs: str) -> Text:
+def text(*paragraphs: str, cleared: bool = False) -> Text:
     """Computed prose; empty paragraphs are dropped."""
-    return Text(tuple(p for p in paragraphs if p))
+    return Text(tuple(p for p in paragraphs if p), cleared)
 
 
 @dataclass(frozen=True, repr=False)
-class Box(_Shown):
+class Box(Shown):
     """A titled box; ``kind`` is its style: ``answer``, ``not-conclude`` or ``method``."""
 
     title: str
     kind: str
     paragraphs: tuple[str, ...]
+    cleared: bool = False
+    kind_of_thing = "a box"
 
-    def plain(self) -> str:
+    def _plain(self) -> str:
         return "\n\n".join([self.title, *self.paragraphs])
 
-    def markdown(self) -> str:
+    def _markdown(self) -> str:
         body = "\n\n".join(escape(paragraph) for paragraph in self.paragraphs)
         return f"::::{{admonition}} {escape(self.title)}\n:class: {self.kind}\n\n{body}\n::::"
 
 
-def answer(*paragraphs: str) -> Box:
+def answer(*paragraphs: str, cleared: bool = False) -> Box:
     """The short answer at the head of a page."""
-    return Box("In short", "answer", tuple(p for p in paragraphs if p))
+    return Box("In short", "answer", tuple(p for p in paragraphs if p), cleared)
 
 
 @dataclass(frozen=True, repr=False)
-class Absent(_Shown):
+class Absent(Shown):
     """One sentence instead of what the cohort has no data for."""
 
     sentence: str
+    cleared: bool = False
 
-    def plain(self) -> str:
+    def _plain(self) -> str:
         return self.sentence
 
-    def markdown(self) -> str:
+    def _markdown(self) -> str:
         return f":::{{div}} absent\n{escape(self.sentence)}\n:::"
 
 
 @dataclass(frozen=True, repr=False)
-class Table(_Shown):
+class Table(Shown):
     """A numbered table.
 
-    ``name`` is its id (``tab-...``), ``head`` the column titles with units, ``rows`` the cells as text.
-    The first column is text; the others are aligned to the right unless ``left`` names them by position.
+    ``name`` is its id (``tab-...``), ``head`` the column titles with units, ``rows`` the cells as
+    text. The first column is text; the others are aligned to the right unless ``left`` names them
+    by position.
     ``notes`` stand under the table; ``marks`` say where its numbers come from.
     """
 
@@ -124,29 +162,51 @@ class Table(_Shown):
     notes: Sequence[str] = ()
     marks: Sequence[Mark] = ()
     left: Sequence[int] = (0,)
+    cleared: bool = False
+    kind_of_thing = "a table"
 
     def full_caption(self) -> str:
         return with_marks(self.caption, self.marks)
 
-    def plain(self) -> str:
-        widths = [max(len(str(r[i])) for r in [self.head, *self.rows]) for i in range(len(self.head))]
-        lines = ["  ".join(str(cell).ljust(w) for cell, w in zip(r, widths, strict=True)).rstrip() for r in [self.head, *self.rows]]
+    def _plain(self) -> str:
+        widths = [
+            max(len(str(r[i])) for r in [self.head, *self.rows]) for i in range(len(self.head))
+        ]
+        lines = [
+            "  ".join(str(cell).ljust(w) for cell, w in zip(r, widths, strict=True)).rstrip()
+            for r in [self.head, *self.rows]
+        ]
         return "\n".join([self.full_caption(), *lines, *self.notes])
 
-    def markdown(self) -> str:
+    def _markdown(self) -> str:
         rules = [":---" if i in self.left else "---:" for i in range(len(self.head))]
-        lines = [_row(self.head), "| " + " | ".join(rules) + " |", *(_row(row) for row in self.rows)]
+        lines = [
+            _row(self.head),
+            "| " + " | ".join(rules) + " |",
+            *(_row(row) for row in self.rows),
+        ]
         body = "\n".join(lines)
         made = f"::::{{table}} {escape(self.full_caption())}\n:name: {self.name}\n\n{body}\n::::"
         if self.notes:
-            made += "\n\n:::{div} table-notes\n" + "\n\n".join(escape(note) for note in self.notes) + "\n:::"
+            made += (
+                "\n\n:::{div} table-notes\n"
+                + "\n\n".join(escape(note) for note in self.notes)
+                + "\n:::"
+            )
         return made
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _bundle(self) -> dict[str, Any]:
         head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in self.head)
-        rows = "".join("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in self.rows)
-        page = f"<table><caption>{html.escape(self.full_caption())}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        return {**super()._repr_mimebundle_(), "text/html": page}
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>"
+            for row in self.rows
+        )
+        caption = html.escape(self.full_caption())
+        page = (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
+        return {**super()._bundle(), "text/html": page}
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -154,7 +214,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Figure(_Shown):
+class Figure(Shown):
     """A numbered figure: its id (``fig-...``), caption, and alt text that states the finding."""
 
     name: str
@@ -162,33 +222,41 @@ class Figure(_Shown):
     caption: str
     alt: str
     marks: Sequence[Mark] = ()
+    cleared: bool = False
+    kind_of_thing = "a figure"
 
     def full_caption(self) -> str:
         return with_marks(self.caption, self.marks)
 
-    def plain(self) -> str:
+    def _plain(self) -> str:
         return f"{self.full_caption()}\n[{self.alt}]"
 
-    def markdown(self) -> str:
+    def _markdown(self) -> str:
         return (
-            f"::::{{figure}} {FIGURE_FOLDER}/{self.name}.svg\n:name: {self.name}\n:alt: {_option(self.alt)}\n\n"
-            f"{escape(self.full_caption())}\n::::"
+            f"::::{{figure}} {FIGURE_FOLDER}/{self.name}.svg\n:name: {self.name}\n:alt:"
+            f" {_option(self.alt)}\n\n{escape(self.full_caption())}\n::::"
         )
 
     def svg(self) -> str:
         """The picture as SVG, the same bytes each time (no date, ids from the figure's name)."""
         import matplotlib as mpl
 
+        if self._released() is not self:
+            raise ValueError(f"{self.name} is hidden in a public book")
         stream = io.StringIO()
         with mpl.rc_context({"svg.hashsalt": self.name}):
             self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
         return stream.getvalue()
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        bundle = super()._repr_mimebundle_()
+    def _bundle(self) -> dict[str, Any]:
+        bundle = super()._bundle()
         if os.environ.get(PICTURES_VARIABLE, "1") != "0":
             bundle["image/svg+xml"] = self.svg()
-            bundle[FIGURE_MIME] = {"name": self.name, "caption": self.full_caption(), "alt": self.alt}
+            bundle[FIGURE_MIME] = {
+                "name": self.name,
+                "caption": self.full_caption(),
+                "alt": self.alt,
+            }
         return bundle
 
 
@@ -207,9 +275,10 @@ def with_marks(caption: str, marks: Sequence[Mark]) -> str:
     return f"{caption} Provenance: {', '.join(present)}."
 
 
-def glue(values: Mapping[str, str]) -> None:
+def glue(values: Mapping[str, str], cleared: bool = False) -> None:
     """Make computed text available to the prose of this page: ``{glue:text}`key```."""
     from myst_nb import glue as glue_one
 
     for key, value in values.items():
-        glue_one(key, value, display=False)
+        # As a passage, so that a value passes the gate like everything else.
+        glue_one(key, text(value, cleared=cleared).plain(), display=False)

@@ -85,7 +85,7 @@ def setting(cohort: Cohort) -> Text:
     known = [f"{name}: {value.rstrip('.')}." for name, value in given.items() if value]
     absent = [name.lower() for name, value in given.items() if not value]
     unknown = f"Not stated in the settings of the study: {words.listing(absent)}." if absent else ""
-    return text(" ".join([*known, unknown]).strip())
+    return text(" ".join([*known, unknown]).strip(), cleared=True)
 
 
 def treated(cohort: Cohort) -> Text:

@@ -17,10 +17,16 @@ def context_answer(cohort: Cohort) -> Box:
         f"In {this_cohort(cohort)} the median survival from relapse was {sentence(relapse)}. "
         f"Other cohorts whose clock starts at progression printed {_medians()}.",
         _overlap(cohort),
-        "Other cohorts count patients at their first line after CAR-T; the index study counts events over all lines. "
-        "Only the first-line rates of this cohort are comparable in kind, and they rest on few patients."
-        if len(cohort.salvage) < FEW_LINES
-        else "Other cohorts count patients at their first line after CAR-T; only first-line rates are comparable in kind.",
+        (
+            "Other cohorts count patients at their first line after CAR-T; the index study counts"
+            " events over all lines. Only the first-line rates of this cohort are comparable in"
+            " kind, and they rest on few patients."
+            if len(cohort.salvage) < FEW_LINES
+            else (
+                "Other cohorts count patients at their first line after CAR-T; only first-line"
+                " rates are comparable in kind."
+            )
+        ),
     )
 
 
@@ -37,7 +43,8 @@ def _medians() -> str:
 
 
 def _overlap(cohort: Cohort) -> str:
-    """How many of the other studies' response rates lie inside this cohort's first-line interval."""
+    """How many of the other studies' response rates lie inside this cohort's first-line
+    interval."""
     inside = total = 0
     for key in CATEGORY_KEYS:
         own = [e for counted, e in own_rates(cohort, key, "orr") if counted.startswith("patients")]
@@ -49,11 +56,14 @@ def _overlap(cohort: Cohort) -> str:
     if not total:
         return "No category has both a first-line rate here and a printed rate elsewhere."
     return (
-        f"Of {words.count(total, 'printed response rate')} in the same categories, {inside} lie inside the interval of this cohort's "
-        "own first-line rate. Intervals as wide as these agree with almost anything."
+        f"Of {words.count(total, 'printed response rate')} in the same categories, {inside} lie"
+        " inside the interval of this cohort's own first-line rate. Intervals as wide as these"
+        " agree with almost anything."
         if inside > total / 2
-        else f"Of {words.count(total, 'printed response rate')} in the same categories, {inside} lie inside the interval of this "
-        "cohort's own first-line rate."
+        else (
+            f"Of {words.count(total, 'printed response rate')} in the same categories, {inside} lie"
+            " inside the interval of this cohort's own first-line rate."
+        )
     )
 
 
@@ -61,8 +71,11 @@ def pooling() -> Text:
     """How many rates could be pooled."""
     found = [context.pooled(key, measure) for key in CATEGORY_KEYS for measure in context.RATES]
     done = sum(isinstance(one, context.Pooled) for one in found)
-    none = "No rate is pooled" if not done else f"{words.count(done, 'rate is', 'rates are')} pooled"
+    none = (
+        "No rate is pooled" if not done else f"{words.count(done, 'rate is', 'rates are')} pooled"
+    )
     return text(
-        f"{none} out of {len(found)}: pooling needs at least {context.FEWEST} comparable counts, and most abstracts print a percentage "
-        "without its denominator."
+        f"{none} out of {len(found)}: pooling needs at least {context.FEWEST} comparable counts,"
+        " and most abstracts print a percentage without its denominator.",
+        cleared=True,
     )

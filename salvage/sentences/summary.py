@@ -19,9 +19,13 @@ def cover(cohort: Cohort) -> Text:
         study.title + ".",
         study.centre.rstrip(".") + "." if study.centre else "",
         f"Patients included: {study.window}." if study.window else "",
-        f"Data cut-off: {study.data_cut_off}." if study.data_cut_off else "Data cut-off: not stated.",
+        (
+            f"Data cut-off: {study.data_cut_off}."
+            if study.data_cut_off
+            else "Data cut-off: not stated."
+        ),
     ]
-    return text(" ".join(fact for fact in facts if fact))
+    return text(" ".join(fact for fact in facts if fact), cleared=True)
 
 
 def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
@@ -29,9 +33,10 @@ def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
     n, treated = len(cohort.patients), len(cohort.treated)
     some = "" if treated == n else f", of whom {treated:,} received salvage therapy"
     return answer(
-        f"In {this_cohort(cohort)} of {words.count(n, 'patient')} with {words.count(len(cohort.salvage), 'salvage line')}{some}, "
-        f"median overall survival from CAR-T infusion was {median(estimates['os.median'], 'patient')}. "
-        f"The objective response rate over all lines was {sentence(estimates['orr.all'])}.",
+        f"In {this_cohort(cohort)} of {words.count(n, 'patient')} with"
+        f" {words.count(len(cohort.salvage), 'salvage line')}{some}, median overall survival from"
+        f" CAR-T infusion was {median(estimates['os.median'], 'patient')}. The objective response"
+        f" rate over all lines was {sentence(estimates['orr.all'])}.",
         _published_link(cohort),
         ranking(cohort),
     )
@@ -41,28 +46,40 @@ def _published_link(cohort: Cohort) -> str:
     study = published.facts()["source"]
     if cohort.study.synthetic:
         return (
-            f"The patients are synthetic. They were generated to agree with every figure in the abstract of {study['authors'].split()[0]} "
-            f"and colleagues ({study['year']}); what that abstract does not print is assumed and marked so."
+            "The patients are synthetic. They were generated to agree with every figure in the"
+            f" abstract of {study['authors'].split()[0]} and colleagues ({study['year']}); what"
+            " that abstract does not print is assumed and marked so."
         )
-    return "The patients are this hospital's own. The published study stands beside them as a comparator."
+    return (
+        "The patients are this hospital's own. The published study stands beside them as a"
+        " comparator."
+    )
 
 
 def ranking(cohort: Cohort) -> str:
-    """That the study cannot rank the six options, with the smallest difference that it could have shown."""
+    """That the study cannot rank the six options, with the smallest difference that it could have
+    shown."""
     sizes = sorted(((len(cohort.category(key)), key) for key in CATEGORY_KEYS), reverse=True)
     (first, first_key), (second, second_key) = sizes[0], sizes[1]
-    head = "This study cannot rank the six options: nobody was randomised, and patients who reached a later line were selected."
+    head = (
+        "This study cannot rank the six options: nobody was randomised, and patients who reached a"
+        " later line were selected."
+    )
     if second == 0:
         return f"{head} It holds lines of one category at most, so there is nothing to compare."
     names = [words.category(key, cohort.study.labels) for key in (first_key, second_key)]
     difference = response.smallest_difference(first, second)
     if difference is None:
         return (
-            f"{head} Even between its two largest categories ({names[0]}, {words.count(first, 'line')}; {names[1]}, "
-            f"{words.count(second, 'line')}) no difference would have been large enough to show with {percent(response.POWER, 0)} power."
+            f"{head} Even between its two largest categories ({names[0]},"
+            f" {words.count(first, 'line')}; {names[1]}, {words.count(second, 'line')}) no"
+            f" difference would have been large enough to show with {percent(response.POWER, 0)}"
+            " power."
         )
     return (
-        f"{head} Between its two largest categories ({names[0]}, {words.count(first, 'line')}; {names[1]}, {words.count(second, 'line')}) "
-        f"the smallest difference in response rate that it could have shown with {percent(response.POWER, 0)} power is "
-        f"{100 * difference:.0f} percentage points, {percent(response.BASE_RATE, 0)} against {percent(response.BASE_RATE + difference, 0)}."
+        f"{head} Between its two largest categories ({names[0]}, {words.count(first, 'line')};"
+        f" {names[1]}, {words.count(second, 'line')}) the smallest difference in response rate that"
+        f" it could have shown with {percent(response.POWER, 0)} power is {100 * difference:.0f}"
+        f" percentage points, {percent(response.BASE_RATE, 0)} against"
+        f" {percent(response.BASE_RATE + difference, 0)}."
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 from salvage import audit, published, spread, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, number, p_value, percent
@@ -26,7 +28,10 @@ def overview() -> Table:
         (
             "Hazard ratio, interval and P",
             VERDICT[ratio.consistent],
-            f"{words.listing([str(d) for d in deaths], 'or')} deaths among {follow_up.patients} patients",
+            (
+                f"{words.listing([str(d) for d in deaths], 'or')} deaths among {follow_up.patients}"
+                " patients"
+            ),
             "The cut-off, the sizes of the groups, and any effect",
         ),
         (
@@ -35,7 +40,12 @@ def overview() -> Table:
             "A median of observed times" if not follow_up.possible else "No definition is excluded",
             "Its time origin",
         ),
-        ("Median survival and range", VERDICT[True], "The range is of observed times", "The confidence interval of the median"),
+        (
+            "Median survival and range",
+            VERDICT[True],
+            "The range is of observed times",
+            "The confidence interval of the median",
+        ),
         *(
             (
                 row["label"],
@@ -48,12 +58,14 @@ def overview() -> Table:
     ]
     return Table(
         "tab-audit-overview",
-        "Each published figure: does it fit the others, what does it imply, what does it leave open?",
+        "Each published figure: does it fit the others, what does it imply, what does it leave"
+        " open?",
         ("Figure", "With the others", "It implies", "It leaves open"),
         rows,
         ("The audit is of the published abstract, whatever the cohort of this book.",),
         ("published", "implied"),
         left=(0, 1, 2, 3),
+        cleared=True,
     )
 
 
@@ -70,20 +82,30 @@ def death_groups() -> Table:
     groups = bound.groups if bound else {}
     patients = audit.published_follow_up().patients
     rows = [
-        (f"{deaths}", f"{patients - deaths}", f"{sizes[0]} to {sizes[-1]}", f"{patients - sizes[-1]} to {patients - sizes[0]}")
+        (
+            f"{deaths}",
+            f"{patients - deaths}",
+            f"{sizes[0]} to {sizes[-1]}",
+            f"{patients - sizes[-1]} to {patients - sizes[0]}",
+        )
         for deaths, sizes in groups.items()
     ]
     return Table(
         "tab-audit-deaths",
-        "Numbers of deaths and group sizes for which a Cox model can print the published hazard ratio, interval and P.",
+        "Numbers of deaths and group sizes for which a Cox model can print the published hazard"
+        " ratio, interval and P.",
         ("Deaths", "Alive at last contact", "Late relapses", "Early relapses"),
         rows,
         (
-            "For one Cox model of the patients with a Wald interval, by Efron's or Breslow's treatment of ties. "
-            "It does not hold if the model was of treatment events or had a profile interval.",
+            (
+                "For one Cox model of the patients with a Wald interval, by Efron's or Breslow's"
+                " treatment of ties. It does not hold if the model was of treatment events or had a"
+                " profile interval."
+            ),
         ),
         ("implied",),
         left=(),
+        cleared=True,
     )
 
 
@@ -104,6 +126,7 @@ def follow_up() -> Table:
         rows,
         ("Overall survival from infusion; with another time origin the argument does not apply.",),
         ("published", "implied"),
+        cleared=True,
     )
 
 
@@ -112,11 +135,20 @@ def open_ranges() -> Table:
     ranges = audit.tables().ranges()
     rows = []
     for key in CATEGORY_KEYS:
-        row = ranges.loc[key]
+        row = ranges.T[key]
         n = f"{row['events_low']:.0f} to {row['events_high']:.0f}"
         if row["events_values"] == 2:
             n = f"{row['events_low']:.0f} or {row['events_high']:.0f}"
-        rows.append((words.CATEGORIES[key], n, _span(row, "responses"), _span(row, "complete"), _span(row, "orr"), _span(row, "cr")))
+        rows.append(
+            (
+                words.CATEGORIES[key],
+                n,
+                _span(row, "responses"),
+                _span(row, "complete"),
+                _span(row, "orr"),
+                _span(row, "cr"),
+            )
+        )
     return Table(
         "tab-audit-ranges",
         "What stays open for each category: lowest and highest value over every feasible table.",
@@ -124,10 +156,11 @@ def open_ranges() -> Table:
         rows,
         ("Each range is of one quantity alone; they cannot all take any value at once.",),
         ("implied",),
+        cleared=True,
     )
 
 
-def _span(row: Mapping[str, float], name: str) -> str:
+def _span(row: pd.Series, name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     if name in ("orr", "cr"):
         return f"{100 * low:.1f}" if low == high else f"{100 * low:.1f} to {100 * high:.1f}"
@@ -152,6 +185,7 @@ def switches() -> Table:
         (),
         ("implied",),
         left=(),
+        cleared=True,
     )
 
 
@@ -162,17 +196,27 @@ def spread_table(cohort: Cohort) -> Table:
     for quantity in spread.QUANTITIES:
         values = frame[quantity.key].dropna()
         show = p_value if quantity.key.endswith(".p") else lambda v, u=quantity.unit: number(v, u)
-        rows.append((quantity.label, f"{len(values):,}", *(show(v) for v in (values.min(), values.median(), values.max()))))
+        rows.append(
+            (
+                quantity.label,
+                f"{len(values):,}",
+                *(show(v) for v in (values.min(), values.median(), values.max())),
+            )
+        )
     return Table(
         "tab-audit-spread",
-        f"Unpublished quantities over {spread.found()} cohorts that agree with every published figure.",
+        f"Unpublished quantities over {spread.found()} cohorts that agree with every published"
+        " figure.",
         ("Quantity", "Cohorts with a value", "Lowest", "Middle", "Highest"),
         rows,
         (
-            "A range over the cohorts that a search found. It is neither a confidence interval nor a probability; "
-            "what varies is not known.",
+            (
+                "A range over the cohorts that a search found. It is neither a confidence interval"
+                " nor a probability; what varies is not known."
+            ),
         ),
         ("assumed",),
+        cleared=True,
     )
 
 
@@ -202,14 +246,17 @@ def spreads(estimates: Mapping[str, Estimate]) -> list[Spread]:
 
 
 def assumed_counts(cohort: Cohort) -> dict[str, tuple[int, int, int]] | None:
-    """Lines, responses and complete responses of the synthetic cohort; ``None`` for another hospital's."""
+    """Lines, responses and complete responses of the synthetic cohort; ``None`` for another
+    hospital's."""
     if not cohort.study.synthetic:
         return None
     from salvage.response import by_category
 
     table = by_category(cohort)
     return {
-        key: (int(row["lines"]), int(row["CR"] + row["PR"]), int(row["CR"])) for key, row in table.iterrows() if row["lines"]
+        str(key): (int(row["lines"]), int(row["CR"] + row["PR"]), int(row["CR"]))
+        for key, row in table.iterrows()
+        if row["lines"]
     }
 
 

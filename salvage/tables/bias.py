@@ -38,7 +38,10 @@ def origins(cohort: Cohort) -> Table:
         ("Clock", "Patients", "Deaths", "HR", "95% CI", "P", "What it is worth"),
         [(BEGINNINGS[e.id], *_numbers(e), VERDICTS[e.id]) for e in found],
         (
-            f"Late means a relapse after month {cohort.study.early_relapse_months:g}. A ratio below 1 favours late relapse.",
+            (
+                f"Late means a relapse after month {cohort.study.early_relapse_months:g}. A ratio"
+                " below 1 favours late relapse."
+            ),
             *_methods(found),
         ),
         marks(found),
@@ -58,24 +61,30 @@ def _methods(found: list[Estimate]) -> list[str]:
 
 def null(analysis: str = "infusion") -> Table:
     """What the analyses give in worlds without any effect."""
-    table = bias.null_table()
     rows = []
     for key, label in WORLDS.items():
         setting = simulate.SETTINGS[key]
-        here = table.loc[key]
         rows.append(
             (
                 label,
                 f"{setting.median_relapse:g}, {setting.median_survival:g}; {setting.cutoff:g}",
-                f"{ratio(here.at[analysis, 'hr'])} ({ratio(here.at[analysis, 'low'])} to {ratio(here.at[analysis, 'high'])})",
-                percent(here.at[analysis, "share_hr"], 0),
-                *(ratio(here.at[other, "hr"]) for other in ("relapse", "delayed_entry", "landmark")),
+                (
+                    f"{ratio(bias.null_value(key, analysis, 'hr'))}"
+                    f" ({ratio(bias.null_value(key, analysis, 'low'))} to"
+                    f" {ratio(bias.null_value(key, analysis, 'high'))})"
+                ),
+                percent(bias.null_value(key, analysis, "share_hr"), 0),
+                *(
+                    ratio(bias.null_value(key, other, "hr"))
+                    for other in ("relapse", "delayed_entry", "landmark")
+                ),
             )
         )
     published = ratio(bias.published_hr())
     return Table(
         "tab-bias-null",
-        "Hazard ratio of late against early relapse in simulated cohorts in which the time of relapse has no effect.",
+        "Hazard ratio of late against early relapse in simulated cohorts in which the time of"
+        " relapse has no effect.",
         (
             "World",
             "Median months to relapse, after it; cut-off",
@@ -87,11 +96,18 @@ def null(analysis: str = "infusion") -> Table:
         ),
         rows,
         (
-            f"{simulate.SETTINGS['default'].cohorts:,} cohorts of {simulate.SETTINGS['default'].patients} patients in each world. "
-            "Geometric means; cohorts without a contrast are left out and counted in the results file.",
-            "Months to relapse are log-normal; survival after relapse is drawn independently of them.",
+            (
+                f"{simulate.SETTINGS['default'].cohorts:,} cohorts of"
+                f" {simulate.SETTINGS['default'].patients} patients in each world. Geometric means;"
+                " cohorts without a contrast are left out and counted in the results file."
+            ),
+            (
+                "Months to relapse are log-normal; survival after relapse is drawn independently of"
+                " them."
+            ),
         ),
         ("assumed",),
+        cleared=True,
     )
 
 
@@ -99,7 +115,10 @@ def spread_of_ratios() -> Table:
     """The ratio from relapse over the cohorts that agree with the abstract, by cut-off."""
     frame = spread.measured()
     rows = []
-    for cut, part in [("Any", frame), *((f"{c:g} months", p) for c, p in frame.groupby("early_relapse_months"))]:
+    for cut, part in [
+        ("Any", frame),
+        *((f"{c:g} months", p) for c, p in frame.groupby("early_relapse_months")),
+    ]:
         hr = part["cox.from_relapse.hr"].dropna()
         rows.append(
             (
@@ -113,11 +132,23 @@ def spread_of_ratios() -> Table:
         )
     return Table(
         "tab-bias-spread",
-        "Late against early relapse on survival from relapse, over cohorts that agree with every published figure.",
-        ("Cut-off", "Cohorts found", "HR, lowest to highest", "HR below 1", "Whole 95% CI below 1", "Whole 95% CI above 1"),
+        "Late against early relapse on survival from relapse, over cohorts that agree with every"
+        " published figure.",
+        (
+            "Cut-off",
+            "Cohorts found",
+            "HR, lowest to highest",
+            "HR below 1",
+            "Whole 95% CI below 1",
+            "Whole 95% CI above 1",
+        ),
         rows,
-        ("A range over what a search found. It is no confidence interval, and how often a value occurs is no probability.",),
+        (
+            (
+                "A range over what a search found. It is no confidence interval, and how often a"
+                " value occurs is no probability."
+            ),
+        ),
         ("assumed",),
+        cleared=True,
     )
-
-

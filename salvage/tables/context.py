@@ -3,6 +3,7 @@
 from salvage import context, response, words
 from salvage.cohort import Cohort
 from salvage.context import Outcome, Rate
+from salvage.disclosure import screened
 from salvage.estimate import Estimate, interval_text, number, percent
 from salvage.figures import Compared
 from salvage.schema import CATEGORY_KEYS
@@ -16,9 +17,16 @@ EVENTS = "events over all lines"
 
 def reported(cohort: Cohort, key: str) -> Table | Absent:
     """Response rates of one category in other studies; the cohort does not enter."""
-    rows = [(label(rate), words.MEASURES_SHORT[measure], *_rate_cells(rate)) for measure in context.RATES for rate in context.rates(key, measure)]
+    rows = [
+        (label(rate), words.MEASURES_SHORT[measure], *_rate_cells(rate))
+        for measure in context.RATES
+        for rate in context.rates(key, measure)
+    ]
     if not rows:
-        return Absent("No other study of this book's list prints a response rate of this category.")
+        return Absent(
+            "No other study of this book's list prints a response rate of this category.",
+            cleared=True,
+        )
     return Table(
         f"tab-{slug(key)}-reported",
         f"{words.CATEGORIES[key]}: response rates that other studies printed.",
@@ -27,10 +35,14 @@ def reported(cohort: Cohort, key: str) -> Table | Absent:
         (DERIVED_NOTE,),
         ("published",),
         left=(0, 1, 4, 5),
+        cleared=True,
     )
 
 
-DERIVED_NOTE = "An interval is exact where the count is printed or is the only one that prints the rate; otherwise as printed, or not known."
+DERIVED_NOTE = (
+    "An interval is exact where the count is printed or is the only one that prints the rate;"
+    " otherwise as printed, or not known."
+)
 
 
 def label(item: Rate | Outcome) -> str:
@@ -39,8 +51,14 @@ def label(item: Rate | Outcome) -> str:
 
 
 def _rate_cells(rate: Rate) -> tuple[str, ...]:
-    interval = "–" if rate.low is None or rate.high is None else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
-    printed = rate.printed if rate.n is None or "/" in rate.printed else f"{rate.printed} of {rate.n}"
+    interval = (
+        "–"
+        if rate.low is None or rate.high is None
+        else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+    )
+    printed = (
+        rate.printed if rate.n is None or "/" in rate.printed else f"{rate.printed} of {rate.n}"
+    )
     return printed, interval, rate.counted, rate.read_in
 
 
@@ -49,21 +67,43 @@ def studies() -> Table:
     rows = []
     for study in context.comparators().studies.values():
         medians = [o for o in context.outcomes("os_median") if o.study.key == study.key]
-        for i, outcome in enumerate(medians or [None]):  # type: ignore[list-item]
-            rows.append((study.label if i == 0 else "", _size(study) if i == 0 else "", *_median_cells(outcome), study.read_in if i == 0 else ""))
+        for i, outcome in enumerate(medians or [None]):
+            rows.append(
+                (
+                    study.label if i == 0 else "",
+                    _size(study) if i == 0 else "",
+                    *_median_cells(outcome),
+                    study.read_in if i == 0 else "",
+                )
+            )
     return Table(
         "tab-context-studies",
-        "Other cohorts of patients with large B-cell lymphoma after CAR-T: size, median overall survival and where its clock starts.",
+        "Other cohorts of patients with large B-cell lymphoma after CAR-T: size, median overall"
+        " survival and where its clock starts.",
         ("Study", "Patients", "Group", "Median OS, months", "Clock", "Read in"),
         rows,
-        ("Printed in weeks or days: converted at 30.4375 days a month. Secondary: read in another document that quotes the study.",),
+        (
+            (
+                "Printed in weeks or days: converted at 30.4375 days a month. Secondary: read in"
+                " another document that quotes the study."
+            ),
+        ),
         ("published",),
         left=(0, 1, 2, 4, 5),
+        cleared=True,
     )
 
 
 def _size(study: context.Study) -> str:
-    parts = [f"{n:,} {what}" for n, what in ((study.infused, "infused"), (study.failed, "failed"), (study.treated, "treated")) if n is not None]
+    parts = [
+        f"{n:,} {what}"
+        for n, what in (
+            (study.infused, "infused"),
+            (study.failed, "failed"),
+            (study.treated, "treated"),
+        )
+        if n is not None
+    ]
     return ", ".join(parts) or "not stated"
 
 
@@ -77,25 +117,47 @@ def _median_cells(outcome: Outcome | None) -> tuple[str, str, str]:
 
 
 def own_rates(cohort: Cohort, key: str, measure: str) -> list[tuple[str, Estimate]]:
-    """This cohort's rate per patient at first salvage line, then over all lines; sets without lines are left out."""
+    """This cohort's rate per patient at first salvage line, then over all lines; sets without
+    lines are left out."""
     lines = cohort.category(key)
     first = lines[lines["line"] == 1]
     made = [
         (FIRST_LINE, response.rate(cohort, measure, first, f"first_line.{key}")),
         (EVENTS, response.rate(cohort, measure, lines, key)),
     ]
-    return [(counted, e) for counted, e in made if e.n]
+    return [(counted, e) for counted, made_ in made for e in screened(cohort, [made_]) if e.n]
 
 
 def compared(cohort: Cohort, key: str, measure: context.Measure) -> list[Compared]:
     """Rows of a comparator forest: this cohort twice, then the other studies."""
     own = "Synthetic cohort" if cohort.study.synthetic else "This cohort"
     mine = [
-        Compared(own, e.value, e.low, e.high, e.n, e.events, counted, "", e.provenance, own=True)
+        Compared(
+            own,
+            e.value,
+            e.low,
+            e.high,
+            e.n,
+            e.events,
+            counted,
+            "",
+            e.provenance,
+            own=True,
+            cleared=True,
+        )
         for counted, e in own_rates(cohort, key, measure)
     ]
     others = [
-        Compared(label(r), r.value, r.low, r.high, r.n, r.events, r.counted, r.read_in if r.read_in == SECONDARY else "")
+        Compared(
+            label(r),
+            r.value,
+            r.low,
+            r.high,
+            r.n,
+            r.events,
+            r.counted,
+            r.read_in if r.read_in == SECONDARY else "",
+        )
         for r in context.rates(key, measure)
     ]
     return mine + others
@@ -107,17 +169,32 @@ def own_first_lines(cohort: Cohort) -> Table | Absent:
     for key in CATEGORY_KEYS:
         for counted, e in own_rates(cohort, key, "orr"):
             made.append(e)
-            rows.append((words.category(key, cohort.study.labels), counted, f"{e.events} / {e.n}", percent(e.value), interval_text(e)))
+            rows.append(
+                (
+                    words.category(key, cohort.study.labels),
+                    counted,
+                    f"{e.events} / {e.n}",
+                    percent(e.value),
+                    interval_text(e),
+                )
+            )
     if not rows:
         return Absent("This cohort holds no salvage line.")
     return Table(
         "tab-context-own",
-        "Objective response rates of this cohort: patients at first salvage line, then events over all lines.",
+        "Objective response rates of this cohort: patients at first salvage line, then events over"
+        " all lines.",
         ("Category", "Counted", "CR or PR", "ORR", "95% CI, %"),
         rows,
-        ("Other cohorts count patients at their first line after CAR-T, so the first row of each category is the one to compare.",),
+        (
+            (
+                "Other cohorts count patients at their first line after CAR-T, so the first row of"
+                " each category is the one to compare."
+            ),
+        ),
         marks(made),
         left=(0, 1),
+        cleared=True,
     )
 
 
@@ -128,36 +205,67 @@ def pooling() -> Table:
         for measure in context.RATES:
             found = context.pooled(key, measure)
             if isinstance(found, context.NotPooled):
-                rows.append((words.CATEGORIES[key], words.MEASURES_SHORT[measure], f"{found.studies}", "not pooled", found.reason))
+                rows.append(
+                    (
+                        words.CATEGORIES[key],
+                        words.MEASURES_SHORT[measure],
+                        f"{found.studies}",
+                        "not pooled",
+                        found.reason,
+                    )
+                )
             else:
                 rows.append(
                     (
                         words.CATEGORIES[key],
                         words.MEASURES_SHORT[measure],
                         f"{found.studies}",
-                        f"{number(found.value, 'proportion')} ({100 * found.low:.1f} to {100 * found.high:.1f})",
-                        f"tau2 {found.tau2:.2f}; prediction interval {100 * found.predicted_low:.1f} to {100 * found.predicted_high:.1f}",
+                        (
+                            f"{number(found.value, 'proportion')} ({100 * found.low:.1f} to"
+                            f" {100 * found.high:.1f})"
+                        ),
+                        (
+                            f"tau2 {found.tau2:.2f}; prediction interval"
+                            f" {100 * found.predicted_low:.1f} to {100 * found.predicted_high:.1f}"
+                        ),
                     )
                 )
     return Table(
         "tab-context-pooling",
-        "Pooling of comparable counts: random effects where at least three are known, otherwise why not.",
+        "Pooling of comparable counts: random effects where at least three are known, otherwise why"
+        " not.",
         ("Category", "Rate", "Comparable", "Pooled rate (95% CI)", "Between studies, or why not"),
         rows,
         ("This book's own cohort is never pooled with others.",),
         ("published", "implied"),
         left=(0, 1, 3, 4),
+        cleared=True,
     )
 
 
 def survival_rows(cohort: Cohort, origin: str, estimate: Estimate) -> list[Compared]:
-    """Median overall survival from one origin: this cohort, then the studies whose clock starts there."""
+    """Median overall survival from one origin: this cohort, then the studies whose clock starts
+    there."""
     own = "Synthetic cohort" if cohort.study.synthetic else "This cohort"
-    mine = [Compared(own, estimate.value, estimate.low, estimate.high, estimate.n, estimate.events, "", origin, estimate.provenance, own=True)]
+    mine = [
+        Compared(
+            own,
+            e.value,
+            e.low,
+            e.high,
+            e.n,
+            e.events,
+            "",
+            origin,
+            e.provenance,
+            own=True,
+            cleared=True,
+        )
+        for e in screened(cohort, [estimate])
+    ]
     others = [
         Compared(label(o), o.value, o.low, o.high, o.n, None, "", o.origin)
         for o in context.outcomes("os_median")
         if o.origin in ("progression", "late failure") and not o.apart
     ]
     return mine + others
-
