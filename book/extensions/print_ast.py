@@ -338,9 +338,8 @@ class Page:
     def _citation(self, node: nodes.citation) -> list[Block]:
         label = next(node.findall(nodes.label), None)
         name = f"[{label.astext()}]" if label is not None else ""
-        # One paragraph: the bibliography adds it once more each time that a builder asks for it.
-        text = next((child for child in node.children if not isinstance(child, nodes.label)), node)
-        inlines = self.inlines(text.children)
+        parts = [child for child in node.children if not isinstance(child, nodes.label)]
+        inlines = [inline for part in parts for inline in self.inlines(part.children)]
         anchor = span(self._label(self._canonical(node["ids"])), words(name))
         strong: Inline = {"t": "Strong", "c": [anchor]}
         return self.dialect.styled("reference", [para([strong, {"t": "Space"}, *inlines])])

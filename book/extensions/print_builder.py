@@ -1,8 +1,8 @@
 """The printed book: one PDF and one Word file of all pages, made without LaTeX and without a
 browser.
 
-It is made at the end of an HTML build (setting ``print_with_html``), from the same doctrees, and
-put beside the pages, which link to it; or by itself, with ``jupyter-book build . --builder custom
+It is made during an HTML build (setting ``print_with_html``), from the same doctrees, and put
+beside the pages, which link to it; or by itself, with ``jupyter-book build . --builder custom
 --custom-builder print``. The builder ``tables`` writes every table and figure into files of its
 own.
 """
@@ -11,8 +11,9 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,8 @@ class PrintBuilder(PaperBuilder):
 
     def write(self, *ignored: Any) -> None:
         """Write both files."""
-        make_print(self, Path(self.outdir))
+        for problem in prepare(self, Path(self.outdir)).run():
+            logger.warning("%s", problem)
 
 
 class TablesBuilder(PaperBuilder):
@@ -124,11 +126,26 @@ def in_charge(app: "Sphinx", builder: Builder) -> Iterator[None]:
         app.builder = before
 
 
+@contextmanager
+def own_citations(env: "BuildEnvironment") -> Iterator[None]:
+    """The bibliography writes into nodes that it keeps: give it others than the pages will use."""
+    domain: Any = env.get_domain("cite")
+    kept = [bibliography.citation_nodes for bibliography in domain.bibliographies.values()]
+    before = [dict(citations) for citations in kept]
+    for citations in kept:
+        citations.update({key: node.copy() for key, node in citations.items()})
+    try:
+        yield
+    finally:
+        for citations, nodes_before in zip(kept, before, strict=True):
+            citations.update(nodes_before)
+
+
 def resolve(builder: PaperBuilder) -> dict[str, nodes.document]:
     """Every page of the table of contents with its references resolved, in the order of reading."""
     env = builder.env
     names = [name for _, part in page_names(env, builder.config.root_doc) for name in part]
-    with in_charge(builder.app, builder):
+    with in_charge(builder.app, builder), own_citations(env):
         pages = {name: env.get_and_resolve_doctree(name, builder) for name in names}
     for page in pages.values():
         for node in list(page.findall(addnodes.toctree)):
@@ -182,74 +199,120 @@ def cover_of(app: "Sphinx") -> Cover:
     )
 
 
-def make_print(builder: PaperBuilder, folder: Path) -> None:
-    """Write book.pdf and book.docx into a folder, unless those there are of the same content."""
-    app = builder.app
+@dataclass(frozen=True)
+class Job:
+    """A printed book that is ready to be set."""
+
+    typst: Book
+    word: Book
+    cover: Cover
+    parts: tuple[Part, ...]
+    folder: Path
+
+    @property
+    def cache(self) -> Path:
+        """Folder for what is kept between builds."""
+        return self.folder.parent / ".cache"
+
+    def run(self) -> list[str]:
+        """Write both files, unless those there are of the same content; what must be told."""
+        stamp, digest = self.cache / STAMP, digest_of(self)
+        files = [self.folder / name for name in FILES]
+        if all(file.is_file() for file in files) and _read(stamp) == digest:
+            return []
+        for old in (stamp, *files):
+            old.unlink(missing_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(2) as threads:
+            # Both leave Python for most of the time.
+            pdf = threads.submit(
+                print_pdf.make, self.typst, self.cover, self.parts, files[0], self.cache
+            )
+            docx = threads.submit(print_word.make, self.word, self.cover, files[1], self.cache)
+            problems = pdf.result()
+            docx.result()
+        if not problems:
+            write_atomically(stamp, digest)
+        return problems
+
+
+def prepare(builder: PaperBuilder, folder: Path) -> Job:
+    """Everything that the printed book is made from."""
     pages = resolve(builder)
-    cover = cover_of(app)
     parts = [
         Part(caption, tuple(names))
         for caption, names in page_names(builder.env, builder.config.root_doc)
         if names
     ]
-    typst = assemble(builder, pages, print_pdf.TypstDialect())
-    word = assemble(builder, pages, print_word.WordDialect())
-    digest = digest_of(typst, word, cover, parts)
-    stamp = folder.parent / ".cache" / STAMP
-    files = [folder / name for name in FILES]
-    if all(file.is_file() for file in files) and _read(stamp) == digest:
-        logger.info("the printed book is up to date")
-        return
-    stamp.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    cache = folder.parent / ".cache"
-    before = app._warncount
-    with ThreadPoolExecutor(2) as threads:
-        pdf = threads.submit(print_pdf.make, typst, cover, parts, files[0], cache)
-        docx = threads.submit(print_word.make, word, cover, files[1], cache)
-        for problem in pdf.result():
-            logger.warning("%s", problem)
-        docx.result()
-    if app._warncount == before:
-        write_atomically(stamp, digest)
+    return Job(
+        typst=assemble(builder, pages, print_pdf.TypstDialect()),
+        word=assemble(builder, pages, print_word.WordDialect()),
+        cover=cover_of(builder.app),
+        parts=tuple(parts),
+        folder=folder,
+    )
 
 
 def _read(stamp: Path) -> str:
     return stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
 
 
-def digest_of(typst: Book, word: Book, cover: Cover, parts: list[Part]) -> str:
+def digest_of(job: Job) -> str:
     """Digest of everything that the printed book is made from, the way of making it included."""
     digest = hashlib.sha256()
-    told = [typst.blocks, word.blocks, str(cover), [str(part) for part in parts]]
+    told = [job.typst.blocks, job.word.blocks, str(job.cover), [str(part) for part in job.parts]]
     digest.update(json.dumps(told, sort_keys=True).encode())
     made_by = [metadata.version(name) for name in ("pypandoc_binary", "typst", "python-docx")]
     digest.update(str(made_by).encode())
     own = sorted(Path(__file__).parent.glob("print*.py"))
     made_with = [*own, *sorted(print_pdf.TEMPLATE.parent.rglob("*"))]
-    images = [item.image for item in typst.numbered if item.image]
+    images = [item.image for item in job.typst.numbered if item.image]
     for path in [*made_with, *images]:
         if path.is_file():
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def beside_pages(app: "Sphinx", exception: Exception | None) -> None:
-    """After an HTML build, make the printed book and put it beside the pages."""
-    if exception is not None or app.builder.name != "html" or not app.config.print_with_html:
-        return
-    folder = Path(app.outdir).parent / FOLDER
-    for name in FILES:
-        Path(app.outdir, name).unlink(missing_ok=True)
-    logger.info("making the printed book")
-    try:
-        make_print(PrintBuilder(app, app.env), folder)
-    except (OSError, RuntimeError, ImportError) as error:
-        # The pages are good: let them be finished, and the build fail under -W.
-        logger.warning("the printed book could not be made: %s", error)
-        return
-    for name in FILES:
-        shutil.copyfile(folder / name, Path(app.outdir, name))
+class Beside:
+    """Makes the printed book while Sphinx writes the pages, and puts it beside them."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(1)
+        self._problems: Future[list[str]] | None = None
+
+    def begin(self, app: "Sphinx", env: "BuildEnvironment") -> None:
+        """Start as soon as all pages have been read."""
+        if app.builder.name == "html" and app.config.print_with_html:
+            job = prepare(PrintBuilder(app, env), self._folder(app))
+            self._problems = self._threads.submit(job.run)
+
+    def finish(self, app: "Sphinx", exception: Exception | None) -> None:
+        """Wait for the printed book, and tell what is wrong with it."""
+        wanted = app.builder.name == "html" and app.config.print_with_html
+        if exception is None and wanted:
+            if self._problems is None:  # no page had changed
+                self.begin(app, app.env)
+            for name in FILES:
+                Path(app.outdir, name).unlink(missing_ok=True)
+            logger.info("making the printed book")
+            for problem in self._result():
+                logger.warning("%s", problem)
+            for name in FILES:
+                if (self._folder(app) / name).is_file():
+                    shutil.copyfile(self._folder(app) / name, Path(app.outdir, name))
+        self._threads.shutdown()
+
+    def _result(self) -> list[str]:
+        assert self._problems is not None
+        try:
+            return self._problems.result()
+        except (OSError, RuntimeError, ImportError) as error:
+            # The pages are good: let them be finished, and the build fail under -W.
+            return [f"the printed book could not be made: {error}"]
+
+    @staticmethod
+    def _folder(app: "Sphinx") -> Path:
+        return Path(app.outdir).parent / FOLDER
 
 
 def setup(app: "Sphinx") -> None:
@@ -257,5 +320,7 @@ def setup(app: "Sphinx") -> None:
     app.add_builder(PrintBuilder)
     app.add_builder(TablesBuilder)
     app.add_config_value("print_with_html", default=False, rebuild="")
+    beside = Beside()
+    app.connect("env-check-consistency", beside.begin)
     # Before `binding.finish`, which notes whether the build had warnings.
-    app.connect("build-finished", beside_pages, priority=850)
+    app.connect("build-finished", beside.finish, priority=850)
