@@ -1,5 +1,6 @@
 """Widths of the columns of a table, from what its cells hold."""
 
+import math
 from typing import Any
 
 from book.extensions.print_ast import Cells
@@ -8,6 +9,8 @@ from book.extensions.print_ast import Cells
 PAGE = 92.0
 # The most that a column is given before the page is full, and what its padding takes.
 WIDE, PADDING = 46, 2
+# Width of a letter of code, in letters of text.
+CODE = 1.35
 
 
 def widths(cells: Cells) -> list[float]:
@@ -54,4 +57,9 @@ def _wished(cells: Cells) -> list[int]:
 
 
 def _longest_word(text: str) -> int:
-    return max((len(word) for word in text.split()), default=0)
+    return max((math.ceil(len(word) * _size(word)) for word in text.split()), default=0)
+
+
+def _size(word: str) -> float:
+    """Width of a word's letters: a name in code is set in a wider type."""
+    return CODE if "_" in word else 1.0
