@@ -487,7 +487,7 @@ def test_what_is_cleared_is_the_same_for_every_cohort() -> None:
 def test_a_large_registry_keeps_its_results() -> None:
     """Nothing is small there, so rates, curves, medians and ratios are shown."""
     cohort = made("registry")
-    assert all(value is not None for value in cohort.release.counts.totals())
+    assert all(value is not None for value in cohort.release.counts.values())
     found = {e.id: e for e in results.collect(cohort)}
     for id in (
         "orr.all",
@@ -639,13 +639,13 @@ def test_nothing_is_hidden_where_nothing_is_small() -> None:
 def test_edge_cohorts_are_screened(edge: str) -> None:
     cohort = as_public(EDGES[edge]().cohort())
     small = set(range(1, cohort.study.suppress_below))
-    assert not small & {v for v in cohort.release.counts.totals() if v is not None}
+    assert not small & {v for v in cohort.release.counts.values() if v is not None}
     for e in results.collect(cohort):
         if not e.id.startswith(disclosure.ABOUT_NO_COHORT):
             assert not {e.n, e.events} & small, e.id
     assert forms(cohort)
     if len(cohort.patients) < cohort.study.suppress_below:
-        assert all(value is None for value in cohort.release.counts.totals())
+        assert all(value is None for value in cohort.release.counts.values())
 
 
 def test_an_internal_book_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
