@@ -62,7 +62,7 @@ class Built:
 
     def ran(self) -> set[str]:
         """Chapters that were executed in this build."""
-        return set(re.findall(r"running chapters \[[#-]+\] \d+/\d+ chapters/(\S+)", self.plain()))
+        return set(re.findall(r"running chapters \[[#-]+\] \d+/\d+ chapters/(\w+)", self.plain()))
 
     def wrote(self) -> set[str]:
         """Pages that were written in this build."""

@@ -131,7 +131,7 @@ def test_the_answer_counts_deaths_and_the_medians_of_the_table(recipe: Recipe) -
     dead = int(cohort.patients["died"].sum())
     if 0 < dead < recipe.patients:
         assert f"{dead} of {recipe.patients} patients died" in said
-    cells = [row[3].split(" ")[0] for row in outcome.by_origin(cohort).rows]
+    cells = [row[2].split(" ")[0] for row in outcome.by_origin(cohort).rows]
     for cell, times in zip(cells, survival.origins(cohort).values(), strict=True):
         if not times.n or cell == "not":
             continue

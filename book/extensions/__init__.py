@@ -4,6 +4,7 @@
 """
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,9 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     """Connect the extensions to Sphinx; the chapters begin to run here, while Sphinx is still
     loading.
     """
+    source = Path(app.srcdir).resolve()
+    if str(source) != _ROOT and (source / "book" / "extensions" / "__init__.py").is_file():
+        return _of_checkout(source, app)
     from book.extensions import binding, outputs, print_builder, transforms
 
     outputs.setup(app)
@@ -26,3 +30,16 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     binding.setup(app)
     print_builder.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
+
+
+def _of_checkout(root: Path, app: "Sphinx") -> dict[str, Any]:
+    """Set up the extensions of the checkout that is being built.
+
+    The environment may be another checkout's, whose path Python searches first: then this module
+    is the other one's, and so would be the package and the data.
+    """
+    sys.path.insert(0, str(root))
+    for name in [name for name in sys.modules if name.split(".")[0] in ("book", "salvage")]:
+        del sys.modules[name]
+    connected: dict[str, Any] = import_module("book.extensions").setup(app)
+    return connected
