@@ -102,7 +102,7 @@ def _without_examples(frame: pd.DataFrame, file: str) -> Read:
     if "patient_id" not in frame.columns:
         return frame, []
     ids = frame["patient_id"].unique()
-    examples = [id for id in ids if id.upper().startswith(EXAMPLE_PREFIX)]
+    examples = [i for i in ids if i[:1] in "Ee" and i.upper().startswith(EXAMPLE_PREFIX)]
     if not examples:
         return frame, []
     example = frame["patient_id"].isin(examples)
@@ -261,7 +261,9 @@ def _table(names: Sequence[str], columns: Sequence[Cells], first: int, source: s
         for name in sorted({n for n in names if n and names.count(n) > 1})
     ]
     for position, (name, column) in enumerate(zip(names, columns, strict=True), 1):
-        held = np.flatnonzero(column != "") if not name else ()
+        if name:
+            continue
+        held = np.flatnonzero(column != "")
         if len(held):
             expected = "a name in the header for each column that holds values"
             value, row = str(column[held[0]]), int(held[0]) + first
