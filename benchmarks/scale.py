@@ -3,18 +3,21 @@
     python benchmarks/scale.py [PATIENTS ...]
 
 Each cohort is generated with two salvage events for each patient, written as CSV, and read by a
-fresh process, whose peak memory the system reports. Prints one row for each size, with the growth
-against the size before: 10 means that ten times the patients took ten times as long.
+fresh process. Memory is that of the process and of those it starts, shared pages counted once
+(Linux), sampled ten times a second. Prints one row for each size, with the growth of time against
+the size before: 10 means that ten times the patients took ten times as long.
 """
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -23,14 +26,16 @@ from tests.cohorts import Recipe, generate  # noqa: E402 -- the checkout comes f
 
 SIZES = (29, 1_000, 10_000, 100_000, 1_000_000)
 SEED = 20260218
+SAMPLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: wall-clock seconds, megabytes of peak memory and of input, estimates printed."""
+    """One run: seconds by the clock and of processors, megabytes of memory and of input."""
 
     patients: int
     seconds: float
+    processor: float
     memory: float
     read: float
     estimates: int
@@ -41,39 +46,66 @@ def measure(patients: int, folder: Path) -> Run:
     recipe = Recipe(patients=patients, seed=SEED, lines=2, exactly=True, adverse_events=0.5)
     cohort = generate(recipe).write(folder / str(patients))
     size = sum(file.stat().st_size for file in cohort.iterdir()) / 1e6
-    start = time.perf_counter()
+    before, start = os.times(), time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "salvage", "results", str(cohort), "--format", "csv"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )
-    output = process.stdout.read() if process.stdout else b""
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
+    peak: list[float] = [0.0]
+    watcher = threading.Thread(target=_watch, args=(process.pid, peak))
+    watcher.start()
+    output, _ = process.communicate()
+    seconds, after = time.perf_counter() - start, os.times()
+    watcher.join()
     if process.returncode:
         raise SystemExit(f"salvage results failed on {patients} patients")
-    return Run(patients, seconds, _megabytes(usage), size, output.count(b"\n") - 1)
+    spent = after.children_user + after.children_system
+    spent -= before.children_user + before.children_system
+    return Run(patients, seconds, spent, peak[0] / 1e6, size, output.count(b"\n") - 1)
 
 
-def _megabytes(usage: resource.struct_rusage) -> float:
-    """Peak resident memory: Linux reports kilobytes, macOS bytes."""
-    return usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+def _watch(pid: int, peak: list[float]) -> None:
+    """Keep the highest memory of a process and its children in ``peak`` until it ends."""
+    while True:
+        try:
+            root = psutil.Process(pid)
+            if root.status() == psutil.STATUS_ZOMBIE:
+                return
+            peak[0] = max(peak[0], sum(map(_memory, [root, *root.children(recursive=True)])))
+        except psutil.NoSuchProcess:
+            return
+        time.sleep(SAMPLE_SECONDS)
+
+
+def _memory(process: psutil.Process) -> float:
+    """Bytes of memory; on Linux a page shared by several processes counts once in their sum."""
+    try:
+        found = process.memory_full_info()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0.0
+    return float(getattr(found, "pss", found.rss))
 
 
 def main(sizes: tuple[int, ...]) -> None:
     """Measure each size and print a row for it."""
-    print(f"{'patients':>10} {'input MB':>9} {'seconds':>8} {'peak MB':>8} {'growth':>7} estimates")
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before the first run")
+    head = ("patients", "input MB", "seconds", "processor s", "peak MB", "growth", "estimates")
+    print("".join(f"{cell:>12}" for cell in head))
     before: Run | None = None
     with tempfile.TemporaryDirectory() as folder:
         for patients in sizes:
             run = measure(patients, Path(folder))
-            growth = f"{run.seconds / before.seconds:.1f}" if before else ""
-            print(
-                f"{run.patients:>10,} {run.read:>9.1f} {run.seconds:>8.1f} {run.memory:>8.0f} "
-                f"{growth:>7} {run.estimates}",
-                flush=True,
+            cells = (
+                f"{run.patients:,}",
+                f"{run.read:.1f}",
+                f"{run.seconds:.1f}",
+                f"{run.processor:.1f}",
+                f"{run.memory:,.0f}",
+                f"{run.seconds / before.seconds:.1f}" if before else "",
+                f"{run.estimates}",
             )
+            print("".join(f"{cell:>12}" for cell in cells), flush=True)
             before = run
 
 

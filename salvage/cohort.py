@@ -1,13 +1,15 @@
 """Read and check a cohort. Whoever holds a :class:`Cohort` knows that it passed every check."""
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from salvage import schema
 from salvage.cells import parse_date
@@ -19,6 +21,8 @@ from salvage.study import Study
 
 if TYPE_CHECKING:
     from salvage.disclosure import Release
+
+Result = TypeVar("Result")
 
 LONG_GAP_MONTHS = 24.0
 ADULT_YEARS = 18
@@ -56,7 +60,14 @@ class Cohort:
     @cached_property
     def treated(self) -> pd.DataFrame:
         """Patients with at least one salvage line."""
-        return self.patients[self.patients["patient_id"].isin(self.salvage["patient_id"])]
+        return self.patients[np.bincount(self.owners, minlength=len(self.patients)) > 0]
+
+    @cached_property
+    def owners(self) -> NDArray[np.intp]:
+        """Row of each salvage line's patient in ``patients``: whole numbers where ids are slow."""
+        ids = pd.Index(self.patients["patient_id"])
+        rows: NDArray[np.intp] = ids.get_indexer(pd.Index(self.salvage["patient_id"]))
+        return rows
 
     @cached_property
     def release(self) -> "Release":
@@ -73,6 +84,23 @@ class Cohort:
         """Whether any row of ``table`` has a value in ``column``."""
         frame: pd.DataFrame = getattr(self, table)
         return bool(frame[column].notna().any())
+
+
+def once(make: Callable[[Cohort], Result]) -> Callable[[Cohort], Result]:
+    """A function of a cohort that is computed once for each cohort and kept with it.
+
+    What it returns is shared: whoever wants to change it makes a copy.
+    """
+    name = f"{make.__module__}.{make.__qualname__}"
+
+    @wraps(make)
+    def kept(cohort: Cohort) -> Result:
+        if name not in cohort.__dict__:
+            cohort.__dict__[name] = make(cohort)
+        found: Result = cohort.__dict__[name]
+        return found
+
+    return kept
 
 
 class CohortError(InputError):
@@ -248,12 +276,18 @@ def _relations(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[P
         events = adverse.join(known, on="patient_id")
         expected = "no later than death or last contact"
         problems += _order(events, "onset_month", "os_month", file, expected)
-        pairs = pd.MultiIndex.from_frame(salvage[["patient_id", "line"]])
         given = adverse["line"].notna() & adverse["patient_id"].isin(known.index)
-        absent = given & ~pd.MultiIndex.from_frame(adverse[["patient_id", "line"]]).isin(pairs)
+        absent = given & ~_pairs(adverse, known.index).isin(_pairs(salvage, known.index))
         expected = "a line of this patient in the salvage table"
         problems += _cells(adverse, absent, file, "line", expected)
     return problems
+
+
+def _pairs(frame: pd.DataFrame, ids: "pd.Index[str]") -> "pd.Series[float]":
+    """One number for each patient and line, the same in every table."""
+    most = schema.SALVAGE.column("line").high or 0
+    place = ids.get_indexer(pd.Index(frame["patient_id"]))
+    return pd.Series(place * (most + 1) + frame["line"], index=frame.index)
 
 
 def _lines(salvage: pd.DataFrame, lines: pd.DataFrame, file: str) -> list[Problem]:

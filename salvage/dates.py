@@ -42,7 +42,8 @@ def to_months(tables: Tables) -> tuple[Tables, list[Problem], Reported]:
         if table.name not in tables:
             continue
         frame, file = tables[table.name]
-        frame = frame.copy()
+        if any(name in frame.columns for name in date_columns(table)):
+            frame = frame.copy()
         for date_name, month_name in date_columns(table).items():
             if date_name in frame.columns:
                 frame, found = _one_column(frame, date_name, month_name, file, infusion, bad)

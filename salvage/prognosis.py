@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from salvage import words
-from salvage.cohort import Cohort
+from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
 from salvage.published import Mark
 from salvage.stats import cox
@@ -180,6 +180,8 @@ def _why_not(x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[n
         return "all patients at risk died at the same time"
     if (x == x[0]).all(axis=0).any():
         return "all patients have the same value"
+    if x.shape[1] == 1:
+        return ""
     centred = x - x.mean(axis=0)
     if np.linalg.matrix_rank(centred.T @ centred, hermitian=True) < x.shape[1]:
         return "the covariates determine one another"
@@ -210,6 +212,7 @@ def hazard_ratio(
     )
 
 
+@once
 def late_against_early(cohort: Cohort) -> Estimate:
     """The published contrast: late against early relapse, OS from infusion, univariable Cox."""
     fitted = fit(cohort, ["late"], from_infusion(cohort))
@@ -217,6 +220,7 @@ def late_against_early(cohort: Cohort) -> Estimate:
     return hazard_ratio(cohort, "cox.late_vs_early.hr", fitted, "late", label)
 
 
+@once
 def late_against_early_from_relapse(cohort: Cohort) -> Estimate:
     """The same contrast with survival counted from relapse, which removes the guarantee time."""
     fitted = fit(cohort, ["late"], from_relapse(cohort))

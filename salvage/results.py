@@ -3,9 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from salvage import (
     audit,
@@ -22,6 +26,9 @@ from salvage.cohort import Cohort
 from salvage.estimate import Estimate, Unit, estimate
 
 COLUMNS = tuple(f.name for f in fields(Estimate))
+Part = Callable[[Cohort], list[Estimate]]
+#: From so many patients on, starting processes takes less time than it saves.
+PARALLEL_FROM: Final = 100_000
 
 
 def count(
@@ -54,26 +61,52 @@ def counts(cohort: Cohort) -> list[Estimate]:
 
 def headline(cohort: Cohort) -> list[Estimate]:
     """The estimates that describe the cohort itself: all that the summary shows, at once."""
-    return [
-        *counts(cohort),
-        *survival.patient_estimates(cohort),
-        *response.all_rates(cohort),
-        *survival.line_estimates(cohort),
-        *prognosis.prognosis_estimates(cohort),
-        *safety.safety_estimates(cohort),
-    ]
+    return _made(cohort, HEADLINE)
+
+
+HEADLINE: Final[tuple[Part, ...]] = (
+    counts,
+    lambda cohort: survival.patient_estimates(cohort),
+    lambda cohort: response.all_rates(cohort),
+    lambda cohort: survival.line_estimates(cohort),
+    lambda cohort: prognosis.prognosis_estimates(cohort),
+    lambda cohort: safety.safety_estimates(cohort),
+)
+FURTHER: Final[tuple[Part, ...]] = (
+    lambda cohort: comparison.comparison_estimates(cohort),
+    lambda cohort: bias.bias_estimates(cohort),
+    lambda _: audit.estimates(),
+    lambda cohort: spread.spread_estimates(cohort),
+)
+
+
+def _made(cohort: Cohort, parts: Sequence[Part]) -> list[Estimate]:
+    """The estimates of each part in turn; those of a large cohort on all processors."""
+    workers = min(len(parts), os.cpu_count() or 1)
+    if len(cohort.patients) < PARALLEL_FROM or workers < 2 or not hasattr(os, "fork"):
+        return [e for part in parts for e in part(cohort)]
+    # A forked process sees the cohort as it is: what all parts need is computed before.
+    survival.with_outcome(cohort)
+    jobs = [partial(part, cohort) for part in parts]
+    with multiprocessing.get_context("fork").Pool(workers, _share, (jobs,)) as pool:
+        return [e for made in pool.imap(_run, range(len(parts))) for e in made]
+
+
+_jobs: list[Callable[[], list[Estimate]]] = []
+
+
+def _share(jobs: list[Callable[[], list[Estimate]]]) -> None:
+    _jobs[:] = jobs
+
+
+def _run(number: int) -> list[Estimate]:
+    return _jobs[number]()
 
 
 def collect(cohort: Cohort) -> list[Estimate]:
     """Every estimate of the book, those of a public study after disclosure control; ids are
     unique."""
-    found = [
-        *headline(cohort),
-        *comparison.comparison_estimates(cohort),
-        *bias.bias_estimates(cohort),
-        *audit.estimates(),
-        *spread.spread_estimates(cohort),
-    ]
+    found = _made(cohort, (*HEADLINE, *FURTHER))
     ids = [e.id for e in found]
     repeated = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
     if repeated:

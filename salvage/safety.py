@@ -5,7 +5,7 @@ from typing import Final
 import pandas as pd
 
 from salvage import words
-from salvage.cohort import Cohort
+from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
 from salvage.schema import CATEGORY_KEYS
 from salvage.stats import proportions, rates
@@ -29,6 +29,7 @@ SYNONYMS: Final = {
 LABELS: Final = {ICANS: "ICANS"}
 
 
+@once
 def recorded(cohort: Cohort) -> bool:
     """Whether the cohort records any adverse event of a treated patient."""
     return bool(cohort.adverse_events["patient_id"].isin(cohort.salvage["patient_id"]).any())
@@ -41,8 +42,8 @@ def graded(cohort: Cohort) -> bool:
 
 def normal_term(terms: pd.Series) -> pd.Series:
     """Terms by which events are counted: case and outer blanks do not matter, nor do synonyms."""
-    plain = terms.astype(str).str.strip().str.lower()
-    return plain.replace(SYNONYMS)
+    written = {term: str(term).strip().lower() for term in terms.unique()}
+    return terms.map({term: SYNONYMS.get(plain, plain) for term, plain in written.items()})
 
 
 def label(term: str) -> str:
@@ -52,6 +53,11 @@ def label(term: str) -> str:
 
 def events_of_treated(cohort: Cohort) -> pd.DataFrame:
     """Events of treated patients, with :func:`normal_term` and a scale for every event."""
+    return _events_of_treated(cohort).copy(deep=False)
+
+
+@once
+def _events_of_treated(cohort: Cohort) -> pd.DataFrame:
     events = cohort.adverse_events
     events = events[events["patient_id"].isin(cohort.salvage["patient_id"])]
     scale = events["scale"].astype(object).where(events["scale"].notna(), UNSPECIFIED_SCALE)
@@ -110,6 +116,7 @@ def exposure(cohort: Cohort) -> pd.Series:
     return (end - lines["start_month"]).rename("months")
 
 
+@once
 def events_of_lines(cohort: Cohort) -> pd.DataFrame:
     """Events that are linked to a line, with the ``category`` of that line."""
     lines = cohort.salvage[["patient_id", "line", "category"]].astype({"line": float})

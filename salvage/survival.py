@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from salvage import words
-from salvage.cohort import Cohort
+from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
 from salvage.schema import CATEGORY_KEYS
 from salvage.stats import survival as km
@@ -98,10 +98,18 @@ def from_first_salvage(cohort: Cohort) -> Times:
 
 def with_outcome(cohort: Cohort) -> pd.DataFrame:
     """Salvage lines with their patient's relapse, last contact and death, and ``next_start``."""
-    outcome = cohort.patients.set_index("patient_id")[["relapse_month", "os_month", "died"]]
-    lines = cohort.salvage.join(outcome, on="patient_id")
-    lines["next_start"] = lines.groupby("patient_id")["start_month"].shift(-1)
-    return lines
+    return _with_outcome(cohort).copy(deep=False)
+
+
+@once
+def _with_outcome(cohort: Cohort) -> pd.DataFrame:
+    owners = cohort.owners
+    outcome = {
+        column: cohort.patients[column].to_numpy()[owners]
+        for column in ("relapse_month", "os_month", "died")
+    }
+    following = cohort.salvage["start_month"].groupby(owners).shift(-1)
+    return cohort.salvage.assign(**outcome, next_start=following)
 
 
 def response_duration(lines: pd.DataFrame, new_treatment_is_event: bool = False) -> Times:

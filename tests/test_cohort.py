@@ -1,16 +1,20 @@
 """A cohort is read and checked: what is wrong is listed at once, what is unusual is kept."""
 
+import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from salvage import schema
-from salvage.cohort import Cohort, CohortError, check, load
+from salvage.cohort import Cohort, CohortError, check, load, once
 from salvage.problems import Problem
+from salvage.readers import read_csv
 from tests.cohorts import EDGES, Recipe, Tables, generate, recipes
 
 PATIENTS = """patient_id,age,sex,relapse_month,os_month,died
@@ -414,3 +418,43 @@ def test_a_big_cohort_is_the_same_each_time() -> None:
     first, second = tables(5_000), tables(5_000)
     pd.testing.assert_frame_equal(first.salvage, second.salvage)
     assert len(first.salvage) == 10_000
+
+
+# --- two ways through a file ----------------------------------------------------------------------
+
+CELL = st.text("ab'= \t0é例,;", max_size=4).map(lambda cell: cell.replace(",", "").replace(";", ""))
+
+
+@given(
+    st.lists(st.lists(CELL, min_size=3, max_size=3), max_size=6), st.sampled_from(["\n", "\r\n"])
+)
+@settings(max_examples=150, deadline=None)
+def test_a_plain_file_is_read_as_the_csv_module_reads_it(rows: list[list[str]], ends: str) -> None:
+    """A quote anywhere sends a file through the csv module; without one, pandas reads it."""
+    head = ["patient_id", "b", "c"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "patients.csv"
+
+        def read(first: str) -> tuple[pd.DataFrame, list[Problem]]:
+            lines = [",".join(row) for row in [[first, *head[1:]], *rows]]
+            path.write_bytes(ends.join([*lines, ""]).encode())
+            return read_csv(path)
+
+        plain, quoted = read("patient_id"), read('"patient_id"')
+    assert plain[1] == quoted[1]
+    assert plain[0].index.tolist() == quoted[0].index.tolist()
+    assert plain[0].to_dict("list") == quoted[0].to_dict("list")
+
+
+def test_what_is_computed_once_is_kept_with_its_cohort() -> None:
+    calls: list[int] = []
+
+    @once
+    def size(cohort: Cohort) -> int:
+        calls.append(1)
+        return len(cohort.patients)
+
+    first, second = (generate(Recipe(patients=n)).cohort() for n in (3, 4))
+    assert [size(first), size(second), size(first)] == [3, 4, 3]
+    assert len(calls) == 2
+    assert size(replace(first, patients=first.patients.head(2))) == 2

@@ -192,6 +192,15 @@ def test_results_do_not_depend_on_the_ids(recipe: Recipe) -> None:
     assert differences(tables.cohort(), renamed(tables).cohort()) == []
 
 
+def test_a_cohort_on_several_processors_has_the_same_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = load(DATA)
+    alone = results.to_json(results.collect(made))
+    monkeypatch.setattr(results, "PARALLEL_FROM", 1)
+    assert results.to_json(results.collect(load(DATA))) == alone
+
+
 # --- as text --------------------------------------------------------------------------------------
 
 
