@@ -70,5 +70,20 @@ tables.reproduction(cohort, estimates)
 #
 # - This book on paper: <a href="../book.pdf">book.pdf</a> to read and print, <a href="../book.docx">book.docx</a> to edit in Word.
 # - All estimates of this book as data: <a href="../results.json">results.json</a>.
-# - To cite this report and the study behind it, see [how to cite](../book/how_to_read.md#how-to-cite).
-# - To build the same book for another hospital's cohort, see [another cohort](../book/how_to_read.md#another-cohort).
+
+# %% [markdown]
+# ## How to cite
+#
+# Cite the index study for its figures, and this report for the analysis and for everything marked *implied*, *assumed* or *observed*.
+
+# %% tags=["hide-input"]
+sentences.citations(cohort)
+
+# %% [markdown]
+# ## The same book for another cohort
+#
+# 1. `python -m salvage template cohort.xlsx` writes a workbook to fill in.
+# 2. `python -m salvage check cohort.xlsx` lists every problem with its sheet, row and column.
+# 3. `make book COHORT=cohort.xlsx` builds this book for it.
+#
+# The data stay on the machine, and no code is changed. [Bringing your own cohort](../book/import.md) has the details.

@@ -132,6 +132,23 @@ def answer(*paragraphs: str, cleared: bool = False) -> Box:
 
 
 @dataclass(frozen=True, repr=False)
+class Cover(Shown):
+    """The head of the cover: what the book is about, and a name and value for each fact of it."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    cleared: bool = False
+
+    def _plain(self) -> str:
+        return "\n".join([self.title, *(f"{name}: {value}" for name, value in self.facts)])
+
+    def _markdown(self) -> str:
+        facts = [f"**{escape(name)}:** {escape(value)}" for name, value in self.facts]
+        body = "\n\n".join([f"**{escape(self.title)}**", *facts])
+        return f":::{{div}} cover\n{body}\n:::"
+
+
+@dataclass(frozen=True, repr=False)
 class Absent(Shown):
     """One sentence instead of what the cohort has no data for."""
 

@@ -103,6 +103,7 @@ SYNTHETIC_NOTICE: Final = (
 NOT_REACHED: Final = "not reached"
 NOT_ESTIMABLE: Final = "not estimable"
 NOT_RECORDED: Final = "not recorded"
+NOT_STATED: Final = "not stated"
 
 
 def category(key: str, labels: dict[str, str] | None = None) -> str:

@@ -23,10 +23,11 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     source = Path(app.srcdir).resolve()
     if str(source) != _ROOT and (source / "book" / "extensions" / "__init__.py").is_file():
         return _of_checkout(source, app)
-    from book.extensions import binding, outputs, print_builder, transforms
+    from book.extensions import binding, outputs, print_builder, terms, transforms
 
     outputs.setup(app)
     transforms.setup(app)
+    terms.setup(app)
     binding.setup(app)
     print_builder.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

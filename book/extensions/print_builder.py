@@ -34,6 +34,7 @@ from book.extensions.print_ast import (
     aliases,
 )
 from book.extensions.print_cover import Cover, Part
+from book.extensions.terms import without_margins
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -150,6 +151,7 @@ def resolve(builder: PaperBuilder) -> dict[str, nodes.document]:
     for page in pages.values():
         for node in list(page.findall(addnodes.toctree)):
             node.parent.remove(node)
+        without_margins(page)
     return pages
 
 

@@ -2,30 +2,41 @@
 
 from collections.abc import Mapping
 
-from salvage import published, response, words
+from salvage import __version__, published, response, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, percent, sentence
 from salvage.schema import CATEGORY_KEYS
 from salvage.sentences import median, this_cohort
-from salvage.show import Box, Text, answer, text
+from salvage.show import Box, Cover, Text, answer, text
 
 Estimates = Mapping[str, Estimate]
 
 
-def cover(cohort: Cohort) -> Text:
+def cover(cohort: Cohort) -> Cover:
     """What the book is about: title, centre, dates."""
     study = cohort.study
-    facts = [
-        study.title + ".",
-        study.centre.rstrip(".") + "." if study.centre else "",
-        f"Patients included: {study.window}." if study.window else "",
-        (
-            f"Data cut-off: {study.data_cut_off}."
-            if study.data_cut_off
-            else "Data cut-off: not stated."
-        ),
-    ]
-    return text(" ".join(fact for fact in facts if fact), cleared=True)
+    facts = (
+        ("Centre", study.centre),
+        ("Patients included", study.window),
+        ("Data cut-off", study.data_cut_off),
+        ("Version", __version__),
+    )
+    stated = tuple((name, value or words.NOT_STATED) for name, value in facts)
+    return Cover(study.title, stated, cleared=True)
+
+
+def citations(cohort: Cohort) -> Text:
+    """The index study and this report, as a list of references gives them."""
+    study = published.facts()["source"]
+    index = (
+        f"The index study: {study['authors']}. {study['title']}. {study['journal']}"
+        f" {study['year']};{study['volume']}({study['issue']}):{study['pages']}."
+        f" DOI {study['doi']}."
+    )
+    # The centre of a synthetic cohort is no author.
+    centre = "" if cohort.study.synthetic else cohort.study.centre
+    report = [cohort.study.title, centre, f"A reproducible report, version {__version__}"]
+    return text(index, f"This report: {'. '.join(filter(None, report))}.", cleared=True)
 
 
 def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
