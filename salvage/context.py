@@ -47,6 +47,8 @@ class Study:
 
     failed, infused, treated   patients whose CAR-T failed, patients infused, patients treated
                                after failure
+    size                       patients in other terms than these
+    short                      name in tables and figures, where author and year are not enough
     says                       what the source prints besides its rates and outcomes
     """
 
@@ -64,11 +66,15 @@ class Study:
     failed: int | None = None
     infused: int | None = None
     treated: int | None = None
+    size: str | None = None
+    short: str | None = None
     says: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
-        """Author and year."""
+        """Author and year, unless the source has a shorter name."""
+        if self.short:
+            return self.short
         return self.author if self.year is None else f"{self.author} {self.year}"
 
     @property

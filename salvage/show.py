@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from salvage import words
 from salvage.cohort import Cohort, load
 from salvage.paths import cohort_path
 from salvage.published import Mark
@@ -169,7 +170,8 @@ class Table(Shown):
     ``name`` is its id (``tab-...``), ``head`` the column titles with units, ``rows`` the cells as
     text. The first column is text; the others are aligned to the right unless ``left`` names them
     by position.
-    ``notes`` stand under the table; ``marks`` say where its numbers come from.
+    ``notes`` stand under the table; ``marks`` say where its numbers come from. A ``folded`` table
+    is long, or repeats what a figure shows: on a page it opens on demand, on paper it stands open.
     """
 
     name: str
@@ -179,6 +181,7 @@ class Table(Shown):
     notes: Sequence[str] = ()
     marks: Sequence[Mark] = ()
     left: Sequence[int] = (0,)
+    folded: bool = False
     cleared: bool = False
     kind_of_thing = "a table"
 
@@ -210,6 +213,8 @@ class Table(Shown):
                 + "\n\n".join(escape(note) for note in self.notes)
                 + "\n:::"
             )
+        if self.folded:
+            return f":::::{{dropdown}} {escape(words.FOLDED_TABLE + self.caption)}\n{made}\n:::::"
         return made
 
     def _bundle(self) -> dict[str, Any]:

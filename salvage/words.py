@@ -103,6 +103,7 @@ SYNTHETIC_NOTICE: Final = (
 NOT_REACHED: Final = "not reached"
 NOT_ESTIMABLE: Final = "not estimable"
 NOT_RECORDED: Final = "not recorded"
+FOLDED_TABLE: Final = "Table: "
 NOT_STATED: Final = "not stated"
 
 

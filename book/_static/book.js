@@ -30,3 +30,12 @@ window.addEventListener("load", () => {
   reach();
 });
 window.addEventListener("resize", reach);
+
+// On paper a folded table stands open.
+window.addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll(".bd-article details.sd-dropdown")) {
+    folded.open = true;
+  }
+});
+// A table that was folded has no width until it is opened.
+document.addEventListener("toggle", reach, true);

@@ -29,6 +29,7 @@ SILENT = (
     nodes.target,
     nodes.transition,
     nodes.meta,
+    nodes.rubric,  # what a folded table is opened by; on paper it stands open
 )
 # Nodes of which only the children count.
 TRANSPARENT = {"compound", "container", "glossary", "topic", "compact_paragraph", "citation_group"}

@@ -90,6 +90,7 @@ def studies() -> Table:
         ),
         ("published",),
         left=(0, 1, 2, 4, 5),
+        folded=True,
         cleared=True,
     )
 
@@ -104,7 +105,7 @@ def _size(study: context.Study) -> str:
         )
         if n is not None
     ]
-    return ", ".join(parts) or "not stated"
+    return ", ".join(parts) or study.size or words.NOT_STATED
 
 
 def _median_cells(outcome: Outcome | None) -> tuple[str, str, str]:

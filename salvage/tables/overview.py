@@ -110,6 +110,7 @@ def sequences(cohort: Cohort) -> Table:
         rows,
         ("Percentages are of the patients with salvage therapy.",),
         mark(cohort),
+        folded=True,
     )
 
 

@@ -94,6 +94,7 @@ def univariable(cohort: Cohort) -> Shown:
             *_reasons(fits),
         ],
         marks([e for _, e in pairs]),
+        folded=True,
     )
 
 

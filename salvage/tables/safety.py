@@ -161,6 +161,7 @@ def grades(cohort: Cohort) -> Shown:
         notes,
         mark(cohort),
         left=(0, 1),
+        folded=True,
     )
 
 
