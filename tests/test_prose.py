@@ -23,6 +23,7 @@ NOT_PROSE = re.compile(
     | ^\([\w-]+\)=$                # a target
     | ^:{3,}.*$ | ^`{3,}.*$        # the fence of a directive
     | ^:[\w-]+:.*$                 # an option of a directive
+    | ^\d+\.[ ]                    # the number of a step
     """,
     re.VERBOSE | re.MULTILINE,
 )
