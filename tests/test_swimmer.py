@@ -123,6 +123,12 @@ def test_pointing_at_a_lane_tells_its_history(
     expect_history(page, lanes[lane])
     other = page.locator(".swimmer-lane").nth(lane + 1)
     assert other.evaluate("n => getComputedStyle(n).backgroundColor") == "rgba(0, 0, 0, 0)"
+    page.keyboard.press("Escape")  # of somebody who is elsewhere on the page
+    expect_history(page, lanes[lane])
+    point_at(page, lane + 1)
+    page.keyboard.press("Escape")
+    expect_hint(page)
+    assert page.evaluate("document.activeElement === document.body")
     assert (watched.errors, watched.outside) == ([], [])
 
 

@@ -70,8 +70,10 @@
       options[chosen].scrollIntoView({ block: "nearest", inline: "nearest" });
     };
     const close = () => {
+      // The button that was pressed goes; who only points has no focus to lose.
+      const focused = figure.contains(document.activeElement);
       choose(-1);
-      list.focus({ preventScroll: true });
+      if (focused) list.focus({ preventScroll: true });
     };
     const keys = {
       ArrowDown: () => reach(chosen + 1),
@@ -85,8 +87,8 @@
       event.preventDefault();
       keys[event.key]();
     });
-    figure.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && chosen >= 0) close();
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && chosen >= 0 && figure.matches(":hover, :focus-within")) close();
     });
     // A page that scrolls under a resting pointer moves it by nothing, and a finger that scrolls is not pointing.
     list.addEventListener("pointermove", (event) => {

@@ -98,10 +98,7 @@ SWIMMER_LEGEND: Final = {
 # --- the histories of the swimmer plot -----------------------------------------------------------
 
 HISTORY_VIEW: Final = {
-    "hint": (
-        "Point at a lane, tap it, or move with the arrow keys, to read that patient's history. "
-        "Escape closes it."
-    ),
+    "hint": "Point at a lane, tap it, or use the arrow keys to read its history; Escape closes it.",
     "lanes": "Patients, from the longest to the shortest observed time",
     "panel": "History of one patient",
     "months": MONTHS_INFUSION,
