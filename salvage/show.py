@@ -12,7 +12,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -237,7 +237,11 @@ def _row(cells: Sequence[str]) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Figure(Shown):
-    """A numbered figure: its id (``fig-...``), caption, and alt text that states the finding."""
+    """A numbered figure: its id (``fig-...``), caption, and alt text that states the finding.
+
+    ``view`` makes, of the figure as it was drawn, the JSON by which a page lets a reader point at
+    its parts.
+    """
 
     name: str
     figure: "MatplotlibFigure" = field(repr=False)
@@ -245,6 +249,7 @@ class Figure(Shown):
     alt: str
     marks: Sequence[Mark] = ()
     cleared: bool = False
+    view: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False)
     kind_of_thing = "a figure"
 
     def full_caption(self) -> str:
@@ -279,6 +284,8 @@ class Figure(Shown):
                 "caption": self.full_caption(),
                 "alt": self.alt,
             }
+            if self.view is not None:
+                bundle[FIGURE_MIME]["view"] = self.view()
         return bundle
 
 

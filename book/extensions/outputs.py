@@ -5,6 +5,7 @@ execution client stands :class:`FilledClient`, which takes the outputs from the
 :class:`~book.extensions.execution.Runner`.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -82,14 +83,16 @@ class Chapters:
         Markdown names.
         """
         data = output.get("data", {})
-        figure = data.get(FIGURE_MIME)
-        if figure is not None:
+        figure = data.get(FIGURE_MIME, {})
+        if figure:
             self._write_figure(figure["name"], data["image/svg+xml"])
         if MARKDOWN_MIME not in data:
             return output
         # The Markdown says all; the other forms are for Jupyter. It names pictures as in a build of
         # the checkout.
         markdown = data[MARKDOWN_MIME].replace(f"{FIGURE_FOLDER}/", self._figure_link)
+        if "view" in figure:
+            markdown = f"{markdown}\n\n{view_block(figure['name'], figure['view'])}"
         return output | {"data": {MARKDOWN_MIME: markdown}}
 
     def _write_figure(self, name: str, svg: str) -> None:
@@ -99,6 +102,18 @@ class Chapters:
         file = self.figures / f"{name}.svg"
         if not file.is_file() or file.read_text(encoding="utf-8") != svg:
             write_atomically(file, svg)
+
+
+def view_block(name: str, view: dict[str, Any]) -> str:
+    """The view of a figure as data of the HTML page, which its script reads; print has none of it.
+
+    It is one line in which whatever could end the script, or the block that holds it, is escaped.
+    """
+    text = json.dumps(view)
+    for character in "<>&`":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    script = f'<script type="application/json" class="figure-view" data-figure="{name}">'
+    return f"```{{raw}} html\n{script}{text}</script>\n```"
 
 
 def setup(app: "Sphinx") -> None:

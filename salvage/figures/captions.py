@@ -95,6 +95,41 @@ SWIMMER_LEGEND: Final = {
     "wait": "No salvage line",
 }
 
+# --- the histories of the swimmer plot -----------------------------------------------------------
+
+HISTORY_VIEW: Final = {
+    "hint": "Point at a lane, tap it, or use the arrow keys to read its history; Escape closes it.",
+    "lanes": "Patients, from the longest to the shortest observed time",
+    "panel": "History of one patient",
+    "months": MONTHS_INFUSION,
+    "previous": "Previous",
+    "next": "Next",
+    "close": "Close",
+}
+HISTORY_SUMMARY: Final = "{patient}: {group} at {relapse} months, {end} at {last} months"
+HISTORY_INFUSION: Final = "CAR-T infusion"
+HISTORY_END: Final = {"died": "Died", "alive": "Alive at last contact"}
+HISTORY_SPAN: Final = "{first} to {last}"
+HISTORY_OPEN: Final = "from {first}"
+HISTORY_LINE: Final = "Line {line}: {category}"
+HISTORY_TARGET: Final = {
+    True: "Another target than the first CAR-T",
+    False: "The same target as the first CAR-T",
+}
+HISTORY_INTENT: Final = "Intent: {intent}"
+HISTORY_BEST: Final = "Best response: {response}"
+HISTORY_RESPONSE: Final = {
+    (True, True): "{best} from {first} to {last} months",
+    (True, False): "{best} from {first} months",
+    (False, True): "{best} to {last} months",
+    (False, False): "{best}",
+}
+HISTORY_PROGRESSION: Final = "Progression at {month} months"
+HISTORY_EVENTS: Final = "Adverse events: {events}"
+HISTORY_EVENT: Final = "Adverse event: {event}"
+HISTORY_GRADE: Final = "{term} grade {grade}"
+HISTORY_ONSET: Final = "{event} at {month} months"
+
 # --- sequences ----------------------------------------------------------------------------------
 
 ALLUVIAL: Final = "The sequence of salvage lines"

@@ -1,5 +1,8 @@
 """The swimmer plot: one lane for each patient."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
@@ -11,6 +14,7 @@ from matplotlib.patheffects import withStroke
 from salvage import words
 from salvage.cohort import Cohort
 from salvage.figures import captions, style
+from salvage.figures.histories import History, histories
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
 from salvage.survival import with_outcome
@@ -30,6 +34,7 @@ def swimmer(cohort: Cohort) -> Figure | Absent:
     segments = line_segments(cohort)
     responses = response_marks(cohort)
     place = {patient: y for y, patient in enumerate(lanes["patient_id"])}
+    told = dict(zip(cohort.patients["patient_id"], histories(cohort), strict=True))
     lane = min(0.235, max(0.155, 8.0 / n))
     with style.drawing(1.9 + lane * n) as figure:
         axes = figure.add_subplot()
@@ -56,7 +61,24 @@ def swimmer(cohort: Cohort) -> Figure | Absent:
         ),
         _alt(cohort),
         style.marks_of(cohort),
+        view=partial(view, axes, [told[patient] for patient in place]),
     )
+
+
+def view(axes: Axes, lanes: Sequence[History]) -> dict[str, Any]:
+    """What a page needs to let a reader point at the lanes of the drawn figure, as JSON.
+
+    ``top`` and ``bottom`` of a lane are fractions of the height of the picture, from its top.
+    """
+    borders = axes.transData.transform([(0, i - 0.5) for i in range(len(lanes) + 1)])[:, 1]
+    heights = 1 - borders / axes.figure.bbox.height
+    return {
+        "words": captions.HISTORY_VIEW,
+        "lanes": [
+            {"top": round(float(top), 5), "bottom": round(float(bottom), 5), **asdict(lane)}
+            for lane, top, bottom in zip(lanes, heights, heights[1:], strict=False)
+        ],
+    }
 
 
 def lane_order(cohort: Cohort) -> pd.DataFrame:
