@@ -1,11 +1,14 @@
 """Figures: what they plot is what the data say, and they hold for any cohort."""
 
+import io
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -258,21 +261,86 @@ def test_labels_are_text_and_never_formulas() -> None:
     assert "{glue}" in made.alt
 
 
-def test_chinese_labels_are_drawn_or_left_as_text_for_the_reader() -> None:
-    study = replace(shipped().study, labels={"bispecific": "双特异性抗体"})
-    made = drawn(figures.response_bars(replace(shipped(), study=study)))
-    svg = made.svg()
-    if style.covered(made.figure):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # matplotlib warns of a missing glyph
-            made.figure.canvas.draw()
-    else:
-        assert "双特异性抗体" in svg
+BISPECIFIC = "双特异性抗体"
+SHIPPED_HAN = "策略"  # in the index study's own title, so in the bundled font
+
+
+def labelled(label: str) -> show.Figure:
+    study = replace(shipped().study, labels={"bispecific": label})
+    return drawn(figures.response_bars(replace(shipped(), study=study)))
+
+
+def outlined(made: show.Figure) -> bool:
+    """Whether the picture holds the outlines of all its letters; it must be drawn in silence."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return "<text" not in made.svg()
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Make figures find these families alone."""
+    caches = (style.fonts, style._settings, style._characters)
+
+    def set_families(*families: str) -> None:
+        monkeypatch.setattr(style, "FONTS", families)
+        for cached in caches:
+            cached.cache_clear()
+
+    yield set_families
+    monkeypatch.undo()
+    for cached in caches:
+        cached.cache_clear()
+
+
+def test_a_font_without_bold_is_used_in_silence(
+    only: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    only("DejaVu Sans", "Book Han Serif")
+    # Matplotlib remembers what it has found, and warns the first time only.
+    style.font_manager.FontManager._findfont_cached.cache_clear()
+    with style.drawing(2) as figure:
+        figure.text(0, 0, SHIPPED_HAN, weight="bold")
+    figure.savefig(io.BytesIO(), format="svg")
+    assert not caplog.records
+
+
+def test_without_a_chinese_font_text_stays_text(only: Callable[..., None]) -> None:
+    only("DejaVu Sans")
+    made = labelled(BISPECIFIC)
+    assert not outlined(made)
+    assert re.search(rf"<text[^>]*>{BISPECIFIC}", made.svg())
+
+
+def test_the_bundled_font_draws_the_chinese_of_the_shipped_text(only: Callable[..., None]) -> None:
+    only("DejaVu Sans", "Book Han Serif")
+    assert outlined(labelled(SHIPPED_HAN))
+    assert not outlined(labelled(BISPECIFIC + "\U0002a6d6"))
+
+
+def test_chinese_of_a_cohort_is_drawn_with_a_font_of_the_system() -> None:
+    if len(style.fonts()) < 3 and not os.environ.get("CI"):
+        pytest.skip("no Chinese font is installed (Debian: fonts-wqy-microhei)")
+    assert style.fonts()[-1] == "Book Han Serif"
+    assert outlined(labelled(BISPECIFIC + "，瑞基奥仑赛"))
+
+
+def test_a_font_installed_after_matplotlib_listed_them_is_found(
+    only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = style.font_manager.fontManager
+    old = [entry for entry in manager.ttflist if entry.name == "DejaVu Sans"]
+    monkeypatch.setattr(manager, "ttflist", old)
+    installed = [__file__, str(style.BUNDLED_HAN)]  # the first is no font
+    monkeypatch.setattr(style.font_manager, "findSystemFonts", lambda: installed)
+    monkeypatch.setattr(style, "BUNDLED_HAN", Path("nowhere.otf"))
+    only("DejaVu Sans", "Book Han Serif")
+    assert style.fonts() == ("DejaVu Sans", "Book Han Serif")
 
 
 def test_text_stays_text_where_no_font_has_its_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     made = drawn(figures.response_bars(shipped()))
-    assert "<text" not in made.svg()
+    assert outlined(made)
     monkeypatch.setattr(style, "_characters", lambda: frozenset(range(0x41)))
     assert re.search(r"<text[^>]*>Bispecific \(n = 12\)</text>", made.svg())
 

@@ -25,7 +25,7 @@ from PIL import Image
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject, DictionaryObject
 
-from book.extensions import print_font, print_pdf, print_tables, print_widths
+from book.extensions import print_builder, print_font, print_pdf, print_tables, print_widths
 from book.extensions.print_ast import Book, Numbered, words
 from book.extensions.print_cover import Cover, Part
 from book.extensions.print_word import DOTS_PER_INCH, WordDialect
@@ -419,6 +419,32 @@ def test_characters_that_no_font_has_are_named() -> None:
 
 def test_text_without_chinese_asks_for_no_chinese_font() -> None:
     assert print_pdf.families("Größe ≥ 2").names == (print_pdf.TEXT_FONT,)
+
+
+def test_text_of_pictures_needs_a_font_too(tmp_path: Path) -> None:
+    picture = tmp_path / "fig.svg"
+    picture.write_text(SVG.replace("</svg>", "<text>龘<tspan>药</tspan></text></svg>"), "utf-8")
+    assert print_pdf.picture_text(picture) == "龘药"
+    assert print_pdf.picture_text(tmp_path / "fig.png") == ""
+
+
+def test_a_font_that_is_missing_is_told_once_and_fails_no_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = print_pdf.candidates
+    monkeypatch.setattr(print_pdf, "candidates", lambda system: found(system=False))
+    told, path = small_pdf(tmp_path, "A study", "The regimen 龘药.")
+    assert len(told) == 1
+    assert isinstance(told[0], print_pdf.Advice)
+    assert "龘" in told[0]
+    assert path.read_bytes().startswith(b"%PDF")
+    said: dict[str, str] = {}
+    for kind in ("info", "warning"):
+        monkeypatch.setattr(
+            print_builder.logger, kind, lambda _, text, kind=kind: said.update({kind: text})
+        )
+    print_builder.tell([*told, "the PDF is broken"])
+    assert said == {"info": told[0], "warning": "the PDF is broken"}
 
 
 def small_pdf(tmp_path: Path, title: str, text: str, notice: str = "") -> tuple[list[str], Path]:
