@@ -23,11 +23,10 @@ from matplotlib.text import Text
 
 from salvage import audit, figures, prognosis, response, safety, show, simulate, survival, words
 from salvage.cohort import Cohort, load
-from salvage.figures import captions, checks, curves, flow, lanes, public, sequence, style
+from salvage.figures import captions, checks, curves, flow, lanes, sequence, style
 from salvage.figures.forest import RATIO_TICKS
 from salvage.paths import DATA
 from salvage.published import facts
-from salvage.study import Study
 from salvage.survival import Times
 from tests.cohorts import EDGES, Recipe, generate, recipes
 
@@ -562,10 +561,7 @@ def test_a_response_without_its_month_is_hollow_and_said_so() -> None:
     assert "hollow" not in figures.swimmer(shipped()).caption
 
 
-def test_the_swimmer_gives_way_in_public_and_above_eighty() -> None:
-    hidden = figures.swimmer(as_public(shipped()))
-    assert isinstance(hidden, show.Absent)
-    assert "public" in hidden.sentence
+def test_the_swimmer_gives_way_above_eighty() -> None:
     many = figures.swimmer(generate(Recipe(patients=81)).cohort())
     assert isinstance(many, show.Absent)
     assert "81" in many.sentence
@@ -950,56 +946,6 @@ def test_comparators_stand_in_order_with_their_intervals() -> None:
 
 def test_ratio_ticks_are_in_order() -> None:
     assert list(RATIO_TICKS) == sorted(RATIO_TICKS)
-
-
-# --- public books ---------------------------------------------------------------------------------
-
-
-def as_public(cohort: Cohort, limit: int = 5) -> Cohort:
-    return replace(cohort, study=replace(cohort.study, audience="public", suppress_below=limit))
-
-
-def test_a_public_book_of_a_small_cohort_shows_no_figure_with_a_small_count() -> None:
-    for key, make in everything().items():
-        made = make(as_public(shipped()))
-        if isinstance(made, show.Figure):
-            made.figure.canvas.draw()
-            shown = " ".join(
-                [made.caption, made.alt, *(t.get_text() for t, _ in texts(made.figure))]
-            )
-            counts = re.findall(r"\b([1-4])(?= (?:patient|line|event|died|alive|responded))", shown)
-            assert not counts, f"{key}: {counts}"
-        else:
-            assert "public" in made.sentence or "not drawn" in made.sentence, key
-
-
-def test_masking_knows_zero_and_the_limit() -> None:
-    study = Study(audience="public", suppress_below=5)
-    assert not public.masks(study, [0, 5, 100])
-    assert public.masks(study, [0, 4])
-    assert public.masks(replace(study, suppress_zero=True), [0])
-    assert not public.masks(Study(), [1])
-
-
-@given(
-    time=st.lists(st.integers(0, 20), min_size=1, max_size=60),
-    seed=st.integers(0, 1000),
-    limit=st.integers(1, 8),
-)
-def test_gathered_times_hide_groups_below_the_limit(time: list[int], seed: int, limit: int) -> None:
-    n = len(time)
-    event = np.random.default_rng(seed).random(n) < 0.6
-    times = Times("x", np.array(time, float), event, np.arange(n).astype(object))
-    made = public.coarse(times, Study(audience="public", suppress_below=limit))
-    if made is None:
-        assert 0 < event.sum() < limit or 0 < (~event).sum() < limit
-        return
-    assert (made.time >= times.time).all()
-    for month in np.unique(made.time):
-        for kind in (made.event, ~made.event):
-            size = int((kind & (made.time == month)).sum())
-            assert size == 0 or size >= limit
-    assert public.coarse(times, Study()) is times
 
 
 @pytest.mark.slow

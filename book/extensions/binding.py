@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
 from sphinx.errors import ExtensionError
 
 from book.extensions.execution import ChapterError, write_atomically
@@ -125,12 +126,14 @@ def index_page(app: "Sphinx", facts: Facts) -> str:
 def add_to_page(
     app: "Sphinx", pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Put the notice above the page and the centre into its footer."""
+    """Put the title and the notice above the page and the centre into its footer, as text."""
     # docutils makes a list of entries that are no list items, which a screen reader cannot read out
     # as a list.
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
     facts = cohort_facts(app)
+    # The theme puts a title into the page as it is, and Sphinx escapes it once more if it may.
+    context["docstitle"] = Markup(html.escape(facts["title"]))
     context["theme_announcement"] = notice(facts)
     # A synthetic cohort has no authors.
     context["author"] = "" if facts["synthetic"] else html.escape(facts["centre"])

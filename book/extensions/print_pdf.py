@@ -312,7 +312,7 @@ def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Pat
         # A character without a glyph keeps a PDF from the standard: one message is enough.
         if not told:
             told.append(f"the PDF does not reach PDF/UA-1: {error.message} {' '.join(error.hints)}")
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     assert isinstance(data, bytes)  # one file, in memory
     part.write_bytes(data)
     part.replace(path)

@@ -26,7 +26,8 @@ from salvage.published import Mark
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Box, Figure, Shown, Table
 from salvage.study import Study
-from salvage.tables import EXACT_NOTE, NE_NOTE, of, responses_note, slug
+from salvage.tables import EXACT_NOTE, NE_NOTE, absent_category, of, responses_note, slug
+from salvage.tables.safety import nothing
 
 MASKED: Final = "hidden"
 NOT_AT_STEP: Final = "–"
@@ -83,22 +84,100 @@ def _rate_cells(e: Estimate | None) -> tuple[str, str, str]:
     return f"{e.events:,} / {e.n:,}", percent(e.value).rstrip("%"), interval_text(e)
 
 
-def answer(release: Release) -> Box:
-    """In the place of every short answer: what the release says of the whole cohort."""
-    labels = (
-        ("n.patients", "patients"),
-        ("n.events", "salvage lines"),
-        ("deaths", "deaths"),
-        ("orr.all", "objective response rate over all lines"),
-        ("os.from_relapse.median", "median overall survival from relapse"),
-    )
+# What the short answer of a page can say: the label of each estimate, by its id.
+ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "summary": {
+        "n.patients": "patients",
+        "n.events": "salvage lines",
+        "deaths": "deaths",
+        "orr.all": "objective response rate over all lines",
+        "os.from_relapse.median": "median overall survival from relapse",
+    },
+    "cohort": {
+        "n.patients": "patients",
+        "n.treated": "patients with salvage therapy",
+        "n.late": "patients with late relapse",
+        "deaths": "deaths",
+    },
+    "overview": {
+        "n.events": "salvage lines",
+        "orr.all": "objective response rate",
+        "cr.all": "complete response rate",
+    },
+    "compared": {
+        "compare.orr.exact.p": "P of equal objective response rates",
+        "compare.cr.exact.p": "P of equal complete response rates",
+    },
+    "survival": {
+        "os.median": "median overall survival from CAR-T infusion",
+        "os.from_relapse.median": "median overall survival from relapse",
+    },
+    "context": {
+        "orr.all": "objective response rate over all lines",
+        "os.from_relapse.median": "median overall survival from relapse",
+    },
+    **{
+        page: {
+            "cox.late_vs_early.hr": "hazard ratio of late against early relapse from infusion",
+            "cox.late_vs_early.from_relapse.hr": "the same from relapse",
+        }
+        for page in ("prognosis", "bias")
+    },
+}
+
+
+def answer(release: Release, page: str) -> Box:
+    """The short answer of a page, as far as the release has it."""
     made = release.estimates
-    told = [f"{label} {sentence(made[id]) if id in made else MASKED}" for id, label in labels]
+    return _answer({label: made.get(id) for id, label in ANSWERS[page].items()})
+
+
+def _answer(asked: Mapping[str, Estimate | None]) -> Box:
+    told = [f"{label} {_said(e)}" for label, e in asked.items() if e is not None]
+    gone = [label for label, e in asked.items() if e is None]
     return show.answer(
-        "The short answer of this page is hidden for disclosure control. "
-        + disclosure.why(release.study),
-        f"Of the whole cohort: {'; '.join(told)}.",
+        _capital("; ".join(told)) + "." if told else "",
+        f"Hidden for disclosure control: {words.listing(gone)}." if gone else "",
         cleared=True,
+    )
+
+
+def _said(e: Estimate) -> str:
+    """A P is not an estimate with an interval."""
+    return p_value(e.value) if e.id.endswith(".p") else sentence(e)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def category_answer(release: Release, key: str) -> Box | Absent:
+    """Responses of one category, or that nobody received it."""
+    return _nobody(release, key) or _answer(
+        {
+            "objective response rate": disclosure.rate(release, "orr", key),
+            "complete response rate": disclosure.rate(release, "cr", key),
+        }
+    )
+
+
+def _nobody(release: Release, key: str) -> Absent | None:
+    """The sentence of a category that nobody received, where that may be said."""
+    if release.count(f"lines.{key}.{ALL}.any") != 0:
+        return None
+    return replace(absent_category(_bare(release.study), key), cleared=True)
+
+
+def safety_answer(release: Release) -> Box | Absent | None:
+    """Patients with the events that have estimates of their own."""
+    if "term.fever.any" not in release.counts:
+        return None if release.study.suppress_zero else replace(nothing(), cleared=True)
+    made = release.estimates
+    return _answer(
+        {
+            f"patients with {safety.LABELS.get(term, term)}": made.get(f"ae.{key}.patients")
+            for term, key in disclosure.TERMS.items()
+        }
     )
 
 
@@ -167,12 +246,15 @@ def relapse_groups(release: Release) -> Table:
 
 def baseline(release: Release) -> Table:
     """Yes/no items of the baseline, all patients together."""
-    rows = []
+    rows, absent = [], []
     for column, label in disclosure.BASELINE.items():
         yes, no, recorded, missing = (
             release.count(f"baseline.{column}.{part}")
             for part in ("yes", "no", "recorded", "missing")
         )
+        if recorded == 0:
+            absent.append(label)
+            continue
         rows.append(
             (label, MASKED if yes is None else _share(yes, recorded), _number(no), _number(missing))
         )
@@ -182,7 +264,10 @@ def baseline(release: Release) -> Table:
         "Baseline of the patients before the first CAR-T infusion.",
         ("Characteristic", "Patients (%)", "Without it", "Not recorded"),
         rows,
-        ("Percentages are of the patients with the value recorded.",),
+        (
+            "Percentages are of the patients with the value recorded.",
+            *([f"Not recorded for any patient: {'; '.join(absent)}."] if absent else []),
+        ),
     )
 
 
@@ -239,8 +324,10 @@ def rates(release: Release, measures: Sequence[str], name: str, caption: str) ->
     return _table(release, name, caption, ("Category", *RATE_HEAD), rows, (EXACT_NOTE, NE_NOTE))
 
 
-def category_rates(release: Release, key: str) -> Table:
+def category_rates(release: Release, key: str) -> Table | Absent:
     """ORR and CR of one category over all its lines, at first line and at later lines."""
+    if nobody := _nobody(release, key):
+        return nobody
     rows = [
         (
             f"{LINE_NAMES[line]}: {words.MEASURES_SHORT[measure]}",
@@ -404,7 +491,9 @@ def contrasts(release: Release, name: str) -> Table | None:
 
 
 FORMS: Final[Mapping[str, Form]] = {
-    "answer": answer,
+    **{f"answer-{page}": partial(answer, page=page) for page in ANSWERS},
+    **{f"answer-{slug(key)}": partial(category_answer, key=key) for key in CATEGORY_KEYS},
+    "answer-safety": safety_answer,
     "tab-summary-cohort": six_numbers,
     "fig-overview": partial(forest, measure="orr", name="fig-overview"),
     "tab-cohort-baseline": baseline,
