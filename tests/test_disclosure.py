@@ -257,7 +257,7 @@ def read_tables(attack: Attack, shown: Mapping[str, show.Shown]) -> None:
     places = {"All lines": None, "First salvage line": "first", "Later lines": "later"}
     codes = {"ORR": ("CR", "PR"), "CR": ("CR",)}
     for key in words.CATEGORIES:
-        for label, pair, *_ in table[f"tab-{key.replace('_', '-')}-rates"]:
+        for label, pair, *_ in table.get(f"tab-{key.replace('_', '-')}-rates", ()):
             line, measure = label.split(": ")
             if pair != HIDDEN:
                 events, n = pair.split(" / ")

@@ -78,7 +78,7 @@ def named(removed: list[nodes.section]) -> list[nodes.paragraph]:
     ]
     if not titles:
         return []
-    return [nodes.paragraph("", f"Left out, by their titles: {'; '.join(titles)}.")]
+    return [nodes.paragraph("", f"Sections left out: {'; '.join(titles)}.")]
 
 
 def is_absent(node: nodes.Node) -> bool:

@@ -33,7 +33,7 @@ MASKED: Final = "hidden"
 NOT_AT_STEP: Final = "–"
 Form = Callable[[Release], Shown | None]
 LINE_NAMES: Final = {ALL: "All lines", "first": "First salvage line", "later": "Later lines"}
-ORIGINS: Final = {"os": "First CAR-T infusion", "os.from_relapse": "Relapse"}
+ORIGINS: Final = {"os": "Infusion", "os.from_relapse": "Relapse"}
 FROM: Final = {"os": "CAR-T infusion", "os.from_relapse": "relapse"}
 TIMES_NOTE: Final = (
     "Deaths and last contacts are counted in intervals of whole months that hold enough of each, "
@@ -76,6 +76,11 @@ def _table(
     return Table(name, caption, head, rows, [*notes, *why], _mark(release.study), cleared=True)
 
 
+def _all_hidden(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table would say nothing."""
+    return all(set(cells) == {MASKED} for _, *cells in rows)
+
+
 def _rate_cells(e: Estimate | None) -> tuple[str, str, str]:
     if e is None:
         return MASKED, MASKED, MASKED
@@ -105,6 +110,8 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
         "cr.all": "complete response rate",
     },
     "compared": {
+        "orr.all": "objective response rate over all categories",
+        "cr.all": "complete response rate over all categories",
         "compare.orr.exact.p": "P of equal objective response rates",
         "compare.cr.exact.p": "P of equal complete response rates",
     },
@@ -133,7 +140,8 @@ def answer(release: Release, page: str) -> Box:
 
 
 def _answer(asked: Mapping[str, Estimate | None]) -> Box:
-    told = [f"{label} {_said(e)}" for label, e in asked.items() if e is not None]
+    # What is released but cannot be estimated, such as a test of too many lines, is left out.
+    told = [f"{label} {_said(e)}" for label, e in asked.items() if e and e.value is not None]
     gone = [label for label, e in asked.items() if e is None]
     return show.answer(
         _capital("; ".join(told)) + "." if told else "",
@@ -313,7 +321,7 @@ def responses(release: Release) -> Table:
 RATE_HEAD: Final = ("Responses / lines", "Rate, %", "Exact 95% CI, %")
 
 
-def rates(release: Release, measures: Sequence[str], name: str, caption: str) -> Table:
+def rates(release: Release, measures: Sequence[str], name: str, caption: str) -> Table | None:
     """Rates of each category over all lines."""
     rows = []
     for key in (*CATEGORY_KEYS, ALL):
@@ -321,10 +329,12 @@ def rates(release: Release, measures: Sequence[str], name: str, caption: str) ->
         for measure in measures:
             short = f": {words.MEASURES_SHORT[measure]}" if len(measures) > 1 else ""
             rows.append((label + short, *_rate_cells(disclosure.rate(release, measure, key))))
+    if _all_hidden(rows):
+        return None
     return _table(release, name, caption, ("Category", *RATE_HEAD), rows, (EXACT_NOTE, NE_NOTE))
 
 
-def category_rates(release: Release, key: str) -> Table | Absent:
+def category_rates(release: Release, key: str) -> Table | Absent | None:
     """ORR and CR of one category over all its lines, at first line and at later lines."""
     if nobody := _nobody(release, key):
         return nobody
@@ -336,6 +346,8 @@ def category_rates(release: Release, key: str) -> Table | Absent:
         for line in LINES
         for measure in ("orr", "cr")
     ]
+    if _all_hidden(rows):
+        return None
     return _table(
         release,
         f"tab-{slug(key)}-rates",
@@ -445,9 +457,7 @@ def origins(release: Release) -> Table | None:
             group = "all patients" if name == ALL else words.RELAPSE_GROUPS[name].lower()
             fixed = [_at(one) if name == ALL else NOT_AT_STEP for one in at]
             median = f"{months(e.value)} ({interval_text(e)})"
-            rows.append(
-                (f"{ORIGINS[origin]}, {group}", f"{e.n:,}", f"{e.events:,}", median, *fixed)
-            )
+            rows.append((f"{ORIGINS[origin]}, {group}", f"{e.events:,} / {e.n:,}", median, *fixed))
     if not rows:
         return None
     heads = [f"At {month} months, %" for month in survival.FIXED_MONTHS]
@@ -455,7 +465,7 @@ def origins(release: Release) -> Table | None:
         release,
         "tab-survival-origins",
         "Overall survival by time origin.",
-        ("Counted from", "Patients", "Deaths", "Median, months (95% CI)", *heads),
+        ("Counted from", "Deaths / patients", "Median, months (95% CI)", *heads),
         rows,
         (TIMES_NOTE, "A dash: no interval ends at that month."),
     )
