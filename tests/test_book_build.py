@@ -259,6 +259,21 @@ def test_a_changed_figure_is_copied_to_the_pages(book: Book) -> None:
     assert picture.read_bytes() != before
 
 
+def test_a_figure_that_is_shown_no_more_leaves_no_file(book: Book) -> None:
+    """A book that becomes public must not keep the pictures of patients beside its pages."""
+    first = book.build()
+    files = [first.html / "_images" / "fig-line.svg", book.root / "_build/figures/fig-line.svg"]
+    assert all(file.is_file() for file in files)
+    source = (book.root / "chapters/01_figure.md").read_text(encoding="utf-8")
+    other = page("A table too", "No figure {cite}`tian2026`.\n", TABLE_CELL.replace("-one", "-two"))
+    book.write("chapters/01_figure.md", other)
+    assert book.build().code == 0
+    assert not any(file.exists() for file in files)
+    book.write("chapters/01_figure.md", source)
+    assert book.build().code == 0
+    assert all(file.is_file() for file in files)
+
+
 def test_old_outputs_are_pruned(book: Book) -> None:
     folder = book.root / OUTPUTS
     (current,) = folder.glob("chapters.02_table-*.json")

@@ -150,6 +150,7 @@ def finish(app: "Sphinx", exception: Exception | None) -> None:
         # Pieces of the theme's templates that it copies along: not pages, and without the notice.
         for piece in Path(app.outdir, "_static").glob("*macros.html"):
             piece.unlink()
+        remove_pictures_of_before(app)
     chapters = app.chapters  # type: ignore[attr-defined]
     chapters.runner.prune()
     # A page that warned must warn again, so that a second build is no greener than the first; and a
@@ -157,6 +158,22 @@ def finish(app: "Sphinx", exception: Exception | None) -> None:
     if not app._warncount and chapters.runner.unchanged():
         record = chapters.digests() | {ON_EVERY_PAGE: on_every_page(facts)}
         write_atomically(record_file(app), json.dumps(record, ensure_ascii=False))
+
+
+def remove_pictures_of_before(app: "Sphinx") -> None:
+    """Take away the pictures that no page shows any more.
+
+    Sphinx leaves them. Those of an internal book must not stay beside the pages of a public one.
+    """
+    shown = {name for _, name in app.env.images.values()}
+    drawn = {Path(uri).name for uri in app.env.images}
+    for folder, kept in (
+        (Path(app.outdir, app.builder.imagedir), shown),
+        (app.chapters.figures, drawn),  # type: ignore[attr-defined]
+    ):
+        for file in folder.glob("*"):
+            if file.name not in kept:
+                file.unlink()
 
 
 def setup(app: "Sphinx") -> None:
