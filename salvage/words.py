@@ -133,7 +133,7 @@ def listing(items: list[str], last: str = "and") -> str:
 
 
 # What people write where a code is expected, in small letters: only ever a suggestion.
-WRITTEN_MISSING: Final = ("na", "n/a", "nan", "nd", "nk", "none", "null", "unknown", "missing",
+WRITTEN_MISSING: Final = ("na", "n/a", "nan", "n.d.", "nk", "none", "null", "unknown", "missing",
                           "-", "--", ".", "?", "/", "未知", "不详", "无")  # fmt: skip
 WRITTEN_FLAGS: Final = {
     **dict.fromkeys(("yes", "y", "true", "dead", "died", "deceased", "是", "死亡"), "1?"),
