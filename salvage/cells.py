@@ -14,6 +14,7 @@ from typing import Final
 DAYS_PER_MONTH: Final = 30.4375
 MONTH_DECIMALS: Final = 4
 """A day is 0.0329 months: four decimals keep every two days apart and equal days equal."""
+EXCEL_ZERO: Final = dt.date(1899, 12, 30)
 EARLIEST: Final = dt.date(1950, 1, 1)
 LATEST: Final = dt.date(2100, 12, 31)
 DATE_EXPECTED: Final = "a date as year-month-day, such as 2024-03-31"
@@ -98,6 +99,14 @@ def parse_date(text: str, form: str | None = None) -> dt.date | None:
             day = dt.date(int(match[1]), int(month), int(number))
     except ValueError:
         return None
+    return day if EARLIEST <= day <= LATEST else None
+
+
+def stored_date(text: str) -> dt.date | None:
+    """The date that Excel stores as this number of days, such as 45382; ``None`` for other text."""
+    if not re.fullmatch(r"\d{5}", text):
+        return None
+    day = EXCEL_ZERO + dt.timedelta(int(text))
     return day if EARLIEST <= day <= LATEST else None
 
 

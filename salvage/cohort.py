@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from salvage import schema
-from salvage.cells import parse_date
+from salvage import schema, words
+from salvage.cells import parse_date, stored_date
 from salvage.dates import INFUSION_DATE, date_column
 from salvage.problems import InputError, Problem
 from salvage.readers import Source, read
@@ -29,7 +29,6 @@ ADULT_YEARS = 18
 _MONTH_DECIMALS = 9
 _INTEGERS = ("integer",)
 _NUMERIC = ("integer", "number", "month", "flag")
-_YES_NO = {"yes": "1?", "y": "1?", "true": "1?", "no": "0?", "n": "0?", "false": "0?"}
 _WITHIN_LINE = ("response_month", "response_end_month", "progression_month", "end_month")
 #: Column that numbers the patients while a cohort is checked.
 NUMBER = "number"
@@ -174,7 +173,7 @@ def _header_problems(text: pd.DataFrame, table: Table, file: str) -> list[Proble
         if column.required and column.name not in given:
             near = difflib.get_close_matches(column.name, unknown, n=1)
             hint = f"{near[0]} renamed to {column.name}?" if near else ""
-            expected = f"this column: {column.meaning.lower()}"
+            expected = f"this column: {column.meaning[:1].lower()}{column.meaning[1:]}"
             problems.append(Problem(file, 1, column.name, "", expected, hint))
     for name in unknown:
         near = difflib.get_close_matches(name, table.names, n=1)
@@ -243,12 +242,21 @@ def _numbers(text: pd.Series, column: Column) -> tuple[np.ndarray, np.ndarray]:
 
 def _suggest(value: str, column: Column) -> str:
     """The code whose key or meaning is nearest to ``value``, as ``CR?``."""
+    plain = value.lower()
+    if plain in words.WRITTEN_MISSING and column.required:
+        return "NE?" if "NE" in column.codes else ""
+    if plain in words.WRITTEN_MISSING:
+        return "a blank cell, which means missing?"
     if column.kind == "flag":
-        return _YES_NO.get(value.lower(), "")
-    if column.kind == "month" and parse_date(value):
+        return words.WRITTEN_FLAGS.get(plain, "")
+    if column.kind == "month" and (parse_date(value) or stored_date(value)):
         return f"{date_column(column.name)} as the column of dates, with {INFUSION_DATE}?"
+    if column.kind in _INTEGERS and plain.rstrip("ab") in words.ROMAN:
+        return f"{words.ROMAN.index(plain.rstrip('ab')) + 1}?"
     if column.kind != "code":
         return ""
+    if words.WRITTEN_CODES.get(plain) in column.codes:
+        return f"{words.WRITTEN_CODES[plain]}?"
     by_text = {code.lower(): code for code in column.codes}
     for code, meaning in column.codes.items():
         by_text.setdefault(meaning.lower(), code)
@@ -285,9 +293,11 @@ def _relations(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[P
     known = known.set_index(NUMBER)[["relapse_month", "os_month"]]
     for name in ("salvage", "adverse_events"):
         frame = frames[name]
-        unknown = (frame[NUMBER] >= 0) & ~frame[NUMBER].isin(known.index)
+        # Where no patient has an id, that is said once, in the patients table.
+        unknown = (frame[NUMBER] >= 0) & ~frame[NUMBER].isin(known.index) & (len(known) > 0)
         expected = "an id of the patients table"
-        problems += _cells(frame, unknown, files.get(name, name), "patient_id", expected)
+        found = _cells(frame, unknown, files.get(name, name), "patient_id", expected)
+        problems += _with_near_ids(found, patients["patient_id"])
     problems += _lines(salvage, salvage.join(known, on=NUMBER), files["salvage"])
     if len(adverse):
         file = files["adverse_events"]
@@ -299,6 +309,17 @@ def _relations(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[P
         expected = "a line of this patient in the salvage table"
         problems += _cells(adverse, absent, file, "line", expected)
     return problems
+
+
+def _with_near_ids(problems: list[Problem], ids: pd.Series) -> list[Problem]:
+    """Unknown ids with the one that differs by capitals or blanks alone."""
+    plain = {_plain_id(i): i for i in ids.dropna()} if problems else {}
+    near = {p.value: plain.get(_plain_id(p.value)) for p in problems}
+    return [replace(p, hint=f"{near[p.value]}?") if near[p.value] else p for p in problems]
+
+
+def _plain_id(text: str) -> str:
+    return "".join(ch for ch in text.casefold() if ch.isalnum())
 
 
 def _pairs(frame: pd.DataFrame) -> "pd.Series[float]":

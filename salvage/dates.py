@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from salvage import schema
-from salvage.cells import DATE_EXPECTED, months, parse_date, text_of
+from salvage.cells import DATE_EXPECTED, months, parse_date, stored_date, text_of
 from salvage.problems import Problem
 from salvage.schema import Table
 
@@ -64,11 +64,18 @@ def _infusion(tables: Tables, problems: list[Problem]) -> tuple["pd.Series[float
     days = _days(frame[INFUSION_DATE])
     wrong = days.isna() & (frame[INFUSION_DATE] != "")
     problems += [
-        Problem(file, int(row), INFUSION_DATE, str(frame.loc[row, INFUSION_DATE]), DATE_EXPECTED)
+        _unreadable(file, int(row), INFUSION_DATE, str(frame.loc[row, INFUSION_DATE]))
         for row in frame.index[wrong]
     ]
     by_id = pd.Series(days.to_numpy(), index=pd.Index(frame["patient_id"]))
     return by_id[~by_id.index.duplicated()], set(frame.loc[wrong, "patient_id"])
+
+
+def _unreadable(file: str, row: int, column: str, value: str) -> Problem:
+    """A cell that should be a date; Excel stores one as a number where its cell is no date's."""
+    stored = stored_date(value)
+    hint = f"{stored}, which Excel stores as this number?" if stored else ""
+    return Problem(file, row, column, value, DATE_EXPECTED, hint)
 
 
 def _days(text: pd.Series) -> "pd.Series[float]":
@@ -103,7 +110,6 @@ def _one_column(
         dtype=bool,
     )
     expected = pd.Series("", index=frame.index, dtype=object)
-    expected[unreadable] = DATE_EXPECTED
     expected[no_origin] = f"an {INFUSION_DATE} of this patient in the patients table"
     expected[early] = "a date no earlier than the first CAR-T infusion"
     for row in frame.index[differ]:
@@ -111,7 +117,11 @@ def _one_column(
             f"the same time as {month_name} {typed[row]} "
             f"(the date is month {text_of(turned[row])}); give one of the two"
         )
+    expected[unreadable] = ""
     problems = [
+        _unreadable(file, int(r), date_name, str(dates[r])) for r in frame.index[unreadable]
+    ]
+    problems += [
         Problem(file, int(row), date_name, str(dates[row]), expected[row])
         for row in frame.index[expected != ""]
     ]

@@ -10,7 +10,7 @@
   hazard ratio of a public book is computed from these released numbers alone, so that none of them
   can tell more than they do. :mod:`salvage.tables.public` shows them.
 
-Anything else becomes one sentence that says that it is hidden and why. An estimate of results.json
+Anything else becomes a sentence that says that it is hidden and why. An estimate of results.json
 keeps its id only.
 """
 
@@ -65,6 +65,7 @@ LAST_STEP: Final = 6  # months
 FEWEST_STEPS: Final = 8  # a curve of fewer would say little, and its median less
 GROUPED: Final = "times grouped by month for disclosure control"
 HIDDEN: Final = "hidden for disclosure control"
+HIDDEN_HERE: Final = "A part of this page is hidden for disclosure control."
 # Ids of estimates that are the same for every cohort.
 ABOUT_NO_COHORT: Final = ("audit.", "bias.null_hr.", "spread.")
 # Whether these estimates exist depends on which category has most lines.
@@ -616,30 +617,29 @@ def _emptied(e: Estimate) -> Estimate:
 
 
 def gate(shown: "Shown", cohort: Cohort) -> "Shown":
-    """What is shown in the place of ``shown``: itself, its public form, or why it is hidden."""
+    """What is shown in the place of ``shown``: itself, its public form, or why it is hidden.
+
+    The public form goes by the name alone. What there was to show instead, a table or the sentence
+    that there is none, makes no difference.
+    """
     if shown.cleared or not cohort.study.public:
         return shown
     from salvage.tables import public
 
-    key = getattr(shown, "name", getattr(shown, "kind", ""))
-    form = public.FORMS.get(key)
+    form = public.FORMS.get(getattr(shown, "name", ""))
     made = form(cohort.release) if form else None
-    return made or withheld(cohort.study, shown.kind_of_thing)
+    return made or withheld(cohort.study)
 
 
-def withheld(study: Study, what: str) -> "Absent":
-    """The sentence that stands for what is hidden: ``what`` is ``a table``, ``a figure``."""
+def withheld(study: Study) -> "Absent":
+    """What stands for anything that is hidden."""
     from salvage.show import Absent
 
-    sentence = f"{what[:1].upper()}{what[1:]} is hidden here for disclosure control. {why(study)}"
-    return Absent(sentence, cleared=True)
+    return Absent(f"{HIDDEN_HERE} {why(study)}", cleared=True, withheld=True)
 
 
 def why(study: Study) -> str:
     """Why a public book hides something, in one sentence."""
     least, most = 0 if study.suppress_zero else 1, study.suppress_below - 1
     small = f"a count from {least} to {most}" if most > least else f"a count of {least}"
-    return (
-        f"This book is public and shows nothing that could tell {small}, or a single patient, "
-        "unless it was checked that it does not."
-    )
+    return f"This book is public and shows nothing that could tell {small}, or a single patient."

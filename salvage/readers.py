@@ -8,6 +8,7 @@ value that Excel stored for it.
 import csv
 import difflib
 import io
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,14 +21,18 @@ import pandas as pd
 
 from salvage import dates, schema
 from salvage.cells import NotPlain, text_of, unguarded
+from salvage.decoding import decode
 from salvage.problems import Problem
+from salvage.schema import Table
 from salvage.study import Study, from_settings, read_study
 
 Read = tuple[pd.DataFrame, list[Problem]]
 Cells = npt.NDArray[np.object_]
 
-ENCODINGS: Final = ("utf-8-sig", "gb18030")
-UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+#: A header is looked for in as many rows below the first.
+MOST_TITLE_ROWS: Final = 20
+#: How an Excel workbook begins, new and old.
+BINARY_MARKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 WORKBOOKS: Final = (".xlsx", ".xlsm")
 SETTINGS_FILE: Final = "study.yaml"
 SETTINGS_SHEET: Final = "settings"
@@ -62,10 +67,9 @@ def read(path: Path) -> Source:
     else:
         expected = "a folder with patients.csv, salvage.csv and study.yaml, or an Excel workbook"
         return Source(problems=[Problem(str(path), None, "", "", expected)])
-    for name, (frame, file) in source.tables.items():
-        kept, warnings = _without_examples(frame, file)
-        source.tables[name] = (kept, file)
-        source.warnings += warnings
+    for table in schema.TABLES:
+        if table.name in source.tables:
+            _tidy(source, table)
     source.tables, problems, source.reported = dates.to_months(source.tables)
     source.problems += problems
     return source
@@ -98,6 +102,41 @@ def _folder(path: Path) -> Source:
     return source
 
 
+def _tidy(source: Source, table: Table) -> None:
+    """Names of columns as the schema has them; no example rows; a header that is not on top."""
+    frame, file = source.tables[table.name]
+    frame = frame.rename(columns=_names(list(frame.columns), table))
+    if "patient_id" not in frame.columns:
+        top = frame.head(MOST_TITLE_ROWS).map(_plain_name)
+        lower = top.index[(top == "patient_id").any(axis=1)]
+        if len(lower):
+            # Whatever else is said of this table follows from that.
+            source.problems = [p for p in source.problems if p.file != file]
+            expected = "the names of the columns in the first row, and nothing above them"
+            source.problems.append(Problem(file, int(lower[0]), "", "", expected))
+            del source.tables[table.name]
+            return
+    kept, warnings = _without_examples(frame, file)
+    source.tables[table.name] = (kept, file)
+    source.warnings += warnings
+
+
+def _names(given: Sequence[str], table: Table) -> dict[str, str]:
+    """The schema's name of each column that is only written otherwise: ``Patient ID``, ``Age (y)``.
+
+    Not where the name is taken, or two columns claim it.
+    """
+    known = {*table.names, *dates.date_columns(table), dates.INFUSION_DATE}
+    meant = {name: _plain_name(name) for name in given if name not in known}
+    claimed = [*given, *meant.values()]
+    return {n: plain for n, plain in meant.items() if plain in known and claimed.count(plain) == 1}
+
+
+def _plain_name(name: str) -> str:
+    """A column's name in small letters, with underscores, without a unit in brackets behind it."""
+    return "_".join(re.sub(r"[(\[（].*", "", name).lower().replace("-", " ").split())
+
+
 def _without_examples(frame: pd.DataFrame, file: str) -> Read:
     if "patient_id" not in frame.columns:
         return frame, []
@@ -121,10 +160,13 @@ def read_csv(path: Path, encoding: str | None = None, header: int = 1) -> Read:
 
     Its encoding is UTF-8 with or without BOM, UTF-16 or GB18030, unless one is given.
     """
-    text = _decode(path.read_bytes(), encoding)
+    data = path.read_bytes()
+    text = decode(data, encoding)
     if text is None:
         expected = f"text in {encoding or 'UTF-8 or GB18030'}"
-        hint = 'save it in Excel as "CSV UTF-8"?'
+        if data.startswith(BINARY_MARKS):
+            expected += "; this is an Excel workbook or another file that only its program can read"
+        hint = 'to save it in Excel as "CSV UTF-8"?'
         return pd.DataFrame(), [Problem(path.name, None, "", "", expected, hint)]
     if not text.strip():
         return pd.DataFrame(), [_empty(path.name)]
@@ -190,29 +232,6 @@ def _empty(source: str) -> Problem:
     return Problem(source, None, "", "", "a header and rows; it is empty")
 
 
-def _decode(data: bytes, given: str | None) -> str | None:
-    guesses = ("utf-16",) if data[:2] in UTF16_MARKS else ENCODINGS
-    for encoding in (given,) if given else guesses:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        misread = not given and encoding == "gb18030" and not _chinese(text)
-        return None if "\x00" in text or misread else text
-    return None
-
-
-def _chinese(text: str) -> bool:
-    """Whether text decoded as GB18030 is likely to be that, and not another encoding misread.
-
-    A Western accented letter and the letter after it decode as one rare character outside GB2312,
-    the set that nearly all Chinese text is written with.
-    """
-    characters = [ch for ch in text if ord(ch) > 127]
-    common = sum(bool(ch.encode("gb2312", "ignore")) for ch in characters)
-    return 2 * common > len(characters)
-
-
 def _delimiter(text: str, header: int) -> str:
     """The delimiter that splits the header into most cells; a comma when nothing does."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[header - 1 :]
@@ -223,7 +242,7 @@ def _delimiter(text: str, header: int) -> str:
 def _ragged(rows: Sequence[Sequence[str]], source: str) -> list[Problem]:
     """Rows with more or fewer cells than the header; an empty line is no row."""
     width = len(next((row for row in rows if row), []))
-    hint = "a decimal comma or a comma in a text without quotes?"
+    hint = "quotes around a number or a text with a comma?"
     return [
         Problem(
             source,

@@ -22,6 +22,7 @@ from salvage import (
     spread,
     survival,
 )
+from salvage.cells import guarded
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, Unit, estimate
 
@@ -123,11 +124,17 @@ def to_json(estimates: Iterable[Estimate]) -> str:
 
 
 def to_csv(estimates: Iterable[Estimate]) -> str:
-    """CSV with one row per estimate; blank where not reached or not estimable."""
+    """CSV with one row per estimate; blank where not reached or not estimable.
+
+    No label is a formula to a spreadsheet.
+    """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(e.record() for e in estimates)
+    writer.writerows(
+        {k: guarded(v) if isinstance(v, str) else v for k, v in e.record().items()}
+        for e in estimates
+    )
     return stream.getvalue()
 
 

@@ -14,6 +14,10 @@ from salvage import words
 Kind = Literal["id", "text", "code", "flag", "integer", "number", "month"]
 
 
+MOST_MONTHS: Final = 600
+"""No course is longer: above it stand days, or the number by which Excel stores a date."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: its name, kind, meaning and limits. ``codes`` maps each code to its meaning."""
@@ -42,7 +46,7 @@ class Column:
             "flag": "0 (no) or 1 (yes)",
             "integer": "a whole number" + limits,
             "number": "a number" + limits,
-            "month": "months since the first CAR-T infusion, 0 or more",
+            "month": "months since the first CAR-T infusion," + limits,
         }[self.kind]
 
 
@@ -66,7 +70,9 @@ class Table:
 
 
 def _month(name: str, meaning: str, required: bool = False) -> Column:
-    return Column(name, "month", meaning, required, low=0, unit="months since first CAR-T")
+    return Column(
+        name, "month", meaning, required, low=0, high=MOST_MONTHS, unit="months since first CAR-T"
+    )
 
 
 def _flag(name: str, meaning: str, required: bool = False) -> Column:

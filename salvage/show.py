@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from salvage import words
 from salvage.cohort import Cohort, load
@@ -59,7 +59,6 @@ class Shown:
     """
 
     cleared: bool = False
-    kind_of_thing: ClassVar[str] = "a passage"
 
     def plain(self) -> str:
         """As plain text, for a terminal."""
@@ -116,8 +115,8 @@ class Box(Shown):
     title: str
     kind: str
     paragraphs: tuple[str, ...]
+    name: str = ""
     cleared: bool = False
-    kind_of_thing = "a box"
 
     def _plain(self) -> str:
         return "\n\n".join([self.title, *self.paragraphs])
@@ -127,9 +126,9 @@ class Box(Shown):
         return f"::::{{admonition}} {escape(self.title)}\n:class: {self.kind}\n\n{body}\n::::"
 
 
-def answer(*paragraphs: str, cleared: bool = False) -> Box:
+def answer(*paragraphs: str, name: str = "", cleared: bool = False) -> Box:
     """The short answer at the head of a page."""
-    return Box("In short", "answer", tuple(p for p in paragraphs if p), cleared)
+    return Box("In short", "answer", tuple(p for p in paragraphs if p), name, cleared)
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,16 +150,23 @@ class Cover(Shown):
 
 @dataclass(frozen=True, repr=False)
 class Absent(Shown):
-    """One sentence instead of what the cohort has no data for."""
+    """One sentence instead of what the cohort has no data for, or what a public book hides.
+
+    ``name`` is that of the thing in whose place it stands: what a public book shows there must not
+    depend on whether the cohort has data for it.
+    """
 
     sentence: str
+    name: str = ""
     cleared: bool = False
+    withheld: bool = False
 
     def _plain(self) -> str:
         return self.sentence
 
     def _markdown(self) -> str:
-        return f":::{{div}} absent\n{escape(self.sentence)}\n:::"
+        kind = "absent withheld" if self.withheld else "absent"
+        return f":::{{div}} {kind}\n{escape(self.sentence)}\n:::"
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,7 +189,6 @@ class Table(Shown):
     left: Sequence[int] = (0,)
     folded: bool = False
     cleared: bool = False
-    kind_of_thing = "a table"
 
     def full_caption(self) -> str:
         return with_marks(self.caption, self.marks)
@@ -250,7 +255,6 @@ class Figure(Shown):
     marks: Sequence[Mark] = ()
     cleared: bool = False
     view: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False)
-    kind_of_thing = "a figure"
 
     def full_caption(self) -> str:
         return with_marks(self.caption, self.marks)

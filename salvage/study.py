@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from salvage import words
+from salvage.decoding import decode
 from salvage.problems import Problem
 
 
@@ -74,9 +75,12 @@ _TESTS: dict[str, tuple[Any, str]] = {
 
 def read_study(path: Path) -> tuple[Study, list[Problem]]:
     """Settings in the YAML file at ``path``, and every problem found in it."""
+    text = decode(path.read_bytes())
+    if text is None:
+        return Study(), [Problem(path.name, None, "", "", "a YAML file in UTF-8: key: value")]
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         row = None if line is None else line + 1
         return Study(), [Problem(path.name, row, "", "", "a YAML file in UTF-8: key: value")]

@@ -7,6 +7,7 @@ the checks.
 import csv
 import datetime as dt
 import io
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import fields
@@ -24,8 +25,12 @@ from salvage.schema import Column, Table
 
 #: Fixed, so that the same schema makes the same file.
 MADE: Final = dt.datetime(2026, 1, 1)
+#: Points that a line of the dictionary takes.
+LINE_HEIGHT: Final = 15
 #: Rows that have drop-downs and checks.
 LAST_ROW: Final = 20_000
+#: A drop-down of more numbers than these is slower than typing one.
+MOST_SCORES: Final = 6
 #: Excel refuses longer lists typed into a validation rule.
 LONGEST_LIST: Final = 255
 MONTHS_ID: Final = f"{EXAMPLE_PREFIX}-1"
@@ -175,6 +180,7 @@ def _table_sheet(sheet: Any, table: Table) -> None:
                 _write(sheet.cell(row, position), cells[column.name])
                 sheet.cell(row, position).font = Font(italic=True, color="808080")
     sheet.freeze_panes = "B2"
+    _on_paper(sheet)
 
 
 def example_rows(table: Table) -> list[dict[str, object]]:
@@ -195,8 +201,7 @@ def _validation(column: Column) -> Any:
     """The rule by which Excel checks what is typed into a column, or ``None``."""
     from openpyxl.worksheet.datavalidation import DataValidation
 
-    choices = {"code": list(column.codes), "flag": ["0", "1"]}.get(column.kind)
-    if choices:
+    if choices := _choices(column):
         text = f'"{",".join(choices)}"'
         if len(text) > LONGEST_LIST or any("," in choice for choice in choices):
             raise ValueError(f"{column.name}: Excel cannot hold this list of codes")
@@ -224,6 +229,16 @@ def _validation(column: Column) -> Any:
         :LONGEST_LIST
     ]
     return rule
+
+
+def _choices(column: Column) -> list[str]:
+    """What the drop-down of a column offers: its codes, or the few numbers of a score."""
+    if column.kind == "flag":
+        return ["0", "1"]
+    if column.kind == "integer" and column.low is not None and column.high is not None:
+        scores = range(int(column.low), int(column.high) + 1)
+        return [str(score) for score in scores] if len(scores) <= MOST_SCORES else []
+    return list(column.codes)
 
 
 #: Drop-downs of the settings.
@@ -262,11 +277,13 @@ def _settings_sheet(sheet: Any) -> None:
     for letter, width in zip("ABC", (26, 48, 70), strict=True):
         sheet.column_dimensions[letter].width = width
     sheet.freeze_panes = "A2"
+    _on_paper(sheet)
 
 
 def _dictionary_sheet(sheet: Any) -> None:
     from openpyxl.styles import Alignment, Font
 
+    widths = (16, 24, 50, 60, 36, 24)
     rows: list[Sequence[str]] = [("table", "column", "meaning", "expected", "needed", "unit")]
     for table in schema.TABLES:
         rows += [
@@ -283,9 +300,22 @@ def _dictionary_sheet(sheet: Any) -> None:
             _write(cell, value)
             cell.font = Font(bold=number == 1)
             cell.alignment = Alignment(wrap_text=True, vertical="top")
-    for letter, width in zip("ABCDEF", (16, 24, 50, 60, 36, 24), strict=True):
+        # A height of its own: not every program finds the one that wrapped text needs.
+        lines = max(math.ceil(len(cell) / width) for cell, width in zip(row, widths, strict=True))
+        sheet.row_dimensions[number].height = LINE_HEIGHT * max(1, lines)
+    for letter, width in zip("ABCDEF", widths, strict=True):
         sheet.column_dimensions[letter].width = width
     sheet.freeze_panes = "A2"
+    _on_paper(sheet)
+
+
+def _on_paper(sheet: Any) -> None:
+    """Print across the page: as wide as one sheet, its first row on each."""
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+    sheet.sheet_properties.pageSetUpPr.fitToPage = True
+    sheet.print_title_rows = "1:1"
 
 
 # --- REDCap ---------------------------------------------------------------------------------------

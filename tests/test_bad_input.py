@@ -203,7 +203,9 @@ REFUSED = {
     "blank adverse events": Refused(raw(A, b"\n\n"), (A, "it is empty")),
     "header only": Refused(raw(P, PATIENTS.split("\n")[0].encode()), (P, "at least one row")),
     "no lines at all": Refused(raw(S, SALVAGE.split("\n")[0].encode()), (S, "at least one row")),
-    "a zip instead of CSV": Refused(raw(P, b"PK\x03\x04\x00\x00\xff"), (P, "text in UTF-8")),
+    "a workbook named CSV": Refused(
+        raw(P, b"PK\x03\x04\x00\x00\xff"), (P, "text in UTF-8", "Excel workbook", "to save it")
+    ),
     "Western encoding": Refused(
         both(replaced(S, "glofitamab", "Bénédicte Pédro"), encoded(S, "cp1252")),
         (S, "text in UTF-8 or GB18030", "CSV UTF-8"),
@@ -224,6 +226,9 @@ REFUSED = {
         renamed(P, "stage", ""), (P, "row 2, column number 4", "name")
     ),
     "unknown column": Refused(renamed(P, "stage", "hospital"), (P, "row 1, column hospital")),
+    "a title above the header": Refused(
+        lambda f: f.update({P: b"Our patients,,,,,,,,,,\n" + f[P]}), (P, "row 2", "first row")
+    ),
     "header missing": Refused(
         columns(P, lambda r: [] if r[0] == "patient_id" else r), (P, "column patient_id")
     ),
@@ -262,11 +267,23 @@ REFUSED = {
     "infinite": Refused(cell(P, 3, "os_month", "inf"), (P, "row 3, column os_month")),
     "huge number": Refused(cell(P, 3, "os_month", "1e999"), (P, "row 3, column os_month")),
     "unknown word for missing": Refused(
-        cell(P, 3, "age", "n/a"), (P, "row 3, column age", '"n/a"')
+        cell(P, 3, "age", "n/a"), (P, "row 3, column age", '"n/a"', "did you mean a blank cell")
     ),
     "age out of range": Refused(cell(P, 2, "age", "610"), (P, "row 2, column age", '"610"')),
     "half a stage": Refused(cell(P, 2, "stage", "2.5"), (P, "row 2, column stage", "whole number")),
-    "roman stage": Refused(cell(P, 2, "stage", "III"), (P, "row 2, column stage", "whole number")),
+    "roman stage": Refused(
+        cell(P, 2, "stage", "IIIb"), (P, "row 2, column stage", "whole number", "did you mean 3?")
+    ),
+    "unknown response": Refused(
+        cell(S, 2, "best_response", "unknown"), (S, "row 2, column best_resp", "did you mean NE?")
+    ),
+    "vital status in words": Refused(
+        cell(P, 2, "died", "deceased"), (P, "row 2, column died", "did you mean 1?")
+    ),
+    "sex in Chinese": Refused(cell(P, 2, "sex", "女"), (P, "row 2, column sex", "did you mean F?")),
+    "a drug as category": Refused(
+        cell(S, 2, "category", "Glofitamab"), (S, "row 2, column category", "mean bispecific?")
+    ),
     "flag in words": Refused(
         cell(P, 2, "died", "yes"), (P, "row 2, column died", "0 (no) or 1 (yes) (did you mean 1?)")
     ),
@@ -283,6 +300,20 @@ REFUSED = {
     "Excel date in a month": Refused(
         cell(P, 2, "relapse_month", "2023-05-02"),
         (P, "row 2, column relapse_month", "relapse_date"),
+    ),
+    "Excel serial in a month": Refused(
+        cell(P, 2, "os_month", "45123"), (P, "row 2, column os_month", "0 to 600", "mean os_date")
+    ),
+    "days as months": Refused(
+        cell(P, 2, "os_month", "840"), (P, "row 2, column os_month", "months", "from 0 to 600")
+    ),
+    "Excel serial as infusion": Refused(
+        columns(P, lambda r: [*r, "infusion_date" if r[0] == "patient_id" else "45123"]),
+        (P, "row 2, column infusion_date", "did you mean 2023-07-16"),
+    ),
+    "a date of another order": Refused(
+        columns(P, lambda r: [*r, "infusion_date" if r[0] == "patient_id" else "16.07.2023"]),
+        (P, "row 2, column infusion_date", "year-month-day"),
     ),
     "Excel serial in a date": Refused(
         both(renamed(P, "stage", "infusion_date"), renamed(P, "relapse_month", "relapse_date")),
@@ -305,6 +336,9 @@ REFUSED = {
     ),
     "unknown patient": Refused(
         cell(S, 5, "patient_id", "P9"), (S, "row 5", '"P9"', "patients table")
+    ),
+    "id with a blank in it": Refused(
+        cell(S, 5, "patient_id", "p 3"), (S, "row 5", '"p 3"', "did you mean P3?")
     ),
     "unknown patient of an event": Refused(cell(A, 4, "patient_id", "p3"), (A, "row 4", '"p3"')),
     "line twice": Refused(cell(S, 3, "line", "1"), (S, "row 3, column line", "once")),
@@ -387,6 +421,15 @@ RIGHT: dict[str, Callable[[Files], None]] = {
     "file names in capitals": both(lambda f: f.update({"SALVAGE.CSV": f[S]}), removed(S)),
     "other files beside them": lambda f: f.update({"notes.txt": b"x", "patients.csv~": b"y"}),
     "blank column without a name": columns(P, lambda r: [*r, ""]),
+    "names of columns in capitals": renamed(P, "patient_id", "PATIENT_ID"),
+    "names of columns with units": both(
+        renamed(P, "age", "Age (years)"),
+        renamed(P, "os_month", "OS month"),
+        renamed(P, "sex", "Sex"),
+    ),
+    "settings in GB18030": both(
+        replaced(Y, "title: Test", "title: Test # 标题"), encoded(Y, "gb18030")
+    ),
     "months as text": replaced(P, "2.5,7,1", '"2.5","7","1"'),
 }
 
@@ -402,6 +445,13 @@ def test_what_is_only_written_otherwise_is_read_right(
     assert cohort.study == valid.study
     for table in schema.TABLES:
         pd.testing.assert_frame_equal(getattr(cohort, table.name), getattr(valid, table.name))
+
+
+def test_a_table_without_ids_is_said_once(tmp_path: Path) -> None:
+    files = dict(VALID)
+    without(P, "patient_id")(files)
+    _, problems = check(write(tmp_path, files))
+    assert [(p.file, p.row, p.column) for p in problems] == [(P, 1, "patient_id")]
 
 
 def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 number.
 """
 
+import html
 import json
 import os
 import re
@@ -214,7 +215,8 @@ def test_another_cohort_is_on_the_page_and_back_again_without_running(
         "patient_id,line,category,start_month,best_response\nA,1,other,2,PD\nB,1,bispecific,3,CR\n",
         encoding="utf-8",
     )
-    (other / "study.yaml").write_text("title: Another hospital\n", encoding="utf-8")
+    title = "Another hospital <script>alert(9)</script> {{ title }} $x$"
+    (other / "study.yaml").write_text(f'title: "{title}"\n', encoding="utf-8")
     first = book.build()
     shipped = longest_survival(first.page("chapters/00_summary"))
     relative = os.path.relpath(other, book.root)
@@ -223,7 +225,8 @@ def test_another_cohort_is_on_the_page_and_back_again_without_running(
     assert longest_survival(second.page("chapters/00_summary")) == "44.4"
     for name in "chapters/00_summary", "chapters/02_table", "search", "genindex", "index":
         assert "synthetic-notice" not in second.page(name)
-        assert "Another hospital" in second.page(name)
+        assert title in html.unescape(second.page(name))
+        assert "<script>alert" not in second.page(name)
     third = book.build()
     assert third.ran() == set()
     assert longest_survival(third.page("chapters/00_summary")) == shipped
@@ -254,6 +257,21 @@ def test_a_changed_figure_is_copied_to_the_pages(book: Book) -> None:
     book.replace("chapters/01_figure.md", "[1, 2, 3]", "[3, 1, 2]")
     book.build()
     assert picture.read_bytes() != before
+
+
+def test_a_figure_that_is_shown_no_more_leaves_no_file(book: Book) -> None:
+    """A book that becomes public must not keep the pictures of patients beside its pages."""
+    first = book.build()
+    files = [first.html / "_images" / "fig-line.svg", book.root / "_build/figures/fig-line.svg"]
+    assert all(file.is_file() for file in files)
+    source = (book.root / "chapters/01_figure.md").read_text(encoding="utf-8")
+    other = page("A table too", "No figure {cite}`tian2026`.\n", TABLE_CELL.replace("-one", "-two"))
+    book.write("chapters/01_figure.md", other)
+    assert book.build().code == 0
+    assert not any(file.exists() for file in files)
+    book.write("chapters/01_figure.md", source)
+    assert book.build().code == 0
+    assert all(file.is_file() for file in files)
 
 
 def test_old_outputs_are_pruned(book: Book) -> None:

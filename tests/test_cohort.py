@@ -111,7 +111,7 @@ WRONG = {
         (4, "relapse_month", "1.5", "no later than os_month"),
     ),
     "negative month": (
-        "patients.csv", "1.0,1.0,1", "-1,1.0,1", (4, "relapse_month", "-1", "0 or more"),
+        "patients.csv", "1.0,1.0,1", "-1,1.0,1", (4, "relapse_month", "-1", "from 0 to 600"),
     ),
     "not a number": ("patients.csv", "1.0,1.0,1", "1.0,one,1", (4, "os_month", "one", "months")),
     "infinite": ("patients.csv", "12.0,0", "1e999,0", (3, "os_month", "1e999", "months")),

@@ -76,13 +76,13 @@ class Told:
         return "\n".join(str(part) for part in self.bundle.values())
 
 
-def run(cohort: Cohort) -> list[Told]:
-    """Everything that the chapters show of a cohort; pictures are left out."""
+def run(cohort: Cohort, stem: str = "*") -> list[Told]:
+    """Everything that the chapters show of a cohort, or one of them; pictures are left out."""
     told = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(show, "cohort", lambda: cohort)
         patch.setenv(show.PICTURES_VARIABLE, "0")
-        for path in sorted(CHAPTERS.glob("*.py")):
+        for path in sorted(CHAPTERS.glob(f"{stem}.py")):
             space: dict[str, Any] = {}
             for place, (before, last) in enumerate(cells(path)):
                 exec(compile(before, path.name, "exec"), space)
@@ -257,7 +257,7 @@ def read_tables(attack: Attack, shown: Mapping[str, show.Shown]) -> None:
     places = {"All lines": None, "First salvage line": "first", "Later lines": "later"}
     codes = {"ORR": ("CR", "PR"), "CR": ("CR",)}
     for key in words.CATEGORIES:
-        for label, pair, *_ in table[f"tab-{key.replace('_', '-')}-rates"]:
+        for label, pair, *_ in table.get(f"tab-{key.replace('_', '-')}-rates", ()):
             line, measure = label.split(": ")
             if pair != HIDDEN:
                 events, n = pair.split(" / ")
@@ -423,9 +423,49 @@ def test_what_is_not_cleared_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "hidden" in everything
         assert "a count from 1 to 4" in everything
         assert "image/svg+xml" not in shown._repr_mimebundle_()
+        # Nor what there was to hide: a table, a figure or the sentence that there is none.
+        assert shown.markdown() == uncleared[0].markdown()
     with pytest.raises(ValueError, match="hidden in a public book"):
         uncleared[-1].svg()  # type: ignore[attr-defined]
     assert secret in show.text(secret, cleared=True).plain()
+
+
+def nobody_received(key: str, with_zero: bool) -> tuple[Cohort, Cohort]:
+    """A public cohort in which nobody received a category, and one with two lines of it."""
+    recipe = Recipe(patients=220, lines=2, seed=9, fewest=0)
+    without, few = generate(recipe), generate(recipe)
+    without.salvage["category"] = without.salvage["category"].replace(key, "other")
+    few.salvage["category"] = without.salvage["category"].copy()
+    few.salvage.loc[few.salvage.index[:2], "category"] = key
+    first, second = (
+        as_public(tables.cohort(), suppress_zero=with_zero) for tables in (without, few)
+    )
+    assert first.category(key).empty
+    assert len(second.category(key)) == 2
+    return first, second
+
+
+def chapter(cohort: Cohort, stem: str) -> list[str]:
+    return [one.text for one in run(cohort, stem)]
+
+
+def test_a_hidden_zero_looks_like_a_hidden_count() -> None:
+    """With zero masked, the chapter of a category that nobody received says no more than another's.
+
+    It must not be told by what is there: an empty chapter has other tables, or none.
+    """
+    without, few = nobody_received("checkpoint", with_zero=True)
+    assert chapter(without, "07_checkpoint") == chapter(few, "07_checkpoint")
+
+
+def test_a_category_that_nobody_received_is_said_in_one_sentence() -> None:
+    without, few = nobody_received("checkpoint", with_zero=False)
+    sentence = "No patient of this cohort received"
+    answer, *others = chapter(without, "07_checkpoint")
+    assert sentence in answer
+    assert disclosure.HIDDEN_HERE not in answer
+    assert any(sentence in text for text in others)
+    assert not any(sentence in text for text in chapter(few, "07_checkpoint"))
 
 
 def test_glue_passes_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,8 +494,8 @@ def test_every_output_of_every_chapter(name: str) -> None:
         assert not ids.search(one.text), where
         if one.shown.cleared:
             continue
-        key = getattr(one.shown, "name", getattr(one.shown, "kind", ""))
-        hidden = "is hidden here for disclosure control" in one.text and gone in one.text
+        key = getattr(one.shown, "name", "")
+        hidden = disclosure.HIDDEN_HERE in one.text and gone in one.text
         assert hidden or key in public.FORMS, where
         if hidden or not isinstance(one.shown, show.Table):
             continue
@@ -507,7 +547,11 @@ def test_a_large_registry_keeps_its_results() -> None:
     assert (
         abs(np.log(found["cox.late_vs_early.hr"].value / exact["cox.late_vs_early.hr"].value)) < 0.1
     )
-    names = {getattr(o.shown, "name", "") for o in told("registry") if "hidden here" not in o.text}
+    names = {
+        getattr(o.shown, "name", "")
+        for o in told("registry")
+        if disclosure.HIDDEN_HERE not in o.text
+    }
     assert {"fig-os-infusion", "fig-os-relapse", "fig-forest-orr", "tab-safety-terms"} <= names
 
 

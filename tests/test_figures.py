@@ -1,11 +1,14 @@
 """Figures: what they plot is what the data say, and they hold for any cohort."""
 
+import io
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -20,11 +23,10 @@ from matplotlib.text import Text
 
 from salvage import audit, figures, prognosis, response, safety, show, simulate, survival, words
 from salvage.cohort import Cohort, load
-from salvage.figures import captions, checks, curves, flow, lanes, public, sequence, style
+from salvage.figures import captions, checks, curves, flow, lanes, sequence, style
 from salvage.figures.forest import RATIO_TICKS
 from salvage.paths import DATA
 from salvage.published import facts
-from salvage.study import Study
 from salvage.survival import Times
 from tests.cohorts import EDGES, Recipe, generate, recipes
 
@@ -258,21 +260,86 @@ def test_labels_are_text_and_never_formulas() -> None:
     assert "{glue}" in made.alt
 
 
-def test_chinese_labels_are_drawn_or_left_as_text_for_the_reader() -> None:
-    study = replace(shipped().study, labels={"bispecific": "双特异性抗体"})
-    made = drawn(figures.response_bars(replace(shipped(), study=study)))
-    svg = made.svg()
-    if style.covered(made.figure):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # matplotlib warns of a missing glyph
-            made.figure.canvas.draw()
-    else:
-        assert "双特异性抗体" in svg
+BISPECIFIC = "双特异性抗体"
+SHIPPED_HAN = "策略"  # in the index study's own title, so in the bundled font
+
+
+def labelled(label: str) -> show.Figure:
+    study = replace(shipped().study, labels={"bispecific": label})
+    return drawn(figures.response_bars(replace(shipped(), study=study)))
+
+
+def outlined(made: show.Figure) -> bool:
+    """Whether the picture holds the outlines of all its letters; it must be drawn in silence."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return "<text" not in made.svg()
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Make figures find these families alone."""
+    caches = (style.fonts, style._settings, style._characters)
+
+    def set_families(*families: str) -> None:
+        monkeypatch.setattr(style, "FONTS", families)
+        for cached in caches:
+            cached.cache_clear()
+
+    yield set_families
+    monkeypatch.undo()
+    for cached in caches:
+        cached.cache_clear()
+
+
+def test_a_font_without_bold_is_used_in_silence(
+    only: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    only("DejaVu Sans", "Book Han Serif")
+    # Matplotlib remembers what it has found, and warns the first time only.
+    style.font_manager.FontManager._findfont_cached.cache_clear()
+    with style.drawing(2) as figure:
+        figure.text(0, 0, SHIPPED_HAN, weight="bold")
+    figure.savefig(io.BytesIO(), format="svg")
+    assert not caplog.records
+
+
+def test_without_a_chinese_font_text_stays_text(only: Callable[..., None]) -> None:
+    only("DejaVu Sans")
+    made = labelled(BISPECIFIC)
+    assert not outlined(made)
+    assert re.search(rf"<text[^>]*>{BISPECIFIC}", made.svg())
+
+
+def test_the_bundled_font_draws_the_chinese_of_the_shipped_text(only: Callable[..., None]) -> None:
+    only("DejaVu Sans", "Book Han Serif")
+    assert outlined(labelled(SHIPPED_HAN))
+    assert not outlined(labelled(BISPECIFIC + "\U0002a6d6"))
+
+
+def test_chinese_of_a_cohort_is_drawn_with_a_font_of_the_system() -> None:
+    if len(style.fonts()) < 3 and not os.environ.get("CI"):
+        pytest.skip("no Chinese font is installed (Debian: fonts-wqy-microhei)")
+    assert style.fonts()[-1] == "Book Han Serif"
+    assert outlined(labelled(BISPECIFIC + "，瑞基奥仑赛"))
+
+
+def test_a_font_installed_after_matplotlib_listed_them_is_found(
+    only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = style.font_manager.fontManager
+    old = [entry for entry in manager.ttflist if entry.name == "DejaVu Sans"]
+    monkeypatch.setattr(manager, "ttflist", old)
+    installed = [__file__, str(style.BUNDLED_HAN)]  # the first is no font
+    monkeypatch.setattr(style.font_manager, "findSystemFonts", lambda: installed)
+    monkeypatch.setattr(style, "BUNDLED_HAN", Path("nowhere.otf"))
+    only("DejaVu Sans", "Book Han Serif")
+    assert style.fonts() == ("DejaVu Sans", "Book Han Serif")
 
 
 def test_text_stays_text_where_no_font_has_its_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     made = drawn(figures.response_bars(shipped()))
-    assert "<text" not in made.svg()
+    assert outlined(made)
     monkeypatch.setattr(style, "_characters", lambda: frozenset(range(0x41)))
     assert re.search(r"<text[^>]*>Bispecific \(n = 12\)</text>", made.svg())
 
@@ -494,10 +561,7 @@ def test_a_response_without_its_month_is_hollow_and_said_so() -> None:
     assert "hollow" not in figures.swimmer(shipped()).caption
 
 
-def test_the_swimmer_gives_way_in_public_and_above_eighty() -> None:
-    hidden = figures.swimmer(as_public(shipped()))
-    assert isinstance(hidden, show.Absent)
-    assert "public" in hidden.sentence
+def test_the_swimmer_gives_way_above_eighty() -> None:
     many = figures.swimmer(generate(Recipe(patients=81)).cohort())
     assert isinstance(many, show.Absent)
     assert "81" in many.sentence
@@ -882,56 +946,6 @@ def test_comparators_stand_in_order_with_their_intervals() -> None:
 
 def test_ratio_ticks_are_in_order() -> None:
     assert list(RATIO_TICKS) == sorted(RATIO_TICKS)
-
-
-# --- public books ---------------------------------------------------------------------------------
-
-
-def as_public(cohort: Cohort, limit: int = 5) -> Cohort:
-    return replace(cohort, study=replace(cohort.study, audience="public", suppress_below=limit))
-
-
-def test_a_public_book_of_a_small_cohort_shows_no_figure_with_a_small_count() -> None:
-    for key, make in everything().items():
-        made = make(as_public(shipped()))
-        if isinstance(made, show.Figure):
-            made.figure.canvas.draw()
-            shown = " ".join(
-                [made.caption, made.alt, *(t.get_text() for t, _ in texts(made.figure))]
-            )
-            counts = re.findall(r"\b([1-4])(?= (?:patient|line|event|died|alive|responded))", shown)
-            assert not counts, f"{key}: {counts}"
-        else:
-            assert "public" in made.sentence or "not drawn" in made.sentence, key
-
-
-def test_masking_knows_zero_and_the_limit() -> None:
-    study = Study(audience="public", suppress_below=5)
-    assert not public.masks(study, [0, 5, 100])
-    assert public.masks(study, [0, 4])
-    assert public.masks(replace(study, suppress_zero=True), [0])
-    assert not public.masks(Study(), [1])
-
-
-@given(
-    time=st.lists(st.integers(0, 20), min_size=1, max_size=60),
-    seed=st.integers(0, 1000),
-    limit=st.integers(1, 8),
-)
-def test_gathered_times_hide_groups_below_the_limit(time: list[int], seed: int, limit: int) -> None:
-    n = len(time)
-    event = np.random.default_rng(seed).random(n) < 0.6
-    times = Times("x", np.array(time, float), event, np.arange(n).astype(object))
-    made = public.coarse(times, Study(audience="public", suppress_below=limit))
-    if made is None:
-        assert 0 < event.sum() < limit or 0 < (~event).sum() < limit
-        return
-    assert (made.time >= times.time).all()
-    for month in np.unique(made.time):
-        for kind in (made.event, ~made.event):
-            size = int((kind & (made.time == month)).sum())
-            assert size == 0 or size >= limit
-    assert public.coarse(times, Study()) is times
 
 
 @pytest.mark.slow

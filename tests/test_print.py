@@ -25,7 +25,7 @@ from PIL import Image
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject, DictionaryObject
 
-from book.extensions import print_font, print_pdf, print_tables, print_widths
+from book.extensions import print_builder, print_font, print_pdf, print_tables, print_widths
 from book.extensions.print_ast import Book, Numbered, words
 from book.extensions.print_cover import Cover, Part
 from book.extensions.print_word import DOTS_PER_INCH, WordDialect
@@ -421,6 +421,32 @@ def test_text_without_chinese_asks_for_no_chinese_font() -> None:
     assert print_pdf.families("Größe ≥ 2").names == (print_pdf.TEXT_FONT,)
 
 
+def test_text_of_pictures_needs_a_font_too(tmp_path: Path) -> None:
+    picture = tmp_path / "fig.svg"
+    picture.write_text(SVG.replace("</svg>", "<text>龘<tspan>药</tspan></text></svg>"), "utf-8")
+    assert print_pdf.picture_text(picture) == "龘药"
+    assert print_pdf.picture_text(tmp_path / "fig.png") == ""
+
+
+def test_a_font_that_is_missing_is_told_once_and_fails_no_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = print_pdf.candidates
+    monkeypatch.setattr(print_pdf, "candidates", lambda system: found(system=False))
+    told, path = small_pdf(tmp_path, "A study", "The regimen 龘药.")
+    assert len(told) == 1
+    assert isinstance(told[0], print_pdf.Advice)
+    assert "龘" in told[0]
+    assert path.read_bytes().startswith(b"%PDF")
+    said: dict[str, str] = {}
+    for kind in ("info", "warning"):
+        monkeypatch.setattr(
+            print_builder.logger, kind, lambda _, text, kind=kind: said.update({kind: text})
+        )
+    print_builder.tell([*told, "the PDF is broken"])
+    assert said == {"info": told[0], "warning": "the PDF is broken"}
+
+
 def small_pdf(tmp_path: Path, title: str, text: str, notice: str = "") -> tuple[list[str], Path]:
     """A printed book of one page: what was told, and its path."""
     header = {"t": "Header", "c": [1, ["first", [], []], words("First")]}
@@ -475,7 +501,7 @@ SVG = (
 
 
 def test_each_table_and_figure_is_a_file_named_by_its_number(tmp_path: Path) -> None:
-    cells = (("Name", "n, %"), ("策略, “new”", "3 (10%)"))
+    cells = (("Name", "n, %"), ("策略, “new”", "3 (10%)"), ("=cmd()", "-1.5"))
     picture = tmp_path / "fig-a.svg"
     picture.write_text(SVG, encoding="utf-8")
     row = [
@@ -502,7 +528,8 @@ def test_each_table_and_figure_is_a_file_named_by_its_number(tmp_path: Path) -> 
         "table-01-02.docx",
     ]
     with (folder / "table-01-02.csv").open(encoding="utf-8-sig", newline="") as file:
-        assert tuple(map(tuple, csv.reader(file))) == cells
+        # No cell is a formula to a spreadsheet.
+        assert tuple(map(tuple, csv.reader(file))) == (*cells[:2], ("'=cmd()", "-1.5"))
     document = docx.Document(str(folder / "table-01-02.docx"))
     (shown,) = document.tables
     assert tuple(tuple(cell.text for cell in line.cells) for line in shown.rows) == cells

@@ -224,6 +224,12 @@ def test_results_are_all_that_is_printed() -> None:
     assert done.stdout == results.to_json(results.collect(load(DATA)))
 
 
+def test_a_label_is_no_formula_in_csv() -> None:
+    made = replace(results.collect(load(DATA))[0], label="=cmd()")
+    (row,) = csv.DictReader(io.StringIO(results.to_csv([made])))
+    assert row["label"] == "'=cmd()"
+
+
 def test_results_of_another_cohort_as_csv(tmp_path: Path) -> None:
     EDGES["another_hospital"]().write(tmp_path / "own")
     by_argument = run("results", "own", "--format", "csv", cwd=tmp_path)

@@ -78,6 +78,9 @@ def test_excel_checks_what_the_schema_checks(book: Any, table: Table, column: Co
         assert [rule.formula1 for rule in rules] == [f'"{",".join(column.codes)}"']
     elif column.kind == "flag":
         assert [rule.formula1 for rule in rules] == ['"0,1"']
+    elif column.name in ("stage", "ipi", "ecog", "grade"):
+        scores = range(int(column.low or 0), int(column.high or 0) + 1)
+        assert [rule.formula1 for rule in rules] == [f'"{",".join(map(str, scores))}"']
     elif column.kind in ("integer", "number", "month"):
         assert [rule.formula1 for rule in rules] == [f"{column.low:g}"]
         assert rules[0].formula2 == (None if column.high is None else f"{column.high:g}")

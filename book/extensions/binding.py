@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
 from sphinx.errors import ExtensionError
 
 from book.extensions.execution import ChapterError, write_atomically
@@ -125,12 +126,14 @@ def index_page(app: "Sphinx", facts: Facts) -> str:
 def add_to_page(
     app: "Sphinx", pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Put the notice above the page and the centre into its footer."""
+    """Put the title and the notice above the page and the centre into its footer, as text."""
     # docutils makes a list of entries that are no list items, which a screen reader cannot read out
     # as a list.
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
     facts = cohort_facts(app)
+    # The theme puts a title into the page as it is, and Sphinx escapes it once more if it may.
+    context["docstitle"] = Markup(html.escape(facts["title"]))
     context["theme_announcement"] = notice(facts)
     # A synthetic cohort has no authors.
     context["author"] = "" if facts["synthetic"] else html.escape(facts["centre"])
@@ -147,6 +150,7 @@ def finish(app: "Sphinx", exception: Exception | None) -> None:
         # Pieces of the theme's templates that it copies along: not pages, and without the notice.
         for piece in Path(app.outdir, "_static").glob("*macros.html"):
             piece.unlink()
+        remove_pictures_of_before(app)
     chapters = app.chapters  # type: ignore[attr-defined]
     chapters.runner.prune()
     # A page that warned must warn again, so that a second build is no greener than the first; and a
@@ -154,6 +158,22 @@ def finish(app: "Sphinx", exception: Exception | None) -> None:
     if not app._warncount and chapters.runner.unchanged():
         record = chapters.digests() | {ON_EVERY_PAGE: on_every_page(facts)}
         write_atomically(record_file(app), json.dumps(record, ensure_ascii=False))
+
+
+def remove_pictures_of_before(app: "Sphinx") -> None:
+    """Take away the pictures that no page shows any more.
+
+    Sphinx leaves them. Those of an internal book must not stay beside the pages of a public one.
+    """
+    shown = {name for _, name in app.env.images.values()}
+    drawn = {Path(uri).name for uri in app.env.images}
+    for folder, kept in (
+        (Path(app.outdir, app.builder.imagedir), shown),
+        (app.chapters.figures, drawn),  # type: ignore[attr-defined]
+    ):
+        for file in folder.glob("*"):
+            if file.name not in kept:
+                file.unlink()
 
 
 def setup(app: "Sphinx") -> None:

@@ -10,7 +10,7 @@ own.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,8 +85,7 @@ class PrintBuilder(PaperBuilder):
 
     def write(self, *ignored: Any) -> None:
         """Write both files."""
-        for problem in prepare(self, Path(self.outdir)).run():
-            logger.warning("%s", problem)
+        tell(prepare(self, Path(self.outdir)).run())
 
 
 class TablesBuilder(PaperBuilder):
@@ -255,6 +254,15 @@ def prepare(builder: PaperBuilder, folder: Path) -> Job:
     )
 
 
+def tell(problems: Iterable[str]) -> None:
+    """Say what is wrong with the printed book; what only a better computer could mend is no fault
+    of the book, and fails no build.
+    """
+    for problem in problems:
+        log = logger.info if isinstance(problem, print_pdf.Advice) else logger.warning
+        log("%s", problem)
+
+
 def _read(stamp: Path) -> str:
     return stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
 
@@ -297,8 +305,7 @@ class Beside:
             for name in FILES:
                 Path(app.outdir, name).unlink(missing_ok=True)
             logger.info("making the printed book")
-            for problem in self._result():
-                logger.warning("%s", problem)
+            tell(self._result())
             for name in FILES:
                 if (self._folder(app) / name).is_file():
                     shutil.copyfile(self._folder(app) / name, Path(app.outdir, name))

@@ -55,6 +55,7 @@ SYSTEM_HAN = (
     "PingFang SC",
     "Microsoft YaHei",
     "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
 )
 HAN = re.compile(
     "[\u2e80-\u303f\u3040-\u30ff\u3100-\u312f\u31a0-\u31ef\u3200-\u4dbf\u4e00-\u9fff"
@@ -135,6 +136,14 @@ def picture_size(path: Path) -> tuple[float, float]:
         return image.width * 72 / dots[0], image.height * 72 / dots[1]
 
 
+def picture_text(path: Path) -> str:
+    """What a picture says in characters; most hold outlines of letters instead."""
+    if path.suffix != ".svg" or b"<text" not in path.read_bytes():
+        return ""
+    texts = ET.parse(path).iter("{http://www.w3.org/2000/svg}text")
+    return "".join("".join(text.itertext()) for text in texts)
+
+
 def points(length: str) -> float:
     """A length of SVG in points.
 
@@ -157,6 +166,10 @@ def fitted(width: float, height: float) -> tuple[float, float]:
 def staged_name(image: Path) -> str:
     """Name of a picture in the folder that Typst reads."""
     return f"pictures/{image.name}"
+
+
+class Advice(str):
+    """What a reader of the terminal can do for a better book; the book itself has no fault."""
 
 
 @dataclass(frozen=True)
@@ -189,9 +202,9 @@ def families(text: str, *, system: bool = True) -> Families:
     lacking = "".join(sorted(map(chr, wanted - covered)))
     return Families(
         (TEXT_FONT, best[1]),
-        f"the PDF needs a font with these characters, and none was found: {lacking}. "
-        "Install a font with Chinese, such as Noto Serif CJK SC (Debian: fonts-noto-cjk), "
-        "and build again",
+        f"no font of this computer has these characters of the book: {lacking}. In the PDF, and in "
+        "figures in Word, they show as empty boxes. Install a font with Chinese, such as Noto "
+        "Serif CJK SC (Debian: fonts-noto-cjk), and build again",
     )
 
 
@@ -286,17 +299,20 @@ def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Pat
     """
     import typst
 
+    pictures = [item.image for item in book.numbered if item.image is not None]
     shown = json.dumps(book.blocks, ensure_ascii=False) + str(cover)
-    fonts = families(shown)
-    told = [fonts.problem] if fonts.problem else []
+    fonts = families(shown + "".join(map(picture_text, pictures)))
+    told: list[str] = [Advice(fonts.problem)] if fonts.problem else []
     main = stage(source(book, cover, parts, fonts.names), book, cache / "print")
     set_pages = typst.Compiler(main, root=main.parent, font_paths=[FONTS]).compile
     try:
         data = set_pages(format="pdf", timestamp=0, pdf_standards=STANDARD)
     except typst.TypstError as error:
         data = set_pages(format="pdf", timestamp=0)
-        told.append(f"the PDF does not reach PDF/UA-1: {error.message} {' '.join(error.hints)}")
-    part = path.with_suffix(".part")
+        # A character without a glyph keeps a PDF from the standard: one message is enough.
+        if not told:
+            told.append(f"the PDF does not reach PDF/UA-1: {error.message} {' '.join(error.hints)}")
+    part = path.with_name(f"{path.name}.part")
     assert isinstance(data, bytes)  # one file, in memory
     part.write_bytes(data)
     part.replace(path)

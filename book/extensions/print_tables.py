@@ -10,6 +10,7 @@ from book.extensions import print_word
 from book.extensions.print_ast import Numbered
 from book.extensions.print_cover import Cover
 from book.extensions.print_pdf import picture_size, set_alone
+from salvage.cells import guarded
 
 
 def file_stem(number: str) -> str:
@@ -38,9 +39,9 @@ def write(items: Sequence[Numbered], cover: Cover, folder: Path) -> None:
 
 
 def as_csv(cells: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as CSV."""
+    """Rows of cells as CSV; none of them is a formula to a spreadsheet."""
     stream = io.StringIO(newline="")
-    csv.writer(stream).writerows(cells)
+    csv.writer(stream).writerows([guarded(cell) for cell in row] for row in cells)
     return stream.getvalue()
 
 

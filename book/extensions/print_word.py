@@ -169,7 +169,7 @@ def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path | None =
     import pypandoc
     from docx import Document
 
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     pypandoc.convert_text(
         json.dumps(Book(blocks=blocks).document()),
         "docx",

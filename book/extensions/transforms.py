@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 ABSENT = "absent"
+WITHHELD = "withheld"
 SHOWN_TAG = "show-input"
 
 
@@ -36,7 +37,7 @@ class RemoveEmptySections(SphinxTransform):
 
     A chapter's cell that lacks its columns returns one sentence of class ``absent``. Sections that
     hold such a sentence and no other output are removed; the first sentence of the page stays,
-    where it was.
+    where it was. Where it says that something is hidden, it names the sections that went.
     """
 
     default_priority = 860  # after MyST has placed the outputs, before the page is stored
@@ -46,10 +47,12 @@ class RemoveEmptySections(SphinxTransform):
         if not sentences:
             return
         first, *others = sentences
-        kept = first.deepcopy()
         removed = [
             section for section in list(self.document.findall(nodes.section)) if is_empty(section)
         ]
+        if WITHHELD in first["classes"]:
+            first += named(removed)
+        kept = first.deepcopy()
         self._keep_first(first, kept, removed)
         for section in removed:
             if section.parent is not None:
@@ -64,6 +67,18 @@ class RemoveEmptySections(SphinxTransform):
         if holders:
             outermost = holders[0]
             outermost.parent.insert(outermost.parent.index(outermost), kept)
+
+
+def named(removed: list[nodes.section]) -> list[nodes.paragraph]:
+    """A sentence with the titles of the removed sections, where there are any."""
+    titles = [
+        section.next_node(nodes.title).astext()
+        for section in removed
+        if section.parent not in removed
+    ]
+    if not titles:
+        return []
+    return [nodes.paragraph("", f"Sections left out: {'; '.join(titles)}.")]
 
 
 def is_absent(node: nodes.Node) -> bool:

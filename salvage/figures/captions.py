@@ -8,12 +8,8 @@ from typing import Final
 
 # --- shared -------------------------------------------------------------------------------------
 
-MASKED: Final = (
-    "{what} is not shown in this public book, because it would show a count below {limit}."
-)
 MONTH: Final = "month"
 MONTHS: Final = "months"
-PUBLIC: Final = "{what} is individual-level data and is not shown in a public book."
 INDIVIDUAL: Final = "Individual-level data: internal use only."
 MONTHS_INFUSION: Final = "Months since CAR-T infusion"
 MONTHS_RELAPSE: Final = "Months since relapse"
@@ -206,7 +202,6 @@ OVERVIEW_CR: Final = "Complete response"
 
 # --- Kaplan-Meier -------------------------------------------------------------------------------
 
-KM_COARSE: Final = " Times are gathered into groups of at least {n} patients."
 KM_CAPTION: Final = (
     "{what}: Kaplan-Meier {curves} with 95% log-log {bands}; ticks mark censored "
     "observations.{thinned} {groups}. The table counts those at risk just before each month, "

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from salvage import survival, words
 from salvage.cohort import Cohort
 from salvage.estimate import months, percent
-from salvage.figures import captions, public, style
+from salvage.figures import captions, style
 from salvage.figures.responses import prose, slug
 from salvage.published import Mark
 from salvage.show import Absent, Figure
@@ -71,12 +71,9 @@ def km(
     """
     looks = style.SERIES[: len(times_list)] if looks is None else looks
     chosen = list(zip(times_list, looks, strict=True))
-    held = [(public.coarse(times, cohort.study), look) for times, look in chosen if times.n]
-    if not held:
+    drawn = [(times, look) for times, look in chosen if times.n]
+    if not drawn:
         return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
-    drawn = [(times, look) for times, look in held if times is not None]
-    if len(drawn) < len(held):
-        return public.withheld(cohort.study, what)
     lines = len(drawn) * (3 + (len(drawn) > 1))
     with style.drawing(3.6 + lines * PITCH / style.POINTS) as figure:
         panel(figure, figure.add_subplot(), drawn, axis, ylabel)
@@ -222,13 +219,7 @@ def _figure(
             bands="intervals (bands)" if several else "interval (band)",
             thinned=captions.KM_THINNED if thinned else "",
             groups=groups,
-            note=note
-            + repeat
-            + (
-                captions.KM_COARSE.format(n=cohort.study.suppress_below)
-                if cohort.study.public
-                else ""
-            ),
+            note=note + repeat,
         ),
         captions.KM_ALT.format(
             what=what[:1].lower() + what[1:] if what[1:2].islower() else what,
@@ -335,10 +326,6 @@ def line_curves(
     )
     if not drawn:
         return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
-    held = [public.coarse(times, cohort.study) for times in drawn]
-    drawn = [times for times in held if times is not None]
-    if len(drawn) < len(held):
-        return public.withheld(cohort.study, what)
     look = style.Look(style.CATEGORY[category].colour, "o")
     wide = max(times.n for times in drawn) >= 10_000
     with style.drawing(3.2 + 3 * PITCH / style.POINTS) as figure:

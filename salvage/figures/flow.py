@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from salvage import words
 from salvage.cohort import Cohort
-from salvage.figures import captions, public, style
+from salvage.figures import captions, style
 from salvage.show import Absent, Figure
 
 LAST_LINE: Final = 4
@@ -65,9 +65,6 @@ def cohort_flow(cohort: Cohort) -> Figure | Absent:
     steps = flow_steps(cohort)
     deaths = int(cohort.patients["died"].sum())
     n = len(cohort.patients)
-    fates = [c for s in steps for c in (s.n, s.stopped_died, s.stopped - s.stopped_died)]
-    if public.masks(cohort.study, [*fates, deaths, n - deaths]):
-        return public.withheld(cohort.study, captions.FLOW)
     # Nobody goes on after the last line, so its side box would repeat it.
     sides = [i == 0 or i < len(steps) - 1 for i in range(len(steps))]
     rows = len(steps) + 1
@@ -164,9 +161,7 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
     counts = np.bincount(
         np.clip(np.searchsorted(edges, months, side="left") - 1, 0, None), minlength=len(edges) - 1
     )
-    if public.masks(cohort.study, [*counts[counts > 0], late.sum(), (~late).sum()]):
-        return public.withheld(cohort.study, captions.TIMELINE)
-    marked = len(months) <= MOST_MARKS and not cohort.study.public
+    marked = len(months) <= MOST_MARKS
     width = float(edges[1] - edges[0])
     starts = np.maximum(edges[:-1], 0)
     with style.drawing(3.1) as figure:

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from salvage import words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, p_value, ratio
-from salvage.figures import captions, public, style
+from salvage.figures import captions, style
 from salvage.prognosis import Fit
 from salvage.published import Mark
 from salvage.show import Absent, Figure
@@ -224,8 +224,6 @@ def cox_forest(
     """
     if not any(row.hr is not None for row in rows):
         return Absent(captions.COX_NOTHING.format(what=what))
-    if public.masks(cohort.study, (v for row in rows for v in _shown_counts(row))):
-        return public.withheld(cohort.study, what)
     limits = ratio_limits(rows)
     counts = first or [_deaths(row) for row in rows]
     lines = [_ratio_line(row, text) for row, text in zip(rows, counts, strict=True)]
@@ -275,13 +273,6 @@ def _beyond(row: Row, limits: tuple[float, float]) -> bool:
     if row.hr is None or (row.low is None and row.high is None):
         return False
     return row.low is None or row.high is None or row.low < limits[0] or row.high > limits[1]
-
-
-def _shown_counts(row: Row) -> list[int]:
-    """Counts that a row shows or gives away."""
-    if row.n is None:
-        return []
-    return [row.n] if row.events is None else [row.n, row.events, row.n - row.events]
 
 
 def _deaths(row: Row) -> str:
@@ -337,10 +328,6 @@ def sweep_forest(
     ]
     groups = [f"{r['early']:,} / {r['late']:,}" for r in frame.to_dict("records")]
     what = captions.SWEEP_WHAT.format(times=times)
-    # Between two cut-offs lie the patients who relapsed between them.
-    between = frame["late"].sort_values().diff().dropna()
-    if public.masks(cohort.study, [*frame["early"], *frame["late"], *between[between > 0]]):
-        return public.withheld(cohort.study, what)
     return cox_forest(
         cohort, rows, name, what, note=captions.SWEEP_NOTE, head=captions.SWEEP_HEAD, first=groups
     )

@@ -24,10 +24,8 @@ BAR: Final = 0.68
 
 
 def swimmer(cohort: Cohort) -> Figure | Absent:
-    """Each patient's course from infusion; absent in a public book and above 80 patients."""
+    """Each patient's course from infusion; absent above 80 patients."""
     n = len(cohort.patients)
-    if cohort.study.public:
-        return Absent(captions.PUBLIC.format(what=captions.SWIMMER))
     if n > MOST_LANES:
         return Absent(captions.SWIMMER_MANY.format(limit=MOST_LANES, n=f"{n:,}"))
     lanes = lane_order(cohort)

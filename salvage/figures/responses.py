@@ -11,7 +11,7 @@ from salvage import response, words
 from salvage.cohort import Cohort
 from salvage.comparison import shrink
 from salvage.estimate import Estimate, interval_text, percent
-from salvage.figures import captions, public, style
+from salvage.figures import captions, style
 from salvage.figures.forest import PLAIN, Band, Line, draw
 from salvage.published import Mark
 from salvage.schema import CATEGORY_KEYS
@@ -27,8 +27,6 @@ def response_bars(cohort: Cohort) -> Figure | Absent:
     if lines.empty:
         return Absent(captions.NO_SALVAGE.format(what=captions.BARS))
     table = response.counts(lines).reindex(list(CATEGORY_KEYS), fill_value=0)
-    if public.masks(cohort.study, table.to_numpy().flat):
-        return public.withheld(cohort.study, captions.BARS)
     parts = "; ".join(
         captions.BARS_PART.format(
             category=words.category(str(key), cohort.study.labels), **_told(row)
@@ -52,8 +50,6 @@ def response_bars_by_line(cohort: Cohort, category: str) -> Figure | Absent:
     if lines.empty:
         return Absent(_no_category(category, captions.BARS))
     table = response.counts(lines.assign(group=lines["line"].clip(upper=LAST_LINE)), "group")
-    if public.masks(cohort.study, table.to_numpy().flat):
-        return public.withheld(cohort.study, captions.BARS)
     parts = "; ".join(
         captions.BARS_LINE_PART.format(line=captions.BARS_LINE[int(str(key))], **_told(row))
         for key, row in table.iterrows()
@@ -169,17 +165,9 @@ def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
     lines = cohort.salvage
     what = words.MEASURES[measure]
     if lines.empty:
-        return Absent(captions.NO_SALVAGE.format(what=captions.FOREST.format(measure=what.lower())))
+        sentence = captions.NO_SALVAGE.format(what=captions.FOREST.format(measure=what.lower()))
+        return Absent(sentence, name=f"fig-forest-{measure}")
     sets = _sets(cohort)
-    if public.masks(
-        cohort.study,
-        (
-            n
-            for part in [lines, *(part for part, _ in sets.values())]
-            for n in _split(part, measure)
-        ),
-    ):
-        return public.withheld(cohort.study, captions.FOREST.format(measure=what.lower()))
     pairs = {
         key: response.both(cohort, measure, part, key, label) for key, (part, label) in sets.items()
     }
@@ -220,12 +208,6 @@ def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
         ).strip(),
         tuple(marks),
     )
-
-
-def _split(lines: pd.DataFrame, measure: str) -> tuple[int, int]:
-    """Lines with and without a response."""
-    responding = int(response.responded(lines, measure).sum())
-    return responding, len(lines) - responding
 
 
 def _marks(e: Estimate) -> tuple[Mark, ...]:
@@ -309,13 +291,8 @@ def overview(cohort: Cohort) -> Figure | Absent:
     """The cover's figure: ORR of each category with its CR in it, and both intervals."""
     lines = cohort.salvage
     if lines.empty:
-        return Absent(captions.NO_SALVAGE.format(what=captions.OVERVIEW))
+        return Absent(captions.NO_SALVAGE.format(what=captions.OVERVIEW), name="fig-overview")
     sets = _sets(cohort)
-    held = response.counts(lines)
-    if public.masks(
-        cohort.study, [*held["CR"], *held["PR"], *(held.sum(axis=1) - held["CR"] - held["PR"])]
-    ):
-        return public.withheld(cohort.study, captions.OVERVIEW)
     orr = {
         key: response.both(cohort, "orr", part, key, label) for key, (part, label) in sets.items()
     }

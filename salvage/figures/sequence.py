@@ -11,7 +11,7 @@ from matplotlib.path import Path
 
 from salvage import words
 from salvage.cohort import Cohort
-from salvage.figures import captions, public, style
+from salvage.figures import captions, style
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
 
@@ -77,9 +77,6 @@ def alluvial(cohort: Cohort) -> Figure | Absent:
     if lines.empty:
         return Absent(captions.NO_SALVAGE.format(what=captions.ALLUVIAL))
     found = blocks(cohort)
-    apart = [c for b in found.values() for c in (b.responding, b.n - b.responding)]
-    if public.masks(cohort.study, [*apart, *flows(cohort)["n"]]):
-        return public.withheld(cohort.study, captions.ALLUVIAL)
     total = lines["patient_id"].nunique()
     last = max(line for line, _ in found)
     depth = max(b.top + b.n for b in found.values())

@@ -6,10 +6,12 @@ scale BrBG of ColorBrewer: both are safe for colour-blind readers. In grey, hatc
 printed counts tell apart what lightness does not.
 """
 
+import logging
 import textwrap
 import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -30,6 +32,7 @@ from matplotlib.ticker import MaxNLocator
 
 from salvage.cohort import Cohort
 from salvage.figures import captions
+from salvage.paths import ROOT
 from salvage.published import Mark
 
 WIDTH: Final = 7.2
@@ -45,6 +48,8 @@ CALM: Final = "#9ECAE1"
 DEEP: Final = "#08519C"
 BAND_ALPHA: Final = 0.18
 
+# The Chinese font that travels with the project has the characters of the shipped text and no more.
+BUNDLED_HAN: Final = ROOT / "book" / "print" / "fonts" / "BookHanSerif-Regular.otf"
 # DejaVu Sans comes with matplotlib. The others have Chinese characters; most machines have one of
 # them, under a name that depends on the system.
 FONTS: Final = (
@@ -61,6 +66,8 @@ FONTS: Final = (
     "Hiragino Sans GB",
     "Heiti SC",
     "Arial Unicode MS",
+    "Droid Sans Fallback",
+    "Book Han Serif",
 )
 
 
@@ -99,9 +106,20 @@ SERIES: Final = (ALL, GROUP["early"], GROUP["late"], Look("#117733", "D", "", "-
 
 @cache
 def fonts() -> tuple[str, ...]:
-    """The families of :data:`FONTS` that are installed: asking for another warns each time."""
+    """The families of :data:`FONTS` that are there: asking for another warns each time."""
+    _list_again()
     known = set(font_manager.get_font_names())
     return tuple(name for name in FONTS if name in known)
+
+
+def _list_again() -> None:
+    """Tell matplotlib of the bundled font, and of those installed since it wrote its own list."""
+    listed = {entry.fname for entry in font_manager.fontManager.ttflist}
+    for path in (*font_manager.findSystemFonts(), str(BUNDLED_HAN)):
+        if path not in listed:
+            # Some files are no fonts that it can read, and it raises whatever its reader meets.
+            with suppress(Exception):
+                font_manager.fontManager.addfont(path)
 
 
 @cache
@@ -144,20 +162,37 @@ class BookFigure(Figure):
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw as matplotlib does, in the book's style."""
-        with mpl.rc_context(_settings()):
+        with _styled():
             super().draw(renderer)
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save as matplotlib does. Text stays text where no font here has its characters."""
         kind = "path" if covered(self) else "none"
-        with mpl.rc_context({**_settings(), "svg.fonttype": kind}):
+        with _styled(), mpl.rc_context({"svg.fonttype": kind}):
             super().savefig(fname, **options)
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    """The book's style, in silence about characters that no font has and about fonts without bold.
+
+    The build names such characters once.
+    """
+    log = logging.getLogger("matplotlib.font_manager")
+    level = log.level
+    with mpl.rc_context(_settings()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
+        log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 @contextmanager
 def drawing(height: float, width: float = WIDTH) -> Iterator[BookFigure]:
     """A fresh figure of this size in inches; what is drawn inside has the book's style."""
-    with mpl.rc_context(_settings()):
+    with _styled():
         figure = BookFigure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)  # type: ignore[union-attr, call-arg]

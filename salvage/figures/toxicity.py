@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from salvage import safety, words
 from salvage.cohort import Cohort
-from salvage.figures import captions, public, style
+from salvage.figures import captions, style
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
 
@@ -79,8 +79,6 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
     shown, rest = _top(table)
     grades = highest_grades(cohort, shown)
     treated = len(cohort.treated)
-    if public.masks(cohort.study, [*grades.to_numpy().flat, *_split(shown, treated)]):
-        return public.withheld(cohort.study, captions.AE_HEAT)
     with style.drawing(1.15 + ROW * len(shown)) as figure:
         axes = figure.add_subplot()
         _cells(axes, grades, grades, int(grades.to_numpy().max()), _labels(cohort, shown))
@@ -112,12 +110,6 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
         ),
         style.marks_of(cohort),
     )
-
-
-def _split(shown: pd.DataFrame, treated: int) -> list[int]:
-    """Patients with severe, with other and without each event."""
-    severe, any_grade = shown["patients_severe"], shown["patients"]
-    return [*severe, *(any_grade - severe), *(treated - any_grade)]
 
 
 def highest_grades(cohort: Cohort, shown: pd.DataFrame) -> pd.DataFrame:
@@ -187,14 +179,6 @@ def ae_by_category(cohort: Cohort) -> Figure | Absent:
     )
     any_grade = category_counts(cohort, shown)
     severe = category_counts(cohort, shown, safety.SEVERE_GRADE)
-    apart = [
-        *any_grade.to_numpy().flat,
-        *severe.to_numpy().flat,
-        *(any_grade - severe).to_numpy().flat,
-        *size,
-    ]
-    if public.masks(cohort.study, apart):
-        return public.withheld(cohort.study, captions.AE_CATEGORY)
     heads = [
         f"{style.short(words.category_short(str(key), cohort.study.labels), 16)} ({n:,})"
         for key, n in size.items()
@@ -251,8 +235,6 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
         return Absent(captions.AE_NONE.format(what=captions.AE_BUTTERFLY))
     shown, rest = _top(table)
     treated = len(cohort.treated)
-    if public.masks(cohort.study, _split(shown, treated)):
-        return public.withheld(cohort.study, captions.AE_BUTTERFLY)
     share = shown["patients"] / treated
     end = 1.25 * max(float(share.max()), 0.05)
     with style.drawing(1.0 + ROW * len(shown)) as figure:

@@ -24,7 +24,7 @@ from salvage.importing.mapping import (
     is_mapped_name,
     read_mapping,
 )
-from salvage.importing.rows import LEFT_BLANK, Count, Mapped, Unmapped, apply
+from salvage.importing.rows import LEFT_BLANK, NOT_KEPT, Count, Mapped, Unmapped, apply
 from salvage.importing.sources import place_of, read_sources
 from salvage.problems import InputError, Problem
 from salvage.readers import SETTINGS_FILE
@@ -193,7 +193,7 @@ def _count_line(count: Count) -> str:
 
 
 def _first_rows(unmapped: Sequence[Unmapped]) -> Iterable[str]:
-    failed = [one for one in unmapped if one.reason and not one.reason.startswith("rule: ")]
+    failed = [one for one in unmapped if one.outcome != NOT_KEPT]
     if not failed:
         return
     yield "Rows and cells that could not be mapped:"

@@ -64,6 +64,7 @@ class Mapped:
 
     ``origins`` holds, for each row of a table, the name of the source and the row in it.
     ``ambiguous`` lists texts that more than one pattern fits, with the code that was taken.
+    ``not_kept`` are ids of patients whom the mapping's rules leave out.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -71,6 +72,7 @@ class Mapped:
     unmapped: list[Unmapped] = field(default_factory=list)
     counts: list[Count] = field(default_factory=list)
     ambiguous: dict[str, str] = field(default_factory=dict)
+    not_kept: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,9 @@ def _entry(
     for rule in (rule for rule in entry.keep if rule.mapped):
         view = _with_mapped_names(kept.loc[mapped.index], mapped, entry.table, made)
         mapped = _keep(mapped, meets(view, rule), rule, entry, view, listed)
+    if entry.table is schema.PATIENTS:
+        rows = [one.row for one in listed if one.outcome == NOT_KEPT]
+        made.not_kept |= set(_raw(frame.loc[rows], entry.columns["patient_id"], sources, ""))
     gone = {one.row for one in listed if one.outcome in (LEFT_OUT, NOT_KEPT)}
     listed = [one for one in listed if one.outcome != LEFT_BLANK or one.row not in gone]
     made.unmapped += sorted(listed, key=lambda one: one.row)
@@ -189,11 +194,14 @@ def _of_known_patients(
     cell, column = entry.columns["patient_id"], entry.table.column("patient_id")
     ids, _ = _column(_raw(frame, cell, sources, ""), cell, column, None, made)
     unknown = (ids != "") & ~ids.isin(made.tables["patients"]["patient_id"])
-    reason = "its patient is not in the patients table of this cohort"
-    listed += [
-        _unmapped(entry, int(row), "patient_id", str(ids[row]), reason, LEFT_OUT)
-        for row in frame.index[unknown]
-    ]
+    for row in frame.index[unknown]:
+        patient = str(ids[row])
+        why = (
+            ("its patient was not kept by the mapping's rules", NOT_KEPT)
+            if patient in made.not_kept
+            else ("its patient is not in the patients table of this cohort", LEFT_OUT)
+        )
+        listed.append(_unmapped(entry, int(row), "patient_id", patient, *why))
     return frame[~unknown]
 
 

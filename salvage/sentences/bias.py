@@ -26,6 +26,7 @@ def bias_answer(cohort: Cohort) -> Box:
         f" {percent(bias.null_value('default', 'infusion', 'share_hr'), 0)} of them. Counted from"
         f" relapse it does so in {percent(bias.null_value('default', 'relapse', 'share_hr'), 0)}.",
         _own(cohort),
+        name="answer-bias",
     )
 
 

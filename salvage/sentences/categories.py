@@ -10,7 +10,7 @@ from salvage.estimate import Estimate, p_phrase, percent, sentence
 from salvage.sentences import median, this_cohort
 from salvage.show import Absent, Box, Text, answer, text
 from salvage.stats import proportions
-from salvage.tables import absent_category
+from salvage.tables import absent_category, slug
 
 SMALL_GROUP: Final = 20
 
@@ -19,7 +19,7 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
     """The short answer of a category chapter: who, how many responded, for how long, how sure."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort, key, name=f"answer-{slug(key)}")
     orr, cr = (response.rate(cohort, m, lines, key) for m in ("orr", "cr"))
     patients = lines["patient_id"].nunique()
     outcome = survival.with_outcome(cohort)
@@ -38,7 +38,7 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
     if free is not None:
         pfs = survival.median(cohort, f"pfs.{key}.median", free)
         lasting = f"Median progression-free survival was {median(pfs)}. " + lasting
-    return answer(first, lasting, _how_sure(orr))
+    return answer(first, lasting, _how_sure(orr), name=f"answer-{slug(key)}")
 
 
 def _how_sure(orr: Estimate) -> str:

@@ -32,6 +32,7 @@ def cohort_answer(cohort: Cohort) -> Box:
         "The median observed time from the first CAR-T infusion was "
         f"{months(observed.value)} months (range {shortest:.1f} to {longest:.1f}). "
         f"By reverse Kaplan-Meier, the median follow-up was {_reverse(reverse)}.",
+        name="answer-cohort",
     )
 
 

@@ -23,8 +23,13 @@ def compared_answer(cohort: Cohort) -> Box:
         f"assigned at random{', patients repeat, and later lines are selected' if repeats else ''}."
     )
     if len(comparison.counts(cohort, "orr").present) < 2:
-        return answer(ONE_CATEGORY)
-    return answer(cannot, f"{_spread(cohort, 'orr')} {_test(cohort, 'orr')}", _could_show(cohort))
+        return answer(ONE_CATEGORY, name="answer-compared")
+    return answer(
+        cannot,
+        f"{_spread(cohort, 'orr')} {_test(cohort, 'orr')}",
+        _could_show(cohort),
+        name="answer-compared",
+    )
 
 
 def _capital(sentence: str) -> str:

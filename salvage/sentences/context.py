@@ -27,6 +27,7 @@ def context_answer(cohort: Cohort) -> Box:
                 " rates are comparable in kind."
             )
         ),
+        name="answer-context",
     )
 
 

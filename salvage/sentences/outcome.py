@@ -29,6 +29,7 @@ def outcome_answer(cohort: Cohort) -> Box:
         f"CAR-T infusion was {median(infusion, 'patient')}. "
         f"From relapse it was {median(relapse, 'patient')}.{treated}",
         _guaranteed(cohort),
+        name="answer-survival",
     )
 
 

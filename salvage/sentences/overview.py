@@ -27,7 +27,7 @@ def overview_answer(cohort: Cohort) -> Box:
             "At the first salvage line, with one line per patient, the objective response rate "
             f"was {sentence(first)}. Other cohorts after CAR-T failure usually report this rate."
         )
-    return answer(*paragraphs)
+    return answer(*paragraphs, name="answer-overview")
 
 
 def _at_most(most: int, patients: int) -> str:

@@ -26,7 +26,7 @@ def prognosis_answer(cohort: Cohort) -> Box:
     """Late against early from both origins, and how many factors pass the tests."""
     infusion = prognosis.late_against_early(cohort)
     relapse = prognosis.late_against_early_from_relapse(cohort)
-    return answer(_contrast(cohort, infusion, relapse), _tests(cohort))
+    return answer(_contrast(cohort, infusion, relapse), _tests(cohort), name="answer-prognosis")
 
 
 def _contrast(cohort: Cohort, infusion: Estimate, relapse: Estimate) -> str:

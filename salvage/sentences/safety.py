@@ -16,7 +16,7 @@ FATAL_GRADE: Final = 5
 def safety_answer(cohort: Cohort) -> Box | Absent:
     """How many patients had an event, a severe one, and which one was the most common."""
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing("answer-safety")
     made = {e.id: e for e in safety.safety_estimates(cohort)}
     any_grade, severe = made["ae.any.patients"], made["ae.severe.patients"]
     events = safety.events_of_treated(cohort)
@@ -25,6 +25,7 @@ def safety_answer(cohort: Cohort) -> Box | Absent:
         f"{'is' if len(events) == 1 else 'are'} recorded. At least one occurred in "
         f"{_share(any_grade)}{_and_severe(severe)}.",
         _most_common(cohort),
+        name="answer-safety",
     )
 
 

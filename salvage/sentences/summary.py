@@ -50,6 +50,7 @@ def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
         f" rate over all lines was {sentence(estimates['orr.all'])}.",
         _published_link(cohort),
         ranking(cohort),
+        name="answer-summary",
     )
 
 

@@ -58,11 +58,12 @@ def slug(key: str) -> str:
     return key.replace("_", "-")
 
 
-def absent_category(cohort: Cohort, key: str) -> Absent:
-    """The one sentence of a chapter whose category nobody received."""
+def absent_category(cohort: Cohort, key: str, name: str = "") -> Absent:
+    """The one sentence of a chapter whose category nobody received, in place of ``name``."""
     return Absent(
         f"No patient of this cohort received {words.category_prose(key, cohort.study.labels)}, so"
-        " this chapter has no results."
+        " this chapter has no results.",
+        name,
     )
 
 

@@ -43,7 +43,7 @@ def rates(cohort: Cohort, key: str) -> Shown:
     """ORR and CR of one category over all its lines, at first line and at later lines."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort, key, name=f"tab-{slug(key)}-rates")
     sets = {
         "All lines": (lines, key),
         "First salvage line": (lines[lines["line"] == 1], f"first_line.{key}"),

@@ -26,13 +26,14 @@ from salvage.published import Mark
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Box, Figure, Shown, Table
 from salvage.study import Study
-from salvage.tables import EXACT_NOTE, NE_NOTE, of, responses_note, slug
+from salvage.tables import EXACT_NOTE, NE_NOTE, absent_category, of, responses_note, slug
+from salvage.tables.safety import nothing
 
 MASKED: Final = "hidden"
 NOT_AT_STEP: Final = "–"
 Form = Callable[[Release], Shown | None]
 LINE_NAMES: Final = {ALL: "All lines", "first": "First salvage line", "later": "Later lines"}
-ORIGINS: Final = {"os": "First CAR-T infusion", "os.from_relapse": "Relapse"}
+ORIGINS: Final = {"os": "Infusion", "os.from_relapse": "Relapse"}
 FROM: Final = {"os": "CAR-T infusion", "os.from_relapse": "relapse"}
 TIMES_NOTE: Final = (
     "Deaths and last contacts are counted in intervals of whole months that hold enough of each, "
@@ -75,6 +76,11 @@ def _table(
     return Table(name, caption, head, rows, [*notes, *why], _mark(release.study), cleared=True)
 
 
+def _all_hidden(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table would say nothing."""
+    return all(set(cells) == {MASKED} for _, *cells in rows)
+
+
 def _rate_cells(e: Estimate | None) -> tuple[str, str, str]:
     if e is None:
         return MASKED, MASKED, MASKED
@@ -83,22 +89,103 @@ def _rate_cells(e: Estimate | None) -> tuple[str, str, str]:
     return f"{e.events:,} / {e.n:,}", percent(e.value).rstrip("%"), interval_text(e)
 
 
-def answer(release: Release) -> Box:
-    """In the place of every short answer: what the release says of the whole cohort."""
-    labels = (
-        ("n.patients", "patients"),
-        ("n.events", "salvage lines"),
-        ("deaths", "deaths"),
-        ("orr.all", "objective response rate over all lines"),
-        ("os.from_relapse.median", "median overall survival from relapse"),
-    )
+# What the short answer of a page can say: the label of each estimate, by its id.
+ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "summary": {
+        "n.patients": "patients",
+        "n.events": "salvage lines",
+        "deaths": "deaths",
+        "orr.all": "objective response rate over all lines",
+        "os.from_relapse.median": "median overall survival from relapse",
+    },
+    "cohort": {
+        "n.patients": "patients",
+        "n.treated": "patients with salvage therapy",
+        "n.late": "patients with late relapse",
+        "deaths": "deaths",
+    },
+    "overview": {
+        "n.events": "salvage lines",
+        "orr.all": "objective response rate",
+        "cr.all": "complete response rate",
+    },
+    "compared": {
+        "orr.all": "objective response rate over all categories",
+        "cr.all": "complete response rate over all categories",
+        "compare.orr.exact.p": "P of equal objective response rates",
+        "compare.cr.exact.p": "P of equal complete response rates",
+    },
+    "survival": {
+        "os.median": "median overall survival from CAR-T infusion",
+        "os.from_relapse.median": "median overall survival from relapse",
+    },
+    "context": {
+        "orr.all": "objective response rate over all lines",
+        "os.from_relapse.median": "median overall survival from relapse",
+    },
+    **{
+        page: {
+            "cox.late_vs_early.hr": "hazard ratio of late against early relapse from infusion",
+            "cox.late_vs_early.from_relapse.hr": "the same from relapse",
+        }
+        for page in ("prognosis", "bias")
+    },
+}
+
+
+def answer(release: Release, page: str) -> Box:
+    """The short answer of a page, as far as the release has it."""
     made = release.estimates
-    told = [f"{label} {sentence(made[id]) if id in made else MASKED}" for id, label in labels]
+    return _answer({label: made.get(id) for id, label in ANSWERS[page].items()})
+
+
+def _answer(asked: Mapping[str, Estimate | None]) -> Box:
+    # What is released but cannot be estimated, such as a test of too many lines, is left out.
+    told = [f"{label} {_said(e)}" for label, e in asked.items() if e and e.value is not None]
+    gone = [label for label, e in asked.items() if e is None]
     return show.answer(
-        "The short answer of this page is hidden for disclosure control. "
-        + disclosure.why(release.study),
-        f"Of the whole cohort: {'; '.join(told)}.",
+        _capital("; ".join(told)) + "." if told else "",
+        f"Hidden for disclosure control: {words.listing(gone)}." if gone else "",
         cleared=True,
+    )
+
+
+def _said(e: Estimate) -> str:
+    """A P is not an estimate with an interval."""
+    return p_value(e.value) if e.id.endswith(".p") else sentence(e)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def category_answer(release: Release, key: str) -> Box | Absent:
+    """Responses of one category, or that nobody received it."""
+    return _nobody(release, key) or _answer(
+        {
+            "objective response rate": disclosure.rate(release, "orr", key),
+            "complete response rate": disclosure.rate(release, "cr", key),
+        }
+    )
+
+
+def _nobody(release: Release, key: str) -> Absent | None:
+    """The sentence of a category that nobody received, where that may be said."""
+    if release.count(f"lines.{key}.{ALL}.any") != 0:
+        return None
+    return replace(absent_category(_bare(release.study), key), cleared=True)
+
+
+def safety_answer(release: Release) -> Box | Absent | None:
+    """Patients with the events that have estimates of their own."""
+    if "term.fever.any" not in release.counts:
+        return None if release.study.suppress_zero else replace(nothing(), cleared=True)
+    made = release.estimates
+    return _answer(
+        {
+            f"patients with {safety.LABELS.get(term, term)}": made.get(f"ae.{key}.patients")
+            for term, key in disclosure.TERMS.items()
+        }
     )
 
 
@@ -167,12 +254,15 @@ def relapse_groups(release: Release) -> Table:
 
 def baseline(release: Release) -> Table:
     """Yes/no items of the baseline, all patients together."""
-    rows = []
+    rows, absent = [], []
     for column, label in disclosure.BASELINE.items():
         yes, no, recorded, missing = (
             release.count(f"baseline.{column}.{part}")
             for part in ("yes", "no", "recorded", "missing")
         )
+        if recorded == 0:
+            absent.append(label)
+            continue
         rows.append(
             (label, MASKED if yes is None else _share(yes, recorded), _number(no), _number(missing))
         )
@@ -182,7 +272,10 @@ def baseline(release: Release) -> Table:
         "Baseline of the patients before the first CAR-T infusion.",
         ("Characteristic", "Patients (%)", "Without it", "Not recorded"),
         rows,
-        ("Percentages are of the patients with the value recorded.",),
+        (
+            "Percentages are of the patients with the value recorded.",
+            *([f"Not recorded for any patient: {'; '.join(absent)}."] if absent else []),
+        ),
     )
 
 
@@ -228,7 +321,7 @@ def responses(release: Release) -> Table:
 RATE_HEAD: Final = ("Responses / lines", "Rate, %", "Exact 95% CI, %")
 
 
-def rates(release: Release, measures: Sequence[str], name: str, caption: str) -> Table:
+def rates(release: Release, measures: Sequence[str], name: str, caption: str) -> Table | None:
     """Rates of each category over all lines."""
     rows = []
     for key in (*CATEGORY_KEYS, ALL):
@@ -236,11 +329,15 @@ def rates(release: Release, measures: Sequence[str], name: str, caption: str) ->
         for measure in measures:
             short = f": {words.MEASURES_SHORT[measure]}" if len(measures) > 1 else ""
             rows.append((label + short, *_rate_cells(disclosure.rate(release, measure, key))))
+    if _all_hidden(rows):
+        return None
     return _table(release, name, caption, ("Category", *RATE_HEAD), rows, (EXACT_NOTE, NE_NOTE))
 
 
-def category_rates(release: Release, key: str) -> Table:
+def category_rates(release: Release, key: str) -> Table | Absent | None:
     """ORR and CR of one category over all its lines, at first line and at later lines."""
+    if nobody := _nobody(release, key):
+        return nobody
     rows = [
         (
             f"{LINE_NAMES[line]}: {words.MEASURES_SHORT[measure]}",
@@ -249,6 +346,8 @@ def category_rates(release: Release, key: str) -> Table:
         for line in LINES
         for measure in ("orr", "cr")
     ]
+    if _all_hidden(rows):
+        return None
     return _table(
         release,
         f"tab-{slug(key)}-rates",
@@ -358,9 +457,7 @@ def origins(release: Release) -> Table | None:
             group = "all patients" if name == ALL else words.RELAPSE_GROUPS[name].lower()
             fixed = [_at(one) if name == ALL else NOT_AT_STEP for one in at]
             median = f"{months(e.value)} ({interval_text(e)})"
-            rows.append(
-                (f"{ORIGINS[origin]}, {group}", f"{e.n:,}", f"{e.events:,}", median, *fixed)
-            )
+            rows.append((f"{ORIGINS[origin]}, {group}", f"{e.events:,} / {e.n:,}", median, *fixed))
     if not rows:
         return None
     heads = [f"At {month} months, %" for month in survival.FIXED_MONTHS]
@@ -368,7 +465,7 @@ def origins(release: Release) -> Table | None:
         release,
         "tab-survival-origins",
         "Overall survival by time origin.",
-        ("Counted from", "Patients", "Deaths", "Median, months (95% CI)", *heads),
+        ("Counted from", "Deaths / patients", "Median, months (95% CI)", *heads),
         rows,
         (TIMES_NOTE, "A dash: no interval ends at that month."),
     )
@@ -404,7 +501,9 @@ def contrasts(release: Release, name: str) -> Table | None:
 
 
 FORMS: Final[Mapping[str, Form]] = {
-    "answer": answer,
+    **{f"answer-{page}": partial(answer, page=page) for page in ANSWERS},
+    **{f"answer-{slug(key)}": partial(category_answer, key=key) for key in CATEGORY_KEYS},
+    "answer-safety": safety_answer,
     "tab-summary-cohort": six_numbers,
     "fig-overview": partial(forest, measure="orr", name="fig-overview"),
     "tab-cohort-baseline": baseline,

@@ -18,11 +18,12 @@ SEVERE_NOTE: Final = (
 )
 
 
-def nothing() -> Absent:
-    """The one sentence of a cohort without adverse events."""
+def nothing(name: str = "") -> Absent:
+    """The one sentence of a cohort without adverse events, in place of ``name``."""
     return Absent(
         "The cohort records no adverse event of salvage therapy, so this chapter has no results. "
-        "That nothing is recorded does not mean that nothing happened."
+        "That nothing is recorded does not mean that nothing happened.",
+        name,
     )
 
 
@@ -89,7 +90,7 @@ def _fever_first(table: pd.DataFrame) -> pd.DataFrame:
 def by_term(cohort: Cohort) -> Shown:
     """Each term and scale: patients and events of any grade and of grade 3 or more."""
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing("tab-safety-terms")
     n = len(cohort.treated)
     table = _fever_first(safety.by_term(cohort))
     shown, rest = table.iloc[:MOST_TERMS], table.iloc[MOST_TERMS:]

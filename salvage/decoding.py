@@ -1,0 +1,30 @@
+"""Bytes into text: UTF-8 with or without BOM, UTF-16, and GB18030, as a Chinese Windows writes."""
+
+from typing import Final
+
+ENCODINGS: Final = ("utf-8-sig", "gb18030")
+UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+def decode(data: bytes, given: str | None = None) -> str | None:
+    """The text of a file in one of the encodings above, or in the one given; else ``None``."""
+    guesses = ("utf-16",) if data[:2] in UTF16_MARKS else ENCODINGS
+    for encoding in (given,) if given else guesses:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        misread = not given and encoding == "gb18030" and not _chinese(text)
+        return None if "\x00" in text or misread else text
+    return None
+
+
+def _chinese(text: str) -> bool:
+    """Whether text decoded as GB18030 is likely to be that, and not another encoding misread.
+
+    A Western accented letter and the letter after it decode as one rare character outside GB2312,
+    the set that nearly all Chinese text is written with.
+    """
+    characters = [ch for ch in text if ord(ch) > 127]
+    common = sum(bool(ch.encode("gb2312", "ignore")) for ch in characters)
+    return 2 * common > len(characters)
