@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -26,7 +27,7 @@ from PIL import Image
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject, DictionaryObject
 
-from book.extensions import print_font, print_pdf, print_tables, print_widths
+from book.extensions import print_font, print_pdf, print_tables, print_widths, print_word
 from book.extensions.print_ast import Book, Numbered, para, tied, words
 from book.extensions.print_cover import Cover, Part
 from book.extensions.print_word import DOTS_PER_INCH, WordDialect
@@ -414,6 +415,20 @@ def test_word_has_a_table_of_contents_that_leads_to_the_headings(html: Html, wor
     entries = [p.text for p in word.paragraphs if p.style.name.lower() in ("toc 1", "toc 2")]
     wanted = [p.text for p in word.paragraphs if p.style.name in ("Heading 1", "Heading 2")]
     assert entries == wanted
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    book = Book(blocks=[para(words("Text."))])
+    made = []
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        print_word.make(book, COVER, folder / "book.docx", folder)
+        print_pdf.make(book, COVER, [], folder / "book.pdf", folder)
+        made.append([(folder / f"book.{kind}").read_bytes() for kind in ("docx", "pdf")])
+        # Dates in a ZIP file are even seconds.
+        time.sleep(2.1)
+    assert made[0] == made[1]
 
 
 # Fonts

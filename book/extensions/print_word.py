@@ -3,8 +3,10 @@ footer.
 """
 
 import hashlib
+import io
 import itertools
 import json
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,8 +189,21 @@ def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path | None =
     )
     document = Document(str(part))
     dress(document, cover)
-    document.save(str(part))
+    stream = io.BytesIO()
+    document.save(stream)
+    part.write_bytes(dateless(stream.getvalue()))
     part.replace(path)
+
+
+def dateless(data: bytes) -> bytes:
+    """A Word file without the time at which it was made: the same content gives the same bytes."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            # A picture is compressed already.
+            how = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
+            new.writestr(zipfile.ZipInfo(name), old.read(name), how)
+    return made.getvalue()
 
 
 def dress(document: "Document", cover: Cover) -> None:
@@ -231,8 +246,13 @@ def resize_pictures(document: "Document") -> None:
 
 
 def describe(document: "Document", cover: Cover) -> None:
-    """Title, author and language of a document."""
+    """Title, author and language of a document; no dates."""
+    from docx.oxml.ns import qn
+
     properties = document.core_properties
+    for name in ("dcterms:created", "dcterms:modified"):
+        for date in properties._element.findall(qn(name)):
+            date.getparent().remove(date)
     properties.title = cover.title
     properties.author = "" if cover.notice else cover.centre
     properties.comments = cover.notice
