@@ -57,7 +57,7 @@ tables.by_relapse(cohort)
 
 # %% [markdown]
 # Cohorts of patients after CAR-T failure use several cut-offs between early and late relapse, and the published abstract does not state its own.
-# The cut-off of this book is a setting, and the next table shows how the groups change with it.
+# The cut-off of this book is a setting, and a table of every cut-off in use shows how the groups change with it.
 
 # %% tags=["hide-input"]
 tables.cut_offs(cohort)
