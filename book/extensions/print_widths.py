@@ -1,7 +1,7 @@
 """Widths of the columns of a table, from what its cells hold."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from book.extensions.print_ast import Cells, split, tied
@@ -15,6 +15,8 @@ NARROW_LETTERS = frozenset("fijlrt.,;:'|!()[]- \u2013\u00b7")
 WIDE_LETTERS = frozenset("mwMW%\u2192\u2265\u2264")
 # A name in code is set in a wider type, and so is the head.
 CODE, HEAD = 0.54, 1.1
+# What a broken cell weighs against a broken head.
+CELL = 3
 # Widths that a column is tried with, between its narrowest and its widest.
 TRIALS = 24
 
@@ -73,10 +75,16 @@ def _given(cells: Cells, page: float) -> tuple[float, ...]:
 
 def _curve(column: Sequence[Words], least: float, most: float) -> list[tuple[float, int]]:
     """Widths of a column, ascending, and what its line breaks cost at each: a cell in many lines
-    weighs more than many cells in two.
+    weighs more than many cells in two, and a head, which is there once, less than a cell.
     """
     steps = [least + (most - least) * step / TRIALS for step in range(TRIALS + 1)]
-    return [(width, sum((_lines(cell, width) - 1) ** 2 for cell in column)) for width in steps]
+    return [(width, sum(_breaks(column, width))) for width in steps]
+
+
+def _breaks(column: Sequence[Words], width: float) -> Iterator[int]:
+    head, *body = ((_lines(cell, width) - 1) ** 2 for cell in column)
+    yield head
+    yield from (CELL * cost for cost in body)
 
 
 def _bought(curves: Sequence[Sequence[tuple[float, int]]], budget: float) -> list[float]:
