@@ -126,7 +126,7 @@ sentences.response_reading(cohort)
 # - **Follow-up.** Reverse Kaplan-Meier {cite}`schemper1996`.
 # - **Restricted mean.** The area under the curve to the horizon, with the standard error of R's `print(survfit)`.
 # - **Ties by rounding.** Months that differ only by the rounding of a subtraction count as one time, as in R.
-# - **Checked against.** R's `survival` package: its answers are stored with the tests. The next table repeats the chapter's estimates with lifelines, an independent implementation.
+# - **Checked against.** R's `survival` package: its answers are stored with the tests. A table at the end of the chapter repeats its estimates with lifelines, an independent implementation.
 # :::
 
 # %% tags=["hide-cell"]

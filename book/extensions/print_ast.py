@@ -5,9 +5,10 @@ What differs between the two outputs is a :class:`Dialect`. Pandoc's model is do
 pandoc-types (``Text.Pandoc.Definition``, API 1.23); its values are written here as plain JSON.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,10 @@ WRAPPERS: dict[type[nodes.Node], str] = {
     nodes.superscript: "Superscript",
     nodes.title_reference: "Emph",
 }
+# Spaces that belong to what stands on both sides: in P = 0.03, n = 29, ≥ 2, Rate, % and 95% CI.
+TIES = re.compile(
+    r"(?<=\b[Pn]) (?=[=<>≤≥])|(?<=[=<>≤≥]) (?=[<>]?\d)|(?<=\w,) (?=%)|(?<=\d%) (?=CI\b)"
+)
 ALIGNMENTS = {"text-right": "AlignRight", "text-center": "AlignCenter", "text-left": "AlignLeft"}
 
 
@@ -60,9 +65,7 @@ class Numbered:
     cells: Cells = ()
     """Text of the cells, the head first; empty for a figure."""
     blocks: tuple[Block, ...] = ()
-    """The table itself; empty for a figure."""
-    notes: tuple[Block, ...] = ()
-    """What stands under the table."""
+    """The table itself and its notes; empty for a figure."""
 
 
 @dataclass
@@ -97,15 +100,17 @@ class Dialect(ABC):
 
     @abstractmethod
     def styled(self, style: str, body: list[Block]) -> list[Block]:
-        """Paragraphs of a style: ``notes``, ``absent``, ``reference`` or ``code-place``."""
+        """Paragraphs of a style: ``absent``, ``reference`` or ``code-place``."""
 
     @abstractmethod
     def figure(self, item: Numbered, caption: list[Inline]) -> list[Block]:
         """A picture with its caption."""
 
     @abstractmethod
-    def table(self, table: list[Any], cells: Cells) -> list[Block]:
-        """A table; ``table`` is the content of Pandoc's Table with its caption in place."""
+    def table(self, table: list[Any], cells: Cells, notes: list[Block]) -> list[Block]:
+        """A table and the notes under it; ``table`` is the content of Pandoc's Table with its
+        caption in place.
+        """
 
 
 def attributes(label: str = "", classes: Sequence[str] = (), **pairs: str) -> list[Any]:
@@ -116,7 +121,7 @@ def attributes(label: str = "", classes: Sequence[str] = (), **pairs: str) -> li
 def words(text: str) -> list[Inline]:
     """Text as Pandoc's words and the spaces between them; a space that may not break stays."""
     found: list[Inline] = []
-    for index, word in enumerate(_split(text)):
+    for index, word in enumerate(split(tied(text))):
         if index:
             found.append({"t": "Space"})
         if word:
@@ -124,7 +129,12 @@ def words(text: str) -> list[Inline]:
     return found
 
 
-def _split(text: str) -> list[str]:
+def tied(text: str) -> str:
+    """Text with spaces that do not break where a line may not end: ``P = 0.03``, ``Rate, %``."""
+    return TIES.sub("\u00a0", text)
+
+
+def split(text: str) -> list[str]:
     """Words at ordinary white space: `str.split` would also split at a no-break space."""
     for space in "\n\t\r":
         text = text.replace(space, " ")
@@ -268,18 +278,11 @@ class Page:
         if inlines:
             yield para(inlines)
 
-    def _container(self, node: nodes.container) -> Iterator[Block]:
-        if is_code(node):
-            return
+    def _container(self, node: nodes.container) -> list[Block]:
+        if is_code(node) or are_notes(node):  # the notes of a table have been written with it
+            return []
         body = self.blocks(node.children)
-        if not body:
-            return
-        for name, style in (("table-notes", "notes"), (ABSENT, "absent")):
-            if name in node["classes"]:
-                body = self.dialect.styled(style, body)
-        if "table-notes" in node["classes"] and self.book.numbered:
-            self.book.numbered[-1] = replace(self.book.numbered[-1], notes=tuple(body))
-        yield from body
+        return self.dialect.styled("absent", body) if body and ABSENT in node["classes"] else body
 
     def _admonition(self, node: nodes.admonition) -> list[Block]:
         title: list[Inline] = []
@@ -402,7 +405,9 @@ class Page:
             [[attributes(), 0, [], [self._row(row) for row in body]]],
             [attributes(), []],
         ]
-        blocks = self.dialect.table(table, cells)
+        below = node.next_node(descend=False, siblings=True)
+        notes = self.blocks(below.children) if are_notes(below) else []
+        blocks = self.dialect.table(table, cells, notes)
         item = Numbered("table", number, label, caption, cells=cells, blocks=tuple(blocks))
         self.book.numbered.append(item)
         return blocks
@@ -488,6 +493,14 @@ class Page:
 def is_code(node: nodes.Node) -> bool:
     """Whether a node is the source of a cell: it is left out of print."""
     return isinstance(node, nodes.container) and node.get("nb_element") == "cell_code_source"
+
+
+def are_notes(node: nodes.Node | None) -> bool:
+    """Whether a node holds the notes of the table that it follows."""
+    if not isinstance(node, nodes.container) or "table-notes" not in node["classes"]:
+        return False
+    index = node.parent.index(node)
+    return index > 0 and isinstance(node.parent[index - 1], nodes.table)
 
 
 def holds_code(doctree: nodes.document) -> bool:

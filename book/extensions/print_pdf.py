@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from book.extensions.print_ast import (
     Block,
@@ -25,7 +25,10 @@ from book.extensions.print_ast import (
     raw_inline,
 )
 from book.extensions.print_cover import Cover, Part
-from book.extensions.print_widths import is_tight, widths, with_widths
+from book.extensions.print_widths import height, is_tight, widths, with_widths
+
+if TYPE_CHECKING:
+    import typst
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "print" / "template.typ"
 FONTS = TEMPLATE.parent / "fonts"
@@ -33,8 +36,11 @@ FONTS = TEMPLATE.parent / "fonts"
 # template.typ.
 TEXT_WIDTH = 453.5
 FIGURE_HEIGHT = 560.0
-# Rows, the head included, of a table that is not broken over pages.
-SHORT = 14
+# Lines, the head included, of a table that is not broken over pages.
+SHORT = 28
+# The most, in points, that may stay empty at the foot of a page before a table or figure.
+GAP = 70.0
+FLOATING = "floating.json"
 ALMOST_ALL = 0.999
 FIELD = re.compile(r"\.\w")
 STANDARD: Final = "ua-1"
@@ -85,8 +91,7 @@ class TypstDialect(Dialect):
         ]
 
     def styled(self, style: str, body: list[Block]) -> list[Block]:
-        name = {"notes": "table-notes"}.get(style, style)
-        return [raw_block("typst", f"#{name}["), *body, raw_block("typst", "]")]
+        return within(style, body)
 
     def figure(self, item: Numbered, caption: list[Inline]) -> list[Block]:
         assert item.image is not None
@@ -99,18 +104,27 @@ class TypstDialect(Dialect):
         if not caption:
             return [para(picture["c"])]
         named = [None, [plain(caption)]]
-        return [{"t": "Figure", "c": [attributes(item.label), named, [picture]]}]
+        figure = {"t": "Figure", "c": [attributes(item.label), named, [picture]]}
+        return within(f"unit({quoted(item.label)})", [figure])
 
-    def table(self, table: list[Any], cells: Cells) -> list[Block]:
+    def table(self, table: list[Any], cells: Cells, notes: list[Block]) -> list[Block]:
+        label = table[0][0]
         # Typst finds the widths of a table that fits; one that does not gets shares of the page.
         if sum(widths(cells)) > ALMOST_ALL:
             table = with_widths(table, cells)
         made: list[Block] = [{"t": "Table", "c": table}]
-        for name, needed in (("short", len(cells) <= SHORT), ("tight", is_tight(cells))):
-            if needed:
-                opening, closing = raw_block("typst", f"#{name}-table["), raw_block("typst", "]")
-                made = [opening, *made, closing]
+        if is_tight(cells):
+            made = within("tight-table", made)
+        if notes:
+            made += within("table-notes", notes)
+        if label and height(cells) <= SHORT:
+            made = within(f"unit({quoted(label)})", made)
         return made
+
+
+def within(function: str, body: list[Block]) -> list[Block]:
+    """Blocks as the content that a function of the template is called with."""
+    return [raw_block("typst", f"#{function}["), *body, raw_block("typst", "]")]
 
 
 def quoted(text: str) -> str:
@@ -283,9 +297,31 @@ def stage(text: str, book: Book, folder: Path) -> Path:
     for item in book.numbered:
         if item.image is not None:
             shutil.copyfile(item.image, folder / staged_name(item.image))
+    (folder / FLOATING).write_text("[]", encoding="utf-8")
     main = folder / "book.typ"
     main.write_text(text, encoding="utf-8")
     return main
+
+
+def arrange(compiler: "typst.Compiler", folder: Path) -> None:
+    """Let the tables and figures float that would leave a page half empty.
+
+    One of them that does not fit goes to the next page. Where that leaves more than a little of
+    the page, it is told to float to the head of the next page, and the text after it fills the
+    page. That moves what follows in its chapter, so the pages are looked at again: each look lets
+    the first one of every chapter float. Chapters begin on pages of their own.
+    """
+    floating: list[str] = []
+    while True:
+        units = json.loads(compiler.query("<units>", field="value", one=True))
+        first: dict[str, str] = {}
+        for label, left, moved in units:
+            if moved and left > GAP and label not in floating:
+                first.setdefault(label.partition("--")[0], label)
+        if not first:
+            return
+        floating += first.values()
+        (folder / FLOATING).write_text(json.dumps(floating), encoding="utf-8")
 
 
 def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Path) -> list[str]:
@@ -304,11 +340,12 @@ def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Pat
     fonts = families(shown + "".join(map(picture_text, pictures)))
     told: list[str] = [Advice(fonts.problem)] if fonts.problem else []
     main = stage(source(book, cover, parts, fonts.names), book, cache / "print")
-    set_pages = typst.Compiler(main, root=main.parent, font_paths=[FONTS]).compile
+    compiler = typst.Compiler(main, root=main.parent, font_paths=[FONTS])
+    arrange(compiler, main.parent)
     try:
-        data = set_pages(format="pdf", timestamp=0, pdf_standards=STANDARD)
+        data = compiler.compile(format="pdf", timestamp=0, pdf_standards=STANDARD)
     except typst.TypstError as error:
-        data = set_pages(format="pdf", timestamp=0)
+        data = compiler.compile(format="pdf", timestamp=0)
         # A character without a glyph keeps a PDF from the standard: one message is enough.
         if not told:
             told.append(f"the PDF does not reach PDF/UA-1: {error.message} {' '.join(error.hints)}")

@@ -32,14 +32,14 @@ def write(items: Sequence[Numbered], cover: Cover, folder: Path) -> None:
             text = as_csv(item.cells)
             # The mark at the start tells Excel that this is UTF-8.
             path.with_suffix(".csv").write_text(text, encoding="utf-8-sig", newline="")
-            print_word.write([*item.blocks, *item.notes], path.with_suffix(".docx"), cover)
+            print_word.write(list(item.blocks), path.with_suffix(".docx"), cover)
         elif path and item.image is not None:
             shutil.copyfile(item.image, path.with_suffix(item.image.suffix))
             write_pdf(item, path.with_suffix(".pdf"))
 
 
 def as_csv(cells: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as CSV; none of them is a formula to a spreadsheet."""
+    """Rows of cells as CSV in which no spreadsheet finds a formula."""
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([guarded(cell) for cell in row] for row in cells)
     return stream.getvalue()

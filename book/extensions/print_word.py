@@ -3,7 +3,10 @@ footer.
 """
 
 import hashlib
+import io
+import itertools
 import json
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +26,8 @@ from book.extensions.print_ast import (
     words,
 )
 from book.extensions.print_cover import Cover
-from book.extensions.print_pdf import SHORT, fitted, picture_size, set_alone
-from book.extensions.print_widths import with_widths
+from book.extensions.print_pdf import fitted, picture_size, set_alone
+from book.extensions.print_widths import PAGE, with_widths
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -39,9 +42,16 @@ TEXT_FONTS = ("Times New Roman", "SimSun")
 TITLE_FONTS = ("Arial", "SimHei")
 MARGIN_CM = 2.5
 PAGE_CM = (21.0, 29.7)
+# Rows, the head included, of a table that is not broken over pages, and those that stay together
+# at the head of a longer one.
+SHORT, FIRST = 22, 3
 ACCENTS = {"answer": "1F4E79", "not-conclude": "A33B20", "method": "555555"}
 QUIET = "555555"
-CELL = "Table Text"
+CELL, NOTES = "Table Text", "Table Notes"
+# Another program may put a wider face in the place of Word's: columns keep room for it.
+SLACK = 0.86
+# Where the numbers of a list stand in Pandoc's Word files, in points: the edge of a box is there.
+LIST_INDENT = 18
 BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
 
 
@@ -55,7 +65,6 @@ class WordDialect(Dialect):
 
     def styled(self, style: str, body: list[Block]) -> list[Block]:
         names = {
-            "notes": "Table Notes",
             "absent": "Absent",
             "reference": "Bibliography",
             "code-place": "Code Place",
@@ -73,8 +82,9 @@ class WordDialect(Dialect):
         named = [None, [plain(caption)]]
         return [{"t": "Figure", "c": [attributes(item.label), named, [plain([picture])]]}]
 
-    def table(self, table: list[Any], cells: Cells) -> list[Block]:
-        return [{"t": "Table", "c": with_widths(table, cells)}]
+    def table(self, table: list[Any], cells: Cells, notes: list[Block]) -> list[Block]:
+        below = in_style(NOTES, notes) if notes else []
+        return [{"t": "Table", "c": with_widths(table, cells, PAGE * SLACK)}, *below]
 
 
 def in_style(name: str, body: list[Block]) -> list[Block]:
@@ -179,8 +189,21 @@ def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path | None =
     )
     document = Document(str(part))
     dress(document, cover)
-    document.save(str(part))
+    stream = io.BytesIO()
+    document.save(stream)
+    part.write_bytes(dateless(stream.getvalue()))
     part.replace(path)
+
+
+def dateless(data: bytes) -> bytes:
+    """A Word file without the time at which it was made: the same content gives the same bytes."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            # A picture is compressed already.
+            how = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
+            new.writestr(zipfile.ZipInfo(name), old.read(name), how)
+    return made.getvalue()
 
 
 def dress(document: "Document", cover: Cover) -> None:
@@ -205,6 +228,7 @@ def dress(document: "Document", cover: Cover) -> None:
     foot.style = document.styles["Footer"]
     add_field(foot, "PAGE", "1")
     dress_tables(document)
+    keep_together(document)
     resize_pictures(document)
     describe(document, cover)
 
@@ -222,8 +246,13 @@ def resize_pictures(document: "Document") -> None:
 
 
 def describe(document: "Document", cover: Cover) -> None:
-    """Title, author and language of a document."""
+    """Title, author and language of a document; no dates."""
+    from docx.oxml.ns import qn
+
     properties = document.core_properties
+    for name in ("dcterms:created", "dcterms:modified"):
+        for date in properties._element.findall(qn(name)):
+            date.getparent().remove(date)
     properties.title = cover.title
     properties.author = "" if cover.notice else cover.centre
     properties.comments = cover.notice
@@ -247,23 +276,42 @@ def add_field(paragraph: "Paragraph", instruction: str, shown: str) -> None:
 
 
 def dress_tables(document: "Document") -> None:
-    """Style the cells; keep each row on one page, and a short table as well.
+    """Style the cells; keep each row on one page, and a short table as well, with its notes.
 
     Pandoc has marked the heads, which Word repeats on every page.
     """
     from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
+    from docx.oxml.text.paragraph import CT_P
+    from docx.shared import Pt
+    from docx.text.paragraph import Paragraph
 
-    cell_style = document.styles[CELL].style_id
+    cell_style, notes = (document.styles[name].style_id for name in (CELL, NOTES))
     for table in document.element.body.iter(qn("w:tbl")):
         rows = list(table.iter(qn("w:tr")))
         for row in rows:
             row.get_or_add_trPr().insert(0, OxmlElement("w:cantSplit"))
         for paragraph in table.iter(qn("w:p")):
             paragraph.get_or_add_pPr().get_or_add_pStyle().val = cell_style
-        for row in rows[: -1 if len(rows) <= SHORT else 1]:
+        below = table.getnext()
+        noted = getattr(below, "style", None) == notes
+        if isinstance(below, CT_P) and not noted:
+            Paragraph(below, document).paragraph_format.space_before = Pt(10)
+        last = rows[-1:] if noted else []
+        for row in [*(rows[:-1] if len(rows) <= SHORT else rows[:FIRST]), *last]:
             for paragraph in row.iter(qn("w:p")):
                 paragraph.pPr.get_or_add_keepNext()
+
+
+def keep_together(document: "Document") -> None:
+    """Keep the paragraphs of a box, and the notes of a table, on one page."""
+    from docx.oxml.text.paragraph import CT_P
+
+    kept = {s.style_id for s in document.styles if str(s.name).startswith(("Box ", NOTES))}
+    for element, following in itertools.pairwise(document.element.body):
+        style = getattr(element, "style", None)
+        if style in kept and isinstance(following, CT_P) and following.style == style:
+            element.get_or_add_pPr().get_or_add_keepNext()
 
 
 def set_styles(document: "Document") -> None:
@@ -295,14 +343,18 @@ def set_styles(document: "Document") -> None:
         style.element.name_val = name.lower()  # the built-in one
     caption = paragraph_style(document, "Table Caption", 9.5, before=12, after=4)
     caption.paragraph_format.keep_with_next = True
-    paragraph_style(document, "Image Caption", 9.5, before=4, after=12)
+    below = paragraph_style(document, "Image Caption", 9.5, before=4, after=12)
+    below.paragraph_format.keep_together = True
     picture = paragraph_style(document, "Captioned Figure", 10.5, before=10, after=0)
     picture.paragraph_format.keep_with_next = True
     for name in ("Table Caption", "Image Caption"):
         document.styles[name].font.italic = False
     paragraph_style(document, CELL, 8.5, before=1, after=1)
-    for name in ("Table Notes", "Code Place"):
+    for name in (NOTES, "Code Place"):
         paragraph_style(document, name, 8.5, before=2, after=8).font.color.rgb = quiet
+    _close_up(document.styles[NOTES])
+    document.styles["Definition Term"].paragraph_format.keep_with_next = True
+    document.styles["Definition"].paragraph_format.left_indent = Pt(LIST_INDENT)
     paragraph_style(document, "Absent", 10.5, after=6).font.italic = True
     paragraph_style(document, "Cover Line", 12, after=6)
     paragraph_style(document, "Header", 8.5).font.color.rgb = quiet
@@ -314,10 +366,12 @@ def set_styles(document: "Document") -> None:
         edges(style, ACCENTS["not-conclude"], ("top", "left", "bottom", "right"))
     for kind, accent in ACCENTS.items():
         for name in (f"Box {kind} title", f"Box {kind}"):
-            style = paragraph_style(document, name, 10.5, after=4)
-            style.paragraph_format.left_indent = Pt(10)
+            # No space after a title: lines and shade of two indents would not meet over it.
+            title_of_box = name.endswith("title")
+            style = paragraph_style(document, name, 10.5, after=0 if title_of_box else 4)
+            style.paragraph_format.left_indent = Pt(LIST_INDENT)
             edges(style, accent, ("left",), size=18, fill="F4F6F8")
-            if name.endswith("title"):
+            if title_of_box:
                 style.font.bold = True
                 style.font.color.rgb = RGBColor.from_string(accent)
                 style.paragraph_format.keep_with_next = True
@@ -355,6 +409,14 @@ def paragraph_style(
     style.paragraph_format.space_before = Pt(before)
     style.paragraph_format.space_after = Pt(after)
     return style
+
+
+def _close_up(style: "ParagraphStyle") -> None:
+    """No space between paragraphs of a style."""
+    from docx.oxml import OxmlElement
+
+    spacing = OxmlElement("w:contextualSpacing")
+    style.element.get_or_add_pPr().insert_element_before(spacing, *_AFTER_BORDERS[-2:])
 
 
 def edges(

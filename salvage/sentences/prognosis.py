@@ -15,7 +15,7 @@ FEW_EVENTS: Final = 50
 
 UNIVARIABLE: Final = "Each factor alone, survival from relapse"
 ORIGINS: Final = "Late against early relapse, by where the clock starts"
-PICTURE_NOTE: Final = "P-values are unadjusted; the table below adjusts them."
+PICTURE_NOTE: Final = "P-values are unadjusted; the table of all factors adjusts them."
 ORIGIN_LABELS: Final = {
     "infusion": "From the first CAR-T infusion",
     "relapse": "From relapse",
