@@ -23,9 +23,10 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     source = Path(app.srcdir).resolve()
     if str(source) != _ROOT and (source / "book" / "extensions" / "__init__.py").is_file():
         return _of_checkout(source, app)
-    from book.extensions import binding, outputs, print_builder, transforms
+    from book.extensions import binding, lean, outputs, print_builder, transforms
 
     outputs.setup(app)
+    lean.setup(app)
     transforms.setup(app)
     binding.setup(app)
     print_builder.setup(app)

@@ -24,6 +24,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
@@ -144,8 +145,13 @@ class BookFigure(Figure):
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw as matplotlib does, in the book's style."""
+        engine = self.get_layout_engine()
         with mpl.rc_context(_settings()):
-            super().draw(renderer)
+            if self.canvas.is_saving() and isinstance(engine, ConstrainedLayoutEngine):
+                # To save, matplotlib draws twice, the first time for the layout alone.
+                engine.execute(self)
+            else:
+                super().draw(renderer)
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save as matplotlib does. Text stays text where no font here has its characters."""
