@@ -403,9 +403,7 @@ def _unusual(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[Pro
     young = patients["age"] < ADULT_YEARS
     found = _cells(patients, young, files["patients"], "age", f"usually {ADULT_YEARS} or more")
     second = salvage["category"] == "second_cart"
-    again = second & salvage[second].duplicated(NUMBER).reindex(
-        salvage.index, fill_value=False
-    )
+    again = second & salvage[second].duplicated(NUMBER).reindex(salvage.index, fill_value=False)
     file = files["salvage"]
     found += _cells(salvage, again, file, "category", "usually once for a patient")
     switched = salvage["target_switched"].notna() & ~second

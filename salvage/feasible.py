@@ -188,7 +188,7 @@ def _marginals(masks: dict[str, Counts]) -> dict[str, Counts]:
     # Categories with the same mask are interchangeable; sums are kept by the masks they are of.
     kinds = {name: mask.tobytes() for name, mask in masks.items()}
     mask_of = {kinds[name]: mask for name, mask in masks.items()}
-    sums = {(): nothing}
+    sums: dict[tuple[bytes, ...], Counts] = {(): nothing}
 
     def sum_of(parts: tuple[bytes, ...]) -> Counts:
         if parts not in sums:

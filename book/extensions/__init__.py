@@ -4,6 +4,7 @@
 """
 
 import sys
+import zlib
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,12 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     transforms.setup(app)
     binding.setup(app)
     print_builder.setup(app)
-    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
+    return {"env_version": _version(), "parallel_read_safe": False, "parallel_write_safe": True}
+
+
+def _version() -> int:
+    """Digest of the extensions themselves: where it is another one, Sphinx reads all pages anew."""
+    return zlib.crc32(b"".join(f.read_bytes() for f in sorted(Path(__file__).parent.glob("*.py"))))
 
 
 def _of_checkout(root: Path, app: "Sphinx") -> dict[str, Any]:

@@ -8,6 +8,7 @@ printed counts tell apart what lightness does not.
 
 import textwrap
 import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -140,13 +141,22 @@ def _settings() -> Any:
     }
 
 
+@contextmanager
+def _style(**more: str) -> Iterator[None]:
+    """The book's style. No warning of characters that no font here has: a reader's font may."""
+    settings: Any = {**_settings(), **more}
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        yield
+
+
 class BookFigure(Figure):
     """A figure that is also drawn and saved in the book's style: ticks are only made then."""
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw as matplotlib does, in the book's style."""
         engine = self.get_layout_engine()
-        with mpl.rc_context(_settings()):
+        with _style():
             if self.canvas.is_saving() and isinstance(engine, ConstrainedLayoutEngine):
                 # To save, matplotlib draws twice, the first time for the layout alone.
                 engine.execute(self)
@@ -156,14 +166,14 @@ class BookFigure(Figure):
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save as matplotlib does. Text stays text where no font here has its characters."""
         kind = "path" if covered(self) else "none"
-        with mpl.rc_context({**_settings(), "svg.fonttype": kind}):
+        with _style(**{"svg.fonttype": kind}):
             super().savefig(fname, **options)
 
 
 @contextmanager
 def drawing(height: float, width: float = WIDTH) -> Iterator[BookFigure]:
     """A fresh figure of this size in inches; what is drawn inside has the book's style."""
-    with mpl.rc_context(_settings()):
+    with _style():
         figure = BookFigure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)  # type: ignore[union-attr, call-arg]
