@@ -12,21 +12,18 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.cohorts import Recipe, generate  # noqa: E402 -- the checkout comes first
+from benchmarks.memory import watched  # noqa: E402 -- the checkout comes first
+from tests.cohorts import Recipe, generate  # noqa: E402
 
 SIZES = (29, 1_000, 10_000, 100_000, 1_000_000)
 SEED = 20260218
-SAMPLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,39 +49,14 @@ def measure(patients: int, folder: Path) -> Run:
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )
-    peak: list[float] = [0.0]
-    watcher = threading.Thread(target=_watch, args=(process.pid, peak))
-    watcher.start()
-    output, _ = process.communicate()
-    seconds, after = time.perf_counter() - start, os.times()
-    watcher.join()
+    with watched(process.pid) as peak:
+        output, _ = process.communicate()
+        seconds, after = time.perf_counter() - start, os.times()
     if process.returncode:
         raise SystemExit(f"salvage results failed on {patients} patients")
     spent = after.children_user + after.children_system
     spent -= before.children_user + before.children_system
-    return Run(patients, seconds, spent, peak[0] / 1e6, size, output.count(b"\n") - 1)
-
-
-def _watch(pid: int, peak: list[float]) -> None:
-    """Keep the highest memory of a process and its children in ``peak`` until it ends."""
-    while True:
-        try:
-            root = psutil.Process(pid)
-            if root.status() == psutil.STATUS_ZOMBIE:
-                return
-            peak[0] = max(peak[0], sum(map(_memory, [root, *root.children(recursive=True)])))
-        except psutil.NoSuchProcess:
-            return
-        time.sleep(SAMPLE_SECONDS)
-
-
-def _memory(process: psutil.Process) -> float:
-    """Bytes of memory; on Linux a page shared by several processes counts once in their sum."""
-    try:
-        found = process.memory_full_info()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0.0
-    return float(getattr(found, "pss", found.rss))
+    return Run(patients, seconds, spent, peak.megabytes, size, output.count(b"\n") - 1)
 
 
 def main(sizes: tuple[int, ...]) -> None:

@@ -166,36 +166,40 @@ def _mask(facts: TableFacts, cells: list[tuple[int, int, int]]) -> Counts:
 
 
 def _convolve(counts: Counts, mask: Counts) -> Counts:
-    """Sum of a counted part and one more category, cut at the totals."""
+    """Sum of a counted part and one more category, cut at the totals.
+
+    What a category may have comes in runs. The part is summed along the runs once; then only the
+    ends of the runs are walked through, where the mask differs from the cell before.
+    """
+    summed, ends = counts, mask
+    for axis in range(counts.ndim):
+        summed, ends = summed.cumsum(axis), np.diff(ends, axis=axis, prepend=0)
     total = np.zeros_like(counts)
     a, b, c = counts.shape
-    for n, r, k in np.argwhere(mask):
-        total[n:, r:, k:] += counts[: a - n, : b - r, : c - k]
+    for n, r, k in np.argwhere(ends):
+        total[n:, r:, k:] += ends[n, r, k] * summed[: a - n, : b - r, : c - k]
     return total
 
 
 def _marginals(masks: dict[str, Counts]) -> dict[str, Counts]:
     """For each category and cell, the number of tables: its mask times what the others can add."""
-    shape = next(iter(masks.values())).shape
-    nothing = np.zeros(shape, dtype=np.int64)
+    nothing = np.zeros_like(next(iter(masks.values())))
     nothing[0, 0, 0] = 1
-    names = list(masks)
-    after = [nothing]
-    for name in reversed(names[1:]):
-        after.append(_convolve(after[-1], masks[name]))
-    before, found = nothing, {}
-    for name, rest in zip(names, reversed(after), strict=True):
+    # Categories with the same mask are interchangeable; sums are kept by the masks they are of.
+    kinds = {name: mask.tobytes() for name, mask in masks.items()}
+    mask_of = {kinds[name]: mask for name, mask in masks.items()}
+    sums: dict[tuple[bytes, ...], Counts] = {(): nothing}
+
+    def sum_of(parts: tuple[bytes, ...]) -> Counts:
+        if parts not in sums:
+            sums[parts] = _convolve(sum_of(parts[:-1]), mask_of[parts[-1]])
+        return sums[parts]
+
+    # The most frequent kind first: most sums then begin alike.
+    order = sorted(kinds, key=lambda name: (-list(kinds.values()).count(kinds[name]), kinds[name]))
+    found = {}
+    for name in masks:
+        rest = sum_of(tuple(kinds[other] for other in order if other != name))
         # What the other categories must add up to is the total less this category's cell.
-        found[name] = masks[name] * _convolve_full(before, rest)[::-1, ::-1, ::-1]
-        before = _convolve(before, masks[name])
+        found[name] = masks[name] * rest[::-1, ::-1, ::-1]
     return found
-
-
-def _convolve_full(left: Counts, right: Counts) -> Counts:
-    """Convolution of two counted parts; the sparser one is walked through."""
-    sparse, dense = sorted((left, right), key=np.count_nonzero)
-    total = np.zeros_like(dense)
-    a, b, c = dense.shape
-    for n, r, k in np.argwhere(sparse):
-        total[n:, r:, k:] += sparse[n, r, k] * dense[: a - n, : b - r, : c - k]
-    return total

@@ -82,9 +82,13 @@ FURTHER: Final[tuple[Part, ...]] = (
 
 
 def _made(cohort: Cohort, parts: Sequence[Part]) -> list[Estimate]:
-    """The estimates of each part in turn; those of a large cohort on all processors."""
+    """The estimates of each part in turn; those of a large cohort on all processors, unless this
+    process is itself one of several that share them.
+    """
     workers = min(len(parts), os.cpu_count() or 1)
-    if len(cohort.patients) < PARALLEL_FROM or workers < 2 or not hasattr(os, "fork"):
+    alone = not multiprocessing.current_process().daemon
+    large = len(cohort.patients) >= PARALLEL_FROM
+    if not (large and alone and workers > 1 and hasattr(os, "fork")):
         return [e for part in parts for e in part(cohort)]
     # A forked process sees the cohort as it is: what all parts need is computed before.
     survival.with_outcome(cohort)

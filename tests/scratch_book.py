@@ -100,10 +100,10 @@ class Book:
         dropped = ("SALVAGE_", "PYTEST_", "COV_", "COVERAGE_", "PYTHONPATH")
         return {k: v for k, v in os.environ.items() if not k.startswith(dropped)} | extra
 
-    def build(self, **extra: str) -> Built:
-        """Build the book."""
+    def build(self, *options: str, **extra: str) -> Built:
+        """Build the book, with more options of Jupyter Book and more environment variables."""
         done = subprocess.run(
-            self.command(),
+            [*self.command(), *options],
             cwd=self.root,
             env=self.environment(**extra),
             stdout=subprocess.PIPE,

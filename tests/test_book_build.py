@@ -233,6 +233,45 @@ def test_another_cohort_is_on_the_page_and_back_again_without_running(
     assert "synthetic-notice" in third.page("chapters/02_table")
 
 
+def test_another_builder_leaves_no_other_cohort_behind(
+    book: Book, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """All builders read the same pages: the pages of one must not be taken for the other's."""
+    other = tmp_path_factory.mktemp("hospital") / "data"
+    shutil.copytree(book.root / "data", other)
+    (other / "study.yaml").write_text("title: Another hospital\n", encoding="utf-8")
+    number = cell(
+        """
+from salvage import show
+
+cohort = show.cohort()
+show.Table("tab-one", "One row", ["Title"], [[cohort.study.title]])
+"""
+    )
+    book.write("chapters/02_table.md", page("A table", "See {numref}`tab-one`.\n", number))
+    tables = ("--builder", "custom", "--custom-builder", "tables")
+
+    def titled() -> str:
+        (made,) = (book.root / "_build" / "tables").glob("*one*.csv")
+        return made.read_text(encoding="utf-8")
+
+    assert book.build(*tables).code == 0
+    shipped = titled()
+    assert book.build(SALVAGE_COHORT=str(other)).code == 0
+    assert book.build(*tables).code == 0
+    assert titled() == shipped
+
+
+def test_a_changed_extension_makes_the_pages_again(book: Book) -> None:
+    book.build()
+    book.replace(
+        "book/extensions/transforms.py", "self.config.nb_code_prompt_show", '"Open the code"'
+    )
+    after = book.build()
+    assert (after.code, after.ran()) == (0, set()), after.text
+    assert "Open the code" in after.page("chapters/02_table")
+
+
 def test_an_edit_of_prose_runs_nothing_and_writes_its_page(book: Book) -> None:
     book.build()
     book.replace("chapters/02_table.md", "See", "Do see")

@@ -4,6 +4,7 @@
 """
 
 import sys
+import zlib
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +24,20 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     source = Path(app.srcdir).resolve()
     if str(source) != _ROOT and (source / "book" / "extensions" / "__init__.py").is_file():
         return _of_checkout(source, app)
-    from book.extensions import binding, outputs, print_builder, terms, transforms
+    from book.extensions import binding, lean, outputs, print_builder, terms, transforms
 
     outputs.setup(app)
+    lean.setup(app)
     transforms.setup(app)
     terms.setup(app)
     binding.setup(app)
     print_builder.setup(app)
-    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
+    return {"env_version": _version(), "parallel_read_safe": False, "parallel_write_safe": True}
+
+
+def _version() -> int:
+    """Digest of the extensions themselves: where it is another one, Sphinx reads all pages anew."""
+    return zlib.crc32(b"".join(f.read_bytes() for f in sorted(Path(__file__).parent.glob("*.py"))))
 
 
 def _of_checkout(root: Path, app: "Sphinx") -> dict[str, Any]:

@@ -52,13 +52,16 @@ def outdated(
     record = read_record(app)
     app.record_before = record  # type: ignore[attr-defined]  # for `written_again`
     record_file(app).unlink(missing_ok=True)
-    if not record:
-        return sorted(env.found_docs)
-    return sorted(
+    again = sorted(
         name
         for name, digest in app.chapters.digests().items()  # type: ignore[attr-defined]
         if record.get(name) != digest and name in env.found_docs
     )
+    if again or not record:
+        # All builders share what Sphinx has read: what they wrote of it no longer agrees with it.
+        for other in record_file(app).parent.glob("pages-*.json"):
+            other.unlink(missing_ok=True)
+    return again if record else sorted(env.found_docs)
 
 
 def written_again(app: "Sphinx", env: "BuildEnvironment") -> list[str]:

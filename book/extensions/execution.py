@@ -134,13 +134,15 @@ class Runner:
         return inputs.chapter_digest(self.shared, chapter.name, chapter.sources)
 
     def start(self, chapters: Sequence[Chapter]) -> None:
-        """Begin to run what is not in the cache: what is known of the cohort, then the chapters."""
+        """Begin to run what is not in the cache: what is known of the cohort, then the chapters in
+        the order in which they are read, then the estimates, which are wanted when all is written.
+        """
         self._submit("facts", self.shared, worker.collect_facts)
-        self._submit("results", self.shared, worker.collect_results)
         waiting = [c for c in chapters if self._kept(c.name, self.digest(c)) is None]
         self._progress.expect(len(waiting))
         for chapter in waiting:
             self._run(chapter)
+        self._submit("results", self.shared, worker.collect_results)
 
     def outputs(self, chapter: Chapter) -> Run:
         """The outputs of a chapter, from the cache or as soon as it has run.

@@ -82,10 +82,9 @@ def collect_facts() -> Facts:
     Raises:
         CohortError: the cohort does not pass its checks.
     """
-    from salvage.cohort import load
-    from salvage.paths import cohort_path
+    from salvage import show
 
-    cohort = load(cohort_path())
+    cohort = show.cohort()
     return Facts(
         title=cohort.study.title,
         centre=cohort.study.centre,
@@ -101,11 +100,9 @@ def collect_results() -> str:
     Raises:
         CohortError: the cohort does not pass its checks.
     """
-    from salvage import results
-    from salvage.cohort import load
-    from salvage.paths import cohort_path
+    from salvage import results, show
 
-    return results.to_json(results.collect(load(cohort_path())))
+    return results.to_json(results.collect(show.cohort()))
 
 
 def serve(connection: Any, task: Callable[..., Any], *arguments: Any) -> None:

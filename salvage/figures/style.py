@@ -26,6 +26,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
@@ -157,30 +158,16 @@ def _settings() -> Any:
     }
 
 
-class BookFigure(Figure):
-    """A figure that is also drawn and saved in the book's style: ticks are only made then."""
-
-    def draw(self, renderer: RendererBase) -> None:
-        """Draw as matplotlib does, in the book's style."""
-        with _styled():
-            super().draw(renderer)
-
-    def savefig(self, fname: Any, **options: Any) -> None:
-        """Save as matplotlib does. Text stays text where no font here has its characters."""
-        kind = "path" if covered(self) else "none"
-        with _styled(), mpl.rc_context({"svg.fonttype": kind}):
-            super().savefig(fname, **options)
-
-
 @contextmanager
-def _styled() -> Iterator[None]:
+def _style(**more: str) -> Iterator[None]:
     """The book's style, in silence about characters that no font has and about fonts without bold.
 
     The build names such characters once.
     """
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
-    with mpl.rc_context(_settings()), warnings.catch_warnings():
+    settings: Any = {**_settings(), **more}
+    with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         log.setLevel(logging.ERROR)
         try:
@@ -189,10 +176,30 @@ def _styled() -> Iterator[None]:
             log.setLevel(level)
 
 
+class BookFigure(Figure):
+    """A figure that is also drawn and saved in the book's style: ticks are only made then."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw as matplotlib does, in the book's style."""
+        engine = self.get_layout_engine()
+        with _style():
+            if self.canvas.is_saving() and isinstance(engine, ConstrainedLayoutEngine):
+                # To save, matplotlib draws twice, the first time for the layout alone.
+                engine.execute(self)
+            else:
+                super().draw(renderer)
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Save as matplotlib does. Text stays text where no font here has its characters."""
+        kind = "path" if covered(self) else "none"
+        with _style(**{"svg.fonttype": kind}):
+            super().savefig(fname, **options)
+
+
 @contextmanager
 def drawing(height: float, width: float = WIDTH) -> Iterator[BookFigure]:
     """A fresh figure of this size in inches; what is drawn inside has the book's style."""
-    with _styled():
+    with _style():
         figure = BookFigure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)  # type: ignore[union-attr, call-arg]

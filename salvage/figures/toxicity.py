@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from salvage import safety, words
-from salvage.cohort import Cohort
+from salvage.cohort import Cohort, once
 from salvage.figures import captions, style
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
@@ -27,6 +27,7 @@ def _top(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return shown, rest
 
 
+@once
 def spellings(cohort: Cohort) -> dict[str, str]:
     """Each lower-case term as the cohort most often spells it, with a capital."""
     given = cohort.adverse_events["term"].dropna().astype(str).str.strip()

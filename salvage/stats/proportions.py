@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -579,8 +580,14 @@ Box = tuple[Interval, Interval]
 Grid = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def _rule(low: float, high: float, nodes: int) -> tuple[npt.NDArray[np.float64], ...]:
+@cache
+def _legendre(nodes: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     roots, weights = np.polynomial.legendre.leggauss(nodes)
+    return roots, weights
+
+
+def _rule(low: float, high: float, nodes: int) -> tuple[npt.NDArray[np.float64], ...]:
+    roots, weights = _legendre(nodes)
     return low + (high - low) * (roots + 1) / 2, weights * (high - low) / 2
 
 
@@ -686,8 +693,17 @@ def _narrowed(
     return float(padded[index[0]]), float(padded[index[-1] + 2])
 
 
+#: So many factors are multiplied out: the product of numbers below 1e15 does not overflow.
+_FACTORS = 20
+
+
 def _log_rising(a: npt.NDArray[np.float64], count: float) -> npt.NDArray[np.float64]:
     """Log of a (a+1) ... (a+count-1), without the cancellation of two large log gammas."""
+    if count <= _FACTORS:
+        product = a.copy()
+        for more in range(1, int(count)):
+            product *= a + more
+        return np.asarray(np.log(product), dtype=np.float64)
     large = a > 30
     base = np.where(large, a, 31.0)
     stirling = (

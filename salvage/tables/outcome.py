@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from salvage import survival, words
-from salvage.cohort import Cohort
+from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, interval_text, months
 from salvage.show import Absent, Table
 from salvage.survival import FIXED_MONTHS, Times
@@ -181,6 +181,7 @@ def no_response_times(cohort: Cohort) -> str:
 Limits = tuple[float | None, float | None, float | None]
 
 
+@once
 def second_implementation(cohort: Cohort) -> Table:
     """The survival estimates of the chapter beside those of lifelines from the same data."""
     origins = survival.origins(cohort)

@@ -5,7 +5,7 @@ from typing import Final
 import pandas as pd
 
 from salvage import response, words
-from salvage.cohort import Cohort
+from salvage.cohort import Cohort, once
 from salvage.estimate import interval_text
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Table
@@ -83,11 +83,19 @@ def lines(cohort: Cohort) -> Table:
     )
 
 
+@once
 def sequence_counts(cohort: Cohort) -> pd.Series:
     """Patients by their sequence of categories, most frequent first, ties in alphabetical order."""
     short = {key: words.category_short(key, cohort.study.labels) for key in CATEGORY_KEYS}
-    named = cohort.salvage.assign(step=cohort.salvage["category"].map(short))
-    found = named.groupby("patient_id")["step"].agg(ARROW.join).value_counts()
+    steps = cohort.salvage.set_index("patient_id")[["line", "category"]]
+    steps = steps.assign(step=steps["category"].map(short))
+    paths = pd.Series(dtype=object)
+    for line, here in steps.groupby("line")["step"]:
+        if line == 1:
+            paths = here.astype(object)
+        else:
+            paths.loc[here.index] += ARROW + here
+    found = paths.value_counts()
     return found.sort_index().sort_values(ascending=False, kind="stable")
 
 

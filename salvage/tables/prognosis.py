@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from salvage import prognosis, survival, words
-from salvage.cohort import Cohort
+from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, interval_text, p_value, ratio
 from salvage.prognosis import Fit
 from salvage.show import Absent, Table
@@ -35,6 +35,7 @@ def sparse_warning(deaths: int, covariates: int) -> str:
     )
 
 
+@once
 def fits_from_relapse(cohort: Cohort) -> list[tuple[Fit, Estimate]]:
     """Each factor alone with its estimate, OS from relapse."""
     fits = prognosis.univariable(cohort, survival.from_relapse(cohort))
