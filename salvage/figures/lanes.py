@@ -15,7 +15,6 @@ from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
 from salvage.survival import with_outcome
 
-MOST_LANES: Final = 80
 BAR: Final = 0.68
 
 
@@ -24,8 +23,8 @@ def swimmer(cohort: Cohort) -> Figure | Absent:
     n = len(cohort.patients)
     if cohort.study.public:
         return Absent(captions.PUBLIC.format(what=captions.SWIMMER))
-    if n > MOST_LANES:
-        return Absent(captions.SWIMMER_MANY.format(limit=MOST_LANES, n=f"{n:,}"))
+    if n > captions.MOST_PATIENTS:
+        return Absent(captions.SWIMMER_MANY.format(limit=captions.MOST_PATIENTS, n=f"{n:,}"))
     lanes = lane_order(cohort)
     segments = line_segments(cohort)
     responses = response_marks(cohort)
@@ -238,8 +237,9 @@ def _alt(cohort: Cohort) -> str:
     best = cohort.salvage["best_response"]
     late = int(cohort.late.sum())
     return captions.SWIMMER_ALT.format(
-        low=f"{cohort.patients['os_month'].min():.1f}",
-        high=f"{cohort.patients['os_month'].max():.1f}",
+        observed=" to ".join(
+            dict.fromkeys(f"{m:.1f}" for m in cohort.patients["os_month"].agg(["min", "max"]))
+        ),
         early=f"{len(cohort.patients) - late:,}",
         late=f"{late:,}",
         responding=int(best.isin(["CR", "PR"]).sum()),
