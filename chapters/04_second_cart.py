@@ -59,7 +59,7 @@ sentences.first_against_later(cohort, CATEGORY)
 # ## The question of this chapter: switched against same target
 #
 # The abstract reports a complete response rate for infusions with a switched target and suggests that switching may help.
-# Two small groups can be compared exactly, and the exact comparison says how little they prove.
+# Two groups can be compared exactly, and the exact comparison says how little small ones prove.
 
 # %% tags=["hide-input"]
 tables.targets(cohort)
@@ -81,7 +81,7 @@ figures.line_curves(cohort, CATEGORY)
 #
 # :::{admonition} Do not conclude
 # :class: not-conclude
-# - That switching the target raises the rate of complete response. The groups are too small, and nobody was randomised to a target.
+# - That switching the target raises the rate of complete response. Nobody was randomised to a target, and small groups prove little.
 # - That a second infusion suits every patient. Only those who could wait for it received it.
 # - That the highest rate of complete response among the six categories marks the best category. It is a maximum over six small groups, and a maximum is biased upwards.
 # :::

@@ -27,7 +27,7 @@ figures.forest_rates(cohort, "orr")
 # %% [markdown]
 # ## Objective response
 #
-# Each rate stands with two intervals and with its shrunken counterpart.
+# Each rate stands with two intervals and, where the data allow it, with its shrunken counterpart.
 # A raw rate describes these lines; a shrunken rate is the better guess at what the same category would do in further patients like these.
 
 # %% tags=["hide-input"]
@@ -108,5 +108,5 @@ tables.detectable(cohort)
 # - **Exact test.** Freeman and Halton's test by enumeration of all tables, not by simulation.
 # - **Odds ratios.** Generalised estimating equations with an independence working correlation and the bias-corrected standard errors of Mancl and DeRouen. Where a cell is zero: Firth's estimate with a bootstrap of patients, marked as approximate.
 # - **Smallest difference.** Power of a two-sided comparison of two independent proportions by the arcsine transformation.
-# - **Large cohorts.** The exact test, shrinkage and the bootstrap are left out above a size that the tables name, because they take long there and add nothing to the raw rates.
+# - **Large cohorts.** The exact test, shrinkage, the odds ratios and their bootstrap are left out above sizes that the tables name, because they take long there and add nothing to the raw rates.
 # :::

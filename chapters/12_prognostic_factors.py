@@ -39,7 +39,13 @@ figures.cox_forest(
 # [The chapter on time and bias](13_time_and_bias.md) shows by simulation how large the effect of guaranteed time can be.
 
 # %% tags=["hide-input"]
+figures.os_by_relapse_group(cohort, "relapse")
+
+# %% tags=["hide-input"]
 tables.origins(cohort)
+
+# %% tags=["hide-input"]
+tables.contrast_tests(cohort)
 
 # %% tags=["hide-input"]
 sentences.months_to_relapse(cohort)
@@ -144,6 +150,7 @@ sentences.sweep(cohort)
 # - **Single factors.** Cox models with Efron ties and Wald intervals. A text such as the histology is compared as its most frequent value against all others. Patients without a value are left out of that model, and nothing is imputed.
 # - **No maximum.** If a factor orders the deaths completely, the Cox likelihood has no maximum. Such a model is recognised, replaced by Firth's, and marked.
 # - **Firth's model.** Penalised partial likelihood, Breslow ties, profile intervals and penalised likelihood-ratio tests {cite}`heinze2001`, by the firthmodels package.
+# - **Four tests of one contrast.** The Wald, likelihood-ratio and score tests of the Cox model and the log-rank test ask the same question. The index study does not name its own; its figures fit a Wald test.
 # - **Several tests.** Holm's step-down method over all P-values of the table.
 # - **Proportional hazards.** The score test of Grambsch and Therneau on the Kaplan-Meier time scale, with the global test.
 # - **Cut-off.** A relapse in the month of the cut-off is early; a later one is late.

@@ -23,6 +23,7 @@ from salvage.stats.proportions import OddsRatio, RaoScott, Shrinkage
 MEASURES: Final = ("orr", "cr")
 LARGEST_GROUP: Final = proportions.SHRINKAGE_LIMIT
 MOST_RESAMPLED: Final = 2_000
+MOST_MODELLED: Final = 20_000
 SEED: Final = 20_260_203
 
 RAO_SCOTT: Final = "Rao-Scott test, second order, patients as clusters"
@@ -37,6 +38,10 @@ ALL_ALIKE: Final = "every line has the same result"
 TOO_LARGE: Final = (
     f"one category has more than {LARGEST_GROUP:,} lines, where shrinkage takes long and tells "
     "nothing that the raw rates do not"
+)
+NO_MODEL: Final = (
+    f"above {MOST_MODELLED:,} patients a correction for few patients has no weight, and the odds "
+    "ratios tell nothing that the raw rates do not"
 )
 TOO_MANY: Final = (
     f"with groups of this size it has more than {proportions.EXACT_TABLES:,} partial tables, "
@@ -224,6 +229,8 @@ def pairs(cohort: Cohort, measure: str) -> Pairs:
         return Pairs(base, GEE, (), {}, NO_CONTRAST)
     if found.alike:
         return Pairs(base, GEE, (), {}, ALL_ALIKE)
+    if len(cohort.treated) > MOST_MODELLED:
+        return Pairs(base, GEE, (), {}, NO_MODEL)
     if not found.zero_cell:
         ratios = proportions.gee_independence(*_arrays(cohort.salvage, measure), base)
         return Pairs(base, GEE, _ordered(ratios), _holm(ratios))

@@ -67,7 +67,7 @@ def estimate(
         if part is not None and not math.isfinite(part):
             raise ValueError(f"{id}: {part} is not an estimate")
     low, high = (None if v is None or not math.isfinite(v) else float(v) for v in interval)
-    parts = (mark, mark, mark) if mark else marks(id, study.synthetic)
+    parts = (mark, mark, mark) if mark else marks(id, study.synthetic, value)
     return Estimate(
         id,
         label,
@@ -97,7 +97,7 @@ def months(value: float | None) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """A ratio with two decimals, three significant digits below 0.1 and none lost above 100."""
+    """A ratio with two decimals, two significant digits below 0.1, whole from 100 on."""
     if value is None:
         return words.NOT_ESTIMABLE
     return f"{value:.0f}" if value >= 100 else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
@@ -155,7 +155,7 @@ def sentence(e: Estimate) -> str:
     """
     inside = []
     if e.unit == "proportion" and e.n is not None:
-        inside.append(f"{e.events}/{e.n}")
+        inside.append(f"{e.events:,}/{e.n:,}")
     if e.low is not None or e.high is not None:
         inside.append(f"95% CI {interval_text(e)}")
     if e.unit in ("months", "ratio") and e.n is not None and e.events is not None:
@@ -165,11 +165,16 @@ def sentence(e: Estimate) -> str:
     return value_text(e) + (f" ({'; '.join(inside)})" if inside else "")
 
 
+def reason(method: str) -> str:
+    """Why there is no estimate, as the method of one that is missing says it."""
+    return method.removeprefix(words.NOT_ESTIMABLE).lstrip(": ")
+
+
 def value_and_parts(e: Estimate, with_interval: bool) -> str:
     """The estimate in the form in which an abstract prints it: counts with rates, intervals with
     ratios."""
     if e.unit == "proportion":
-        return f"{e.events}/{e.n} = {percent(e.value)}" if e.n else words.NOT_ESTIMABLE
+        return f"{e.events:,}/{e.n:,} = {percent(e.value)}" if e.n else words.NOT_ESTIMABLE
     text = value_text(e)
     if with_interval and e.value is not None:
         low, high = number(e.low, e.unit), number(e.high, e.unit)

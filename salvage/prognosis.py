@@ -13,12 +13,14 @@ from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
 from salvage.published import Mark
 from salvage.stats import cox
+from salvage.stats import survival as km
 from salvage.stats._arrays import TIME_TOLERANCE
 from salvage.survival import Times, from_infusion, from_relapse
 
 EVENTS_PER_VARIABLE: Final = 10
 CUT_OFFS: Final = (1.0, 2.0, 3.0, 4.0, 6.0)
 POOR_ECOG: Final = 2
+NO_MAXIMUM: Final = "the likelihood has no maximum"
 PRESPECIFIED: Final = ("relapse_month", "ecog")
 
 Values = Callable[[Cohort], "pd.Series[float]"]
@@ -120,6 +122,20 @@ class Fit:
         return self.events_per_variable < EVENTS_PER_VARIABLE
 
 
+def caution(deaths: int, covariates: int = 1, *, least: bool = False) -> str:
+    """For the caption of a model with few deaths for each covariate, else nothing.
+
+    ``least`` says that ``deaths`` are those of the smallest of several models.
+    """
+    if deaths >= EVENTS_PER_VARIABLE * covariates:
+        return ""
+    return (
+        f" Caution: {'as few as ' if least else ''}{words.count(deaths, 'death')} for"
+        f" {words.count(covariates, 'covariate')}, fewer than {EVENTS_PER_VARIABLE} for each; the"
+        " estimates are unstable."
+    )
+
+
 def fit(
     cohort: Cohort,
     keys: Sequence[str],
@@ -142,7 +158,7 @@ def fit(
     labels = tuple(_BY_KEY[key].label(cohort) for key in keys)
     n, events = len(x), int(event.sum())
     base = (tuple(keys), labels)
-    reason = _why_not(x, time, event)
+    reason = _why_not(x, time, event) if wanted else "nobody is at risk"
     if reason:
         return Fit(*base, None, n, events, wanted - n, reason)
     if firth:
@@ -172,9 +188,11 @@ def _design(
 def _why_not(x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_]) -> str:
     """Why no model of these patients can be estimated; empty if one may be."""
     if not len(x):
-        return "not recorded"
+        return "not recorded" if x.shape[1] == 1 else "no patient has every covariate recorded"
     if not event.any():
         return "no deaths"
+    if len(x) == 1:
+        return "one patient alone allows no comparison"
     if event[time >= time[event].min()].all() and np.ptp(time[event]) < TIME_TOLERANCE:
         # A model would print a ratio of 1 with a narrow interval, from no information at all.
         return "all patients at risk died at the same time"
@@ -213,19 +231,72 @@ def hazard_ratio(
 
 
 @once
-def late_against_early(cohort: Cohort) -> Estimate:
-    """The published contrast: late against early relapse, OS from infusion, univariable Cox."""
-    fitted = fit(cohort, ["late"], from_infusion(cohort))
-    label = f"{words.FACTORS['late']}, OS from infusion"
-    return hazard_ratio(cohort, "cox.late_vs_early.hr", fitted, "late", label)
+def late_from_infusion(cohort: Cohort) -> Fit:
+    """The model of the published contrast: late against early relapse, OS from infusion."""
+    return fit(cohort, ["late"], from_infusion(cohort))
 
 
 @once
+def late_from_relapse(cohort: Cohort) -> Fit:
+    """The same model with survival counted from relapse, which removes the guarantee time."""
+    return fit(cohort, ["late"], from_relapse(cohort))
+
+
+def late_against_early(cohort: Cohort) -> Estimate:
+    """The published contrast: late against early relapse, OS from infusion, univariable Cox."""
+    label = f"{words.FACTORS['late']}, OS from infusion"
+    fitted = late_from_infusion(cohort)
+    return hazard_ratio(cohort, "cox.late_vs_early.hr", fitted, "late", label)
+
+
 def late_against_early_from_relapse(cohort: Cohort) -> Estimate:
-    """The same contrast with survival counted from relapse, which removes the guarantee time."""
-    fitted = fit(cohort, ["late"], from_relapse(cohort))
+    """The same contrast with survival counted from relapse."""
     label = f"{words.FACTORS['late']}, OS from relapse"
+    fitted = late_from_relapse(cohort)
     return hazard_ratio(cohort, "cox.late_vs_early.from_relapse.hr", fitted, "late", label)
+
+
+def contrast_tests(cohort: Cohort) -> list[Estimate]:
+    """P-values of late against early relapse by each of :data:`words.TESTS`, from both origins.
+
+    Ids are ``cox.late_vs_early.lr.p`` from infusion and ``cox.late_vs_early.from_relapse.lr.p``.
+    The score test of a Cox model of two groups is the log-rank test, but for its variance where
+    deaths are tied.
+    """
+    made = []
+    for suffix, fitted, times in (
+        ("", late_from_infusion(cohort), from_infusion(cohort)),
+        (".from_relapse", late_from_relapse(cohort), from_relapse(cohort)),
+    ):
+        for key, test in _tests_of(fitted, times, cohort.late).items():
+            p = None if test is None else test.p
+            made.append(
+                estimate(
+                    cohort.study,
+                    f"cox.late_vs_early{suffix}.{key}.p",
+                    f"{words.FACTORS['late']}, {times.label}: P of the {words.TESTS[key]} test",
+                    p,
+                    n=fitted.n,
+                    events=fitted.events,
+                    unit="probability",
+                    method=f"{words.TESTS[key]} test"
+                    if p is not None
+                    else f"not estimable: {fitted.reason or NO_MAXIMUM}",
+                    p=p,
+                )
+            )
+    return made
+
+
+def _tests_of(fitted: Fit, times: Times, group: "pd.Series[bool]") -> dict[str, km.Test | None]:
+    if fitted.model is None:
+        return dict.fromkeys(words.TESTS)
+    return {
+        "wald": fitted.model.wald,
+        "lr": fitted.model.lr,
+        "score": fitted.model.score,
+        "logrank": km.logrank(times.time, times.event, group),
+    }
 
 
 def univariable(cohort: Cohort, times: Times) -> list[Fit]:
@@ -389,6 +460,7 @@ def prognosis_estimates(cohort: Cohort) -> list[Estimate]:
     return [
         late_against_early(cohort),
         late_against_early_from_relapse(cohort),
+        *contrast_tests(cohort),
         *univariable_estimates(cohort),
         *prespecified_estimates(cohort, prespecified(cohort)),
         *sweep_estimates(cohort),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 
+from salvage import words
 from salvage.paths import PUBLISHED
 
 if TYPE_CHECKING:
@@ -30,23 +31,31 @@ def figures() -> dict[str, dict[str, Any]]:
     return found
 
 
-def marks(estimate_id: str, synthetic: bool) -> tuple[Mark, Mark, Mark]:
+def marks(estimate_id: str, synthetic: bool, value: float | None = None) -> tuple[Mark, Mark, Mark]:
     """Where value, n and interval of an estimate come from.
 
-    In another hospital's cohort everything is observed. In the synthetic cohort a part is
-    published or implied where ``data/published.yaml`` says so; everything else is assumed.
+    In another hospital's cohort everything is observed. In a synthetic cohort a part is published
+    or implied where ``data/published.yaml`` says so; everything else is assumed, and so is a
+    ``value`` that is not the printed one.
     """
     if not synthetic:
         return "observed", "observed", "observed"
+    printed = figures().get(estimate_id, {})
+    if (
+        value is not None
+        and "step" in printed
+        and not prints_as(value, printed["value"], printed["step"])
+    ):
+        return "assumed", "assumed", "assumed"
     entry = figures().get(estimate_id, {}).get("marks") or facts()["implied"].get(estimate_id, {})
-    value, n, interval = (entry.get(part, "assumed") for part in ("value", "n", "interval"))
-    return value, n, interval
+    of_value, of_n, of_interval = (entry.get(p, "assumed") for p in ("value", "n", "interval"))
+    return of_value, of_n, of_interval
 
 
 @dataclass(frozen=True)
 class Agreement:
     """One printed figure beside the cohort's own. ``parts`` says which printed parts were
-    compared."""
+    compared, ``missing`` that the cohort has no such figure."""
 
     id: str
     statement: str
@@ -54,6 +63,7 @@ class Agreement:
     reproduced: str
     agrees: bool
     parts: tuple[str, ...]
+    missing: bool = False
 
 
 def prints_as(value: float | None, printed: float, step: float) -> bool:
@@ -80,10 +90,8 @@ def _agreement(
 
     if "term" in entry:
         leaders = [safety.most_common(cohort, by) for by in ("patients", "events")]
-        shown = (
-            " and ".join(dict.fromkeys(t for names in leaders for t in names))
-            or "no adverse event recorded"
-        )
+        named = dict.fromkeys(safety.LABELS.get(t, t) for names in leaders for t in names)
+        shown = words.listing(list(named)) or "no adverse event recorded"
         agrees = all(names == [entry["term"]] for names in leaders)
         return Agreement(
             key,
@@ -92,6 +100,7 @@ def _agreement(
             shown,
             agrees,
             ("most patients", "most events"),
+            missing=not named,
         )
     e = by_id[key]
     checks = {"value": prints_as(e.value, entry["value"], entry["step"])}
@@ -113,6 +122,8 @@ def _agreement(
         est.value_and_parts(e, "low" in entry),
         all(checks.values()),
         tuple(checks),
+        # A median that is not reached is a finding; without patients there is none.
+        missing=e.value is None and not (e.unit == "months" and e.n),
     )
 
 

@@ -41,6 +41,7 @@ MEASURES: Final = {
     "cr": "Complete response rate",
     "pr": "Partial response rate",
 }
+RESPONDED: Final = {"orr": "response", "cr": "complete response", "pr": "partial response"}
 MEASURES_SHORT: Final = {"orr": "ORR", "cr": "CR", "pr": "PR"}
 DURATIONS: Final = {
     "dor": "Duration of response",
@@ -69,6 +70,12 @@ ANALYSES: Final = {
     "landmark": "Landmark at the cut-off",
 }
 RELAPSE_GROUPS: Final = {"early": "Early relapse", "late": "Late relapse"}
+TESTS: Final = {
+    "wald": "Wald",
+    "lr": "likelihood-ratio",
+    "score": "score",
+    "logrank": "log-rank",
+}
 FACTORS: Final = {
     "late": "Late against early relapse",
     "relapse_month": "Months to relapse, per month",

@@ -128,6 +128,7 @@ def test_holm_against_statsmodels(p_values: list[float | None]) -> None:
         ("everyone_late", "all patients have the same value"),
         ("one_patient_alive", "no deaths"),
         ("all_dead_at_once", "all patients at risk died at the same time"),
+        ("one_patient", "one patient alone allows no comparison"),
     ],
 )
 def test_a_contrast_that_is_not_there_gives_its_reason(edge: str, reason: str) -> None:
@@ -137,8 +138,11 @@ def test_a_contrast_that_is_not_there_gives_its_reason(edge: str, reason: str) -
 
 
 def test_a_column_that_is_not_recorded_gives_that_reason() -> None:
-    fitted = prognosis.prespecified(EDGES["only_required_columns"]().cohort())
-    assert (fitted.model, fitted.reason) == (None, "not recorded")
+    made = EDGES["only_required_columns"]().cohort()
+    fitted = prognosis.prespecified(made)
+    assert (fitted.model, fitted.reason) == (None, "no patient has every covariate recorded")
+    alone = prognosis.fit(made, ["ecog"], survival.from_relapse(made))
+    assert (alone.model, alone.reason) == (None, "not recorded")
 
 
 def test_covariates_that_determine_one_another_are_refused() -> None:

@@ -8,6 +8,8 @@ from typing import Final
 
 # --- shared -------------------------------------------------------------------------------------
 
+#: With more patients no figure shows single ones.
+MOST_PATIENTS: Final = 80
 MONTH: Final = "month"
 MONTHS: Final = "months"
 INDIVIDUAL: Final = "Individual-level data: internal use only."
@@ -50,11 +52,14 @@ TIMELINE_CAPTION: Final = (
     "{cut}: relapse at it counts as early."
 )
 TIMELINE_DOTS: Final = "Each mark is one patient. Individual-level data: internal use only."
+TIMELINE_MANY: Final = "Above {limit} patients, single patients are not marked."
 TIMELINE_BARS: Final = "Bars count patients in intervals of {width}."
 TIMELINE_ALT: Final = (
-    "Relapse came between {low} and {high} months after infusion, median {median}: {early} "
+    "Relapse came {when} months after infusion{median}: {early} "
     "relapsed early and {late} late, by the cut-off of {cut}."
 )
+TIMELINE_BETWEEN: Final = "between {low} and {high}"
+TIMELINE_MEDIAN: Final = ", median {median}"
 PATIENTS_AXIS: Final = "Patients"
 CUT_OFF: Final = "Cut-off {cut}"
 
@@ -63,7 +68,8 @@ CUT_OFF: Final = "Cut-off {cut}"
 SWIMMER: Final = "The swimmer plot"
 SWIMMER_MANY: Final = (
     "The swimmer plot draws one lane for each patient and is left out above {limit} patients; "
-    "this cohort has {n}."
+    "this cohort has {n}. The figures of the flow, of the sequence of lines and of survival "
+    "summarise the courses."
 )
 SWIMMER_CAPTION: Final = (
     "Course of each patient: {patients}, {deaths}, {lines}. A lane runs from CAR-T infusion to "
@@ -76,7 +82,7 @@ SWIMMER_HOLLOW: Final = (
     "is not recorded. "
 )
 SWIMMER_ALT: Final = (
-    "Swimmer plot of {patients}, observed for {low} to {high} months after infusion; {deaths}. "
+    "Swimmer plot of {patients}, observed for {observed} months after infusion; {deaths}. "
     "{early} relapsed early and {late} late. Of {lines}, {responding} had a response, "
     "{complete} of them complete."
 )
@@ -203,18 +209,22 @@ OVERVIEW_CR: Final = "Complete response"
 # --- Kaplan-Meier -------------------------------------------------------------------------------
 
 KM_CAPTION: Final = (
-    "{what}: Kaplan-Meier {curves} with 95% log-log {bands}; ticks mark censored "
-    "observations.{thinned} {groups}. The table counts those at risk just before each month, "
-    "and the censored and the events up to it.{note}"
+    "{what}: Kaplan-Meier {curves} with 95% log-log {bands}{censored}. {groups}. The table counts "
+    "those at risk just before each month, and the censored and the events up to it.{note}"
 )
 KM_GROUP: Final = "{label}: {size}, {events}"
-KM_THINNED: Final = " Drawn on a day grid; censored observations are shown in the table only."
+KM_TICKS: Final = "; ticks mark censored observations"
+KM_THINNED: Final = ", drawn on a day grid; censored observations are shown in the table only"
+KM_SOME_THINNED: Final = (
+    "; ticks mark censored observations, except on the curves of many times, which are drawn on a "
+    "day grid"
+)
 KM_ALT: Final = "Kaplan-Meier {curves} of {what}. {parts}."
 KM_PART: Final = "{label}, {size}, {events}: median {median}{at}"
 KM_AT: Final = ", {survival} at {month} months"
 KM_MEDIAN_ALONE: Final = "{value} months (interval not estimable)"
 KM_MEDIAN: Final = "{value} months (95% CI {low} to {high})"
-KM_EMPTY: Final = "No duration can be drawn for {what}: {reason}."
+KM_EMPTY: Final = "“{what}” is not drawn: {reason}."
 KM_NOBODY: Final = "no patient or line has one"
 KM_AT_RISK: Final = "At risk"
 KM_CENSORED: Final = "Censored"
@@ -236,6 +246,8 @@ KM_NOT_RECORDED: Final = {
     "pfs": "no progression month is recorded",
     "dor": "no month of response is recorded",
 }
+KM_ONE_GROUP: Final = "one of the two groups has no patient"
+KM_NO_RESPONSE: Final = "no line responded"
 OS_INFUSION: Final = "Overall survival from CAR-T infusion"
 OS_RELAPSE: Final = "Overall survival from relapse"
 BY_GROUP: Final = "{what}, by time of relapse (cut-off {cut})"
@@ -261,7 +273,7 @@ COX_AXIS: Final = "Hazard ratio of death (log scale)"
 COX_BETTER: Final = "lower hazard"
 COX_WORSE: Final = "higher hazard"
 COX_HEAD: Final = ("n (deaths)", "HR (95% CI)", "P")
-COX_NOTHING: Final = "{what} is not drawn: no model of this cohort could be estimated."
+COX_NOTHING: Final = "“{what}” is not drawn: no model of this cohort could be estimated."
 SWEEP_WHAT: Final = "Late against early relapse at each cut-off, {times}"
 SWEEP_ROW: Final = "Cut-off {cut}"
 SWEEP_NOTE: Final = (
@@ -286,9 +298,11 @@ AE_HEAT_CAPTION: Final = (
 AE_REST: Final = " The {shown} most common of {all} terms are shown."
 AE_UNGRADED_NOTE: Final = " {events} without a grade are left out."
 AE_HEAT_ALT: Final = (
-    "Highest grade of each adverse event. Most common: {first}, in {n} of {treated} treated "
-    "patients, of grade 3 or more in {severe}. {any_severe} had an event of grade 3 or more."
+    "Highest grade of each adverse event. Most common: {first}. {any_severe} had an event of grade "
+    "3 or more."
 )
+AE_FIRST: Final = "{first}, in {n} of {treated} treated patients, of grade 3 or more in {severe}"
+AE_FIRST_TIED: Final = "{first}, each in {n} of {treated} treated patients"
 AE_CATEGORY: Final = "The figure of adverse events by category"
 AE_CATEGORY_CAPTION: Final = (
     "Adverse events by category of the salvage line during which they began. Figures are "
@@ -313,8 +327,7 @@ AE_BUTTERFLY_CAPTION: Final = (
 )
 AE_BUTTERFLY_UNGRADED: Final = " {events} without a grade count on the left only."
 AE_BUTTERFLY_ALT: Final = (
-    "Most common adverse event: {first}, {n} of {treated} treated patients, grade 3 or more in "
-    "{severe}. {parts}"
+    "Adverse events of {treated}, by patients affected, the most common first. {parts}."
 )
 AE_BUTTERFLY_PART: Final = "{term}: {n}, grade 3 or more {severe}"
 AE_ANY: Final = "Any grade, %"
@@ -389,11 +402,12 @@ SE_REGION_P: Final = "and P = {p}"
 
 CONTEXT_CAPTION: Final = (
     "{what}. Squares with bars: value and 95% interval; circles: printed without an interval. "
-    "Black: this cohort. Where the unit counted or the time origin of two rows differs, they "
-    "cannot be ranked."
+    "{own}Where the unit counted or the time origin of two rows differs, they cannot be ranked."
 )
+CONTEXT_OWN: Final = "Black: this cohort. "
 CONTEXT_ALT: Final = "{what}. {parts}."
-CONTEXT_PART: Final = "{label}: {value}{interval}"
+CONTEXT_PART: Final = "{label}{counted}: {value}{interval}"
+CONTEXT_COUNTED: Final = ", {counted}"
 CONTEXT_INTERVAL: Final = " (95% CI {low} to {high})"
 CONTEXT_NOTHING: Final = "No cohort has a figure to compare: {what}."
 CONTEXT_RATE: Final = "Rate, %"

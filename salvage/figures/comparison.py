@@ -75,7 +75,9 @@ def comparator_forest(
     return Figure(
         name,
         figure,
-        captions.CONTEXT_CAPTION.format(what=what),
+        captions.CONTEXT_CAPTION.format(
+            what=what, own=captions.CONTEXT_OWN if any(row.own for row in drawn) else ""
+        ),
         captions.CONTEXT_ALT.format(what=what, parts=parts),
         [mark for mark in MARKS if mark in {row.mark for row in drawn}],
         cleared=all(row.cleared or not row.own for row in rows),
@@ -110,5 +112,11 @@ def _part(row: Compared, unit: Unit) -> str:
             low=number(row.low, unit), high=number(row.high, unit)
         )
     return captions.CONTEXT_PART.format(
-        label=row.label, value=number(row.value, unit), interval=interval
+        label=row.label,
+        # Rows of the book's cohort differ in what they count, and in nothing else.
+        counted=captions.CONTEXT_COUNTED.format(counted=row.counted)
+        if row.own and row.counted
+        else "",
+        value=number(row.value, unit),
+        interval=interval,
     )

@@ -205,7 +205,6 @@ def _figure(
     marks: Sequence[Mark] | None,
 ) -> Figure:
     several = len(drawn) > 1
-    thinned = any(len(np.unique(times.time)) > MANY_TIMES for times in drawn)
     groups = "; ".join(
         captions.KM_GROUP.format(label=t.label, size=size(t), events=_events(t)) for t in drawn
     )
@@ -217,7 +216,7 @@ def _figure(
             what=what,
             curves="curves" if several else "curve",
             bands="intervals (bands)" if several else "interval (band)",
-            thinned=captions.KM_THINNED if thinned else "",
+            censored=_censored(drawn),
             groups=groups,
             note=note + repeat,
         ),
@@ -228,6 +227,14 @@ def _figure(
         ),
         tuple(style.marks_of(cohort) if marks is None else marks),
     )
+
+
+def _censored(drawn: Sequence[Times]) -> str:
+    """How censored observations are shown: a curve on a day grid has no ticks."""
+    thinned = [len(np.unique(times.time)) > MANY_TIMES for times in drawn]
+    if all(thinned):
+        return captions.KM_THINNED
+    return captions.KM_SOME_THINNED if any(thinned) else captions.KM_TICKS
 
 
 def size(times: Times) -> str:
@@ -286,12 +293,17 @@ def os_by_relapse_group(cohort: Cohort, origin: Literal["infusion", "relapse"]) 
         Times(words.RELAPSE_GROUPS[key], times.time[rows], times.event[rows], times.patient[rows])
         for key, rows in (("early", ~late), ("late", late))
     ]
-    what = captions.OS_INFUSION if infusion else captions.OS_RELAPSE
+    what = captions.BY_GROUP.format(
+        what=captions.OS_INFUSION if infusion else captions.OS_RELAPSE,
+        cut=style.months(cohort.study.early_relapse_months),
+    )
+    if late.all() or not late.any():
+        return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_ONE_GROUP))
     return km(
         cohort,
         groups,
         f"fig-os-{origin}-by-relapse",
-        captions.BY_GROUP.format(what=what, cut=style.months(cohort.study.early_relapse_months)),
+        what,
         axis=captions.MONTHS_INFUSION if infusion else captions.MONTHS_RELAPSE,
         looks=[style.GROUP["early"], style.GROUP["late"]],
         note=captions.KM_GUARANTEE_NOTE if infusion else captions.KM_SELECTED_NOTE,
@@ -351,7 +363,8 @@ def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
         lines = lines[lines["category"] == category]
     times = survival.line_times(cohort, lines, "dor")
     if times is None or not times.n:
-        reason = captions.KM_NOT_RECORDED["dor"] if times is None else captions.KM_NOBODY
+        responded = lines["best_response"].isin(["CR", "PR"]).any()
+        reason = captions.KM_NOT_RECORDED["dor"] if responded else captions.KM_NO_RESPONSE
         return Absent(captions.KM_EMPTY.format(what=what, reason=reason))
     return km(
         cohort,

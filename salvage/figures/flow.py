@@ -15,7 +15,6 @@ from salvage.figures import captions, style
 from salvage.show import Absent, Figure
 
 LAST_LINE: Final = 4
-MOST_MARKS: Final = 80
 MOST_BINS: Final = 24
 _BOX: Final = {"width": 2.75, "height": 0.62, "side": 2.55, "gap": 0.42}
 
@@ -151,6 +150,17 @@ def relapse_bins(months: NDArray[np.float64], cut: float) -> "np.ndarray[Any, An
     return cut + width * np.arange(-before, after + 1)
 
 
+def _when(months: NDArray[np.float64]) -> dict[str, str]:
+    """The range and the median of months in words; a range of one month has neither."""
+    low, median, high = (f"{m:.1f}" for m in (months.min(), np.median(months), months.max()))
+    if low == high:
+        return {"when": low, "median": ""}
+    return {
+        "when": captions.TIMELINE_BETWEEN.format(low=low, high=high),
+        "median": captions.TIMELINE_MEDIAN.format(median=median),
+    }
+
+
 def relapse_timeline(cohort: Cohort) -> Figure | Absent:
     """Months from infusion to relapse with the cut-off; patients are marked if that is allowed."""
     months = cohort.patients["relapse_month"].to_numpy(dtype=float)
@@ -161,7 +171,7 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
     counts = np.bincount(
         np.clip(np.searchsorted(edges, months, side="left") - 1, 0, None), minlength=len(edges) - 1
     )
-    marked = len(months) <= MOST_MARKS
+    marked = len(months) <= captions.MOST_PATIENTS
     width = float(edges[1] - edges[0])
     starts = np.maximum(edges[:-1], 0)
     with style.drawing(3.1) as figure:
@@ -203,9 +213,11 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
         axes.set_ylabel(captions.PATIENTS_AXIS)
         style.whole(axes.yaxis)
         axes.legend(handles=handles, loc="upper right")
-    how = [captions.TIMELINE_BARS.format(width=style.months(width))] + [
-        captions.TIMELINE_DOTS
-    ] * marked
+    how = [captions.TIMELINE_BARS.format(width=style.months(width))]
+    if marked:
+        how.append(captions.TIMELINE_DOTS)
+    else:
+        how.append(captions.TIMELINE_MANY.format(limit=captions.MOST_PATIENTS))
     return Figure(
         "fig-relapse",
         figure,
@@ -213,9 +225,7 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
             patients=words.count(len(months), "patient"), how=" ".join(how), cut=style.months(cut)
         ),
         captions.TIMELINE_ALT.format(
-            low=f"{months.min():.1f}",
-            high=f"{months.max():.1f}",
-            median=f"{np.median(months):.1f}",
+            **_when(months),
             early=f"{(~late).sum():,}",
             late=f"{late.sum():,}",
             cut=style.months(cut),

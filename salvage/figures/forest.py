@@ -12,8 +12,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from salvage import words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, p_value, ratio
+from salvage.estimate import reason as why
 from salvage.figures import captions, style
-from salvage.prognosis import Fit
+from salvage.prognosis import Fit, caution
 from salvage.published import Mark
 from salvage.show import Absent, Figure
 
@@ -170,11 +171,12 @@ class Row:
     p: float | None = None
     reason: str = ""
     method: str = ""
+    covariates: int = 1
 
 
 def row_of(e: Estimate, label: str = "") -> Row:
     """An estimate of a ratio as a row; its own label unless another is given."""
-    reason = "" if e.value is not None else e.method.removeprefix(words.NOT_ESTIMABLE).lstrip(": ")
+    reason = "" if e.value is not None else why(e.method)
     return Row(
         label or e.label,
         e.value,
@@ -202,7 +204,8 @@ def rows_of_fits(fits: Iterable[Fit]) -> list[Row]:
             hr, low, high, p = found
             reason = fitted.reason if model is None else (model.reason or "")
             method = "" if model is None or hr is None else model.method
-            rows.append(Row(label, hr, low, high, fitted.n, fitted.events, p, reason, method))
+            size = (fitted.n, fitted.events)
+            rows.append(Row(label, hr, low, high, *size, p, reason, method, len(fitted.keys)))
     return rows
 
 
@@ -240,11 +243,22 @@ def cox_forest(
         captions.COX_CAPTION.format(
             what=what,
             method=method,
-            note=(captions.COX_ARROW if cut else "") + (f" {note.strip()}" if note else ""),
+            note=(captions.COX_ARROW if cut else "")
+            + (f" {note.strip()}" if note else "")
+            + _caution(rows),
         ).strip(),
         captions.COX_ALT.format(what=what, parts="; ".join(_ratio_part(row) for row in rows)),
         tuple(style.marks_of(cohort) if marks is None else marks),
     )
+
+
+def _caution(rows: Sequence[Row]) -> str:
+    """The caution for the estimated row with the fewest deaths for each covariate."""
+    sizes = {(row.events, row.covariates) for row in rows if row.hr is not None}
+    known = [(deaths, of) for deaths, of in sizes if deaths is not None]
+    if not known:
+        return ""
+    return caution(*min(known, key=lambda size: size[0] / size[1]), least=len(known) > 1)
 
 
 def ratio_limits(rows: Sequence[Row]) -> tuple[float, float]:
@@ -321,7 +335,7 @@ def sweep_forest(
             n=int(r["early"] + r["late"]),
             events=None,
             p=_known(r["p"]),
-            reason="" if _known(r["hr"]) is not None else str(r["method"]),
+            reason="" if _known(r["hr"]) is not None else why(str(r["method"])),
             method=str(r["method"]) if _known(r["hr"]) is not None else "",
         )
         for r in frame.to_dict("records")
@@ -329,7 +343,13 @@ def sweep_forest(
     groups = [f"{r['early']:,} / {r['late']:,}" for r in frame.to_dict("records")]
     what = captions.SWEEP_WHAT.format(times=times)
     return cox_forest(
-        cohort, rows, name, what, note=captions.SWEEP_NOTE, head=captions.SWEEP_HEAD, first=groups
+        cohort,
+        rows,
+        name,
+        what,
+        note=captions.SWEEP_NOTE + caution(int(cohort.patients["died"].sum())),
+        head=captions.SWEEP_HEAD,
+        first=groups,
     )
 
 

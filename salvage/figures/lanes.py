@@ -19,15 +19,14 @@ from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
 from salvage.survival import with_outcome
 
-MOST_LANES: Final = 80
 BAR: Final = 0.68
 
 
 def swimmer(cohort: Cohort) -> Figure | Absent:
     """Each patient's course from infusion; absent above 80 patients."""
     n = len(cohort.patients)
-    if n > MOST_LANES:
-        return Absent(captions.SWIMMER_MANY.format(limit=MOST_LANES, n=f"{n:,}"))
+    if n > captions.MOST_PATIENTS:
+        return Absent(captions.SWIMMER_MANY.format(limit=captions.MOST_PATIENTS, n=f"{n:,}"))
     lanes = lane_order(cohort)
     segments = line_segments(cohort)
     responses = response_marks(cohort)
@@ -258,8 +257,9 @@ def _alt(cohort: Cohort) -> str:
     best = cohort.salvage["best_response"]
     late = int(cohort.late.sum())
     return captions.SWIMMER_ALT.format(
-        low=f"{cohort.patients['os_month'].min():.1f}",
-        high=f"{cohort.patients['os_month'].max():.1f}",
+        observed=" to ".join(
+            dict.fromkeys(f"{m:.1f}" for m in cohort.patients["os_month"].agg(["min", "max"]))
+        ),
         early=f"{len(cohort.patients) - late:,}",
         late=f"{late:,}",
         responding=int(best.isin(["CR", "PR"]).sum()),

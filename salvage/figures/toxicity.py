@@ -54,6 +54,27 @@ def _labels(cohort: Cohort, table: pd.DataFrame) -> list[str]:
     return made
 
 
+def _names(cohort: Cohort, table: pd.DataFrame) -> list[str]:
+    """Terms in a sentence, with the scale of a term that stands in several rows."""
+    spelled, several = spellings(cohort), table["term"].duplicated(keep=False)
+    return [
+        f"{spelled[term]} ({_scale(scale)})" if more else spelled[term]
+        for term, scale, more in zip(table["term"], table["scale"], several, strict=True)
+    ]
+
+
+def _first(cohort: Cohort, table: pd.DataFrame, treated: int) -> str:
+    """The row of a table by term with most patients, or the rows that tie for it."""
+    first = table[table["patients"] == table["patients"].max()]
+    template = captions.AE_FIRST if len(first) == 1 else captions.AE_FIRST_TIED
+    return template.format(
+        first=words.listing(_names(cohort, table)[: len(first)]),
+        n=f"{first['patients'].iloc[0]:,}",
+        treated=f"{treated:,}",
+        severe=f"{first['patients_severe'].iloc[0]:,}",
+    )
+
+
 def _scales(table: pd.DataFrame) -> str:
     """What the caption says of the scales."""
     usual = _scale(_usual_scale(table))
@@ -92,7 +113,6 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
         .loc[lambda ids: ids.isin(cohort.salvage["patient_id"])]
         .nunique()
     )
-    first = table.iloc[0]
     return Figure(
         "fig-ae-grades",
         figure,
@@ -103,10 +123,7 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
             ungraded=_ungraded(table, captions.AE_UNGRADED_NOTE),
         ),
         captions.AE_HEAT_ALT.format(
-            first=spellings(cohort)[first["term"]],
-            n=f"{first['patients']:,}",
-            treated=f"{treated:,}",
-            severe=f"{first['patients_severe']:,}",
+            first=_first(cohort, table, treated),
             any_severe=words.count(severe, "patient"),
         ),
         style.marks_of(cohort),
@@ -273,16 +290,12 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
         left.set_yticks(range(len(shown)), _labels(cohort, shown), fontsize=style.SIZE)
         left.set_ylim(len(shown) - 0.5, -0.5)
         right.axvline(0, color=style.INK, linewidth=0.8)
-    spelled = spellings(cohort)
     parts = [
-        captions.AE_BUTTERFLY_PART.format(
-            term=spelled[row["term"]],
-            n=f"{row['patients']:,}",
-            severe=f"{row['patients_severe']:,}",
+        captions.AE_BUTTERFLY_PART.format(term=name, n=f"{n:,}", severe=f"{severe:,}")
+        for name, n, severe in zip(
+            _names(cohort, shown), shown["patients"], shown["patients_severe"], strict=True
         )
-        for row in shown.iloc[1:].to_dict("records")
     ]
-    first = shown.iloc[0]
     return Figure(
         "fig-ae-butterfly",
         figure,
@@ -293,11 +306,7 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
             ungraded=_ungraded(table, captions.AE_BUTTERFLY_UNGRADED),
         ),
         captions.AE_BUTTERFLY_ALT.format(
-            first=spellings(cohort)[first["term"]],
-            n=f"{first['patients']:,}",
-            treated=f"{treated:,}",
-            severe=f"{first['patients_severe']:,}",
-            parts="; ".join(parts) + "." * bool(parts),
-        ).strip(),
+            treated=words.count(treated, "treated patient"), parts="; ".join(parts)
+        ),
         style.marks_of(cohort),
     )

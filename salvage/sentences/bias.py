@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from salvage import bias, simulate, spread, survival
+from salvage import bias, simulate, spread, survival, words
 from salvage.cohort import Cohort
-from salvage.estimate import percent, ratio, sentence, value_text
+from salvage.estimate import percent, ratio, reason, sentence, value_text
 from salvage.sentences import this_cohort
 from salvage.show import Box, Text, answer, text
 
@@ -32,11 +32,12 @@ def bias_answer(cohort: Cohort) -> Box:
 
 def _own(cohort: Cohort) -> str:
     infusion, relapse = bias.contrasts(cohort)[:2]
-    if infusion.value is None or relapse.value is None:
+    if infusion.value is None and relapse.value is None:
         return f"In {this_cohort(cohort)} late and early relapse cannot be compared."
+    after = sentence(relapse) if relapse.value is not None else words.NOT_ESTIMABLE
     return (
-        f"In {this_cohort(cohort)} the ratio is {ratio(infusion.value)} from infusion and"
-        f" {sentence(relapse)} from relapse."
+        f"In {this_cohort(cohort)} the ratio is {ratio(infusion.value)} from infusion and {after}"
+        " from relapse."
     )
 
 
@@ -94,7 +95,11 @@ def delayed_entry(cohort: Cohort) -> Text:
         f" overall survival from infusion is {value_text(entered)}; counting all from infusion, it"
         f" is {value_text(plain)}."
     )
-    small = entered.n is not None and entered.n < SMALL_COHORT
+    small = (
+        entered.n is not None
+        and entered.n < SMALL_COHORT
+        and value_text(entered) != value_text(plain)
+    )
     caution = (
         "Early on, very few patients have entered, so one death among them moves the curve far. The"
         " estimate is right in kind and too weak in a cohort of this size to be used."
@@ -107,7 +112,8 @@ def per_month(cohort: Cohort) -> Text:
     e = bias.per_month(cohort)
     if e.value is None:
         return text(
-            f"In {this_cohort(cohort)} months to relapse cannot be used as a covariate: {e.method}."
+            f"In {this_cohort(cohort)} months to relapse cannot be used as a covariate:"
+            f" {reason(e.method)}."
         )
     return text(
         f"In {this_cohort(cohort)} each further month to relapse goes with a hazard ratio of"

@@ -51,7 +51,7 @@ def _how_sure(orr: Estimate) -> str:
     if orr.n < SMALL_GROUP:
         return (
             f"{width} With {words.count(orr.n, 'line')}, one more or one fewer response moves the"
-            f" rate by {percent(1 / orr.n, 0)}."
+            f" rate by {100 / orr.n:.0f} percentage points."
         )
     return width
 
@@ -92,13 +92,17 @@ def switched_target(cohort: Cohort) -> Text | Absent:
     test = proportions.fisher_2x2(a, n, b, m)
     pooled = (a + b) / (n + m)
     rate = response.rate(cohort, "cr", switched, "second_cart.switched")
+    by_chance = (
+        f" If switching made no difference and each infusion had the pooled rate of"
+        f" {percent(pooled, 0)}, a group of {n:,} would still show {a:,} or more complete"
+        f" {'response' if a == 1 else 'responses'} with probability"
+        f" {percent(_at_least(a, n, pooled), 0)}."
+    )
     return text(
-        f"Complete responses: {a} of {n} with a switched target, {b} of {m} with the same target "
-        f"(Fisher's exact test, {p_phrase(test.p)}).",
+        f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
+        f" target (Fisher's exact test, {p_phrase(test.p)}).",
         f"The exact interval of the switched group runs from {percent(rate.low, 0)} to"
-        f" {percent(rate.high, 0)}. If switching made no difference and each infusion had the"
-        f" pooled rate of {percent(pooled, 0)}, a group of {n} would still show {a} or more"
-        f" complete responses with probability {percent(_at_least(a, n, pooled), 0)}.",
+        f" {percent(rate.high, 0)}.{by_chance if a * m > b * n else ''}",
     )
 
 
@@ -136,15 +140,21 @@ def response_and_duration(cohort: Cohort, key: str = "polatuzumab") -> Text | Ab
         return absent_category(cohort, key)
     times = survival.line_times(cohort, lines, "dor")
     if times is None or times.n == 0:
+        responded = response.responded(lines, "orr").any()
         return Absent(
             "No response of this category has a recorded beginning, so its duration is not known."
+            if responded
+            else "No line of this category responded, so there is no duration of response."
         )
     dor = survival.median(cohort, f"dor.{key}.median", times)
     orr = response.rate(cohort, "orr", lines, key)
+    ended = f"Of {times.n:,} responses with a recorded beginning, {times.events or 'none'} ended"
+    if times.n == 1:
+        verb = "ended" if times.events else "did not end"
+        ended = f"The one response with a recorded beginning {verb}"
     return text(
-        f"{orr.events} of {words.count(orr.n or 0, 'line')} responded. Of"
-        f" {words.count(times.n, 'response')} with a recorded beginning, {times.events} ended by"
-        f" progression or death. The median duration was {median(dor)}.",
+        f"{orr.events:,} of {words.count(orr.n or 0, 'line')} responded. {ended} by progression or"
+        f" death. The median duration was {median(dor)}.",
         "A high response rate and a short duration can both be true. Duration is counted among"
         " responders only, so it says nothing of the lines that did not respond.",
     )

@@ -5,6 +5,7 @@ from typing import Final
 from salvage import survival, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, interval_text, months
+from salvage.figures.captions import MOST_PATIENTS
 from salvage.sentences import this_cohort
 from salvage.show import Box, Text, answer, text
 from salvage.tables import of
@@ -29,10 +30,19 @@ def cohort_answer(cohort: Cohort) -> Box:
         f"{capital(this_cohort(cohort))} has {words.count(n, 'patient')}{_who_received(cohort)} "
         f"received salvage therapy, in {words.count(len(cohort.salvage), 'line')}. "
         f"{_deaths(n, dead)} {_timing(cohort)}",
-        "The median observed time from the first CAR-T infusion was "
-        f"{months(observed.value)} months (range {shortest:.1f} to {longest:.1f}). "
+        f"{_observed(n, observed, shortest, longest)} "
         f"By reverse Kaplan-Meier, the median follow-up was {_reverse(reverse)}.",
         name="answer-cohort",
+    )
+
+
+def _observed(n: int, observed: Estimate, shortest: float, longest: float) -> str:
+    if shortest == longest:
+        who = "The patient was" if n == 1 else "Every patient was"
+        return f"{who} observed for {shortest:.1f} months from the first CAR-T infusion."
+    return (
+        "The median observed time from the first CAR-T infusion was "
+        f"{months(observed.value)} months (range {shortest:.1f} to {longest:.1f})."
     )
 
 
@@ -45,7 +55,7 @@ def _who_received(cohort: Cohort) -> str:
 
 def _deaths(n: int, dead: int) -> str:
     if dead == 0:
-        return "No patient died."
+        return "The patient was alive at last contact." if n == 1 else "No patient died."
     if dead == n:
         return "The patient died." if n == 1 else "All patients died."
     return (
@@ -181,6 +191,8 @@ def _against(reverse: Estimate, observed: Estimate) -> str:
 
 def courses(cohort: Cohort) -> Text:
     """How to read the figure of single patients, and who may see it."""
+    if len(cohort.patients) > MOST_PATIENTS:
+        return text("Single courses are drawn for small cohorts only.")
     if cohort.study.synthetic:
         return text(
             "The courses below are synthetic: each one is possible as a history, and none is a "

@@ -1,5 +1,7 @@
 """Computed prose of the chapter on other cohorts."""
 
+from typing import Final
+
 from salvage import context, words
 from salvage.cohort import Cohort
 from salvage.estimate import sentence
@@ -15,7 +17,7 @@ def context_answer(cohort: Cohort) -> Box:
     relapse = median(cohort, "os.from_relapse.median", from_relapse(cohort))
     return answer(
         f"In {this_cohort(cohort)} the median survival from relapse was {sentence(relapse)}. "
-        f"Other cohorts whose clock starts at progression printed {_medians()}.",
+        f"{_medians()}",
         _overlap(cohort),
         (
             "Other cohorts count patients at their first line after CAR-T; the index study counts"
@@ -31,7 +33,9 @@ def context_answer(cohort: Cohort) -> Box:
     )
 
 
-FEW_LINES = 200
+FEW_LINES: Final = 200
+#: An interval of a rate that is wider than this agrees with very different rates.
+WIDE: Final = 0.3
 
 
 def _medians() -> str:
@@ -40,13 +44,16 @@ def _medians() -> str:
         for o in context.outcomes("os_median")
         if o.origin == "progression" and o.group == "all" and o.value is not None
     ]
-    return words.listing(shown) if shown else "none"
+    if len(shown) == 1:
+        return f"Another cohort whose clock starts at progression printed {shown[0]}."
+    return f"Other cohorts whose clock starts at progression printed {words.listing(shown)}."
 
 
 def _overlap(cohort: Cohort) -> str:
     """How many of the other studies' response rates lie inside this cohort's first-line
     interval."""
     inside = total = 0
+    widths = []
     for key in CATEGORY_KEYS:
         own = [e for counted, e in own_rates(cohort, key, "orr") if counted.startswith("patients")]
         if not own or own[0].low is None or own[0].high is None:
@@ -54,29 +61,26 @@ def _overlap(cohort: Cohort) -> str:
         for rate in context.rates(key, "orr"):
             total += 1
             inside += own[0].low <= rate.value <= own[0].high
+            widths.append(own[0].high - own[0].low)
     if not total:
         return "No category has both a first-line rate here and a printed rate elsewhere."
-    return (
-        f"Of {words.count(total, 'printed response rate')} in the same categories, {inside} lie"
-        " inside the interval of this cohort's own first-line rate. Intervals as wide as these"
-        " agree with almost anything."
-        if inside > total / 2
-        else (
-            f"Of {words.count(total, 'printed response rate')} in the same categories, {inside} lie"
-            " inside the interval of this cohort's own first-line rate."
-        )
+    told = (
+        f"Of {words.count(total, 'printed response rate')} in the same categories, {inside}"
+        f" {'lies' if inside == 1 else 'lie'} inside the interval of this cohort's own first-line"
+        " rate."
     )
+    if inside > total / 2 and min(widths) > WIDE:
+        return f"{told} Intervals as wide as these agree with almost anything."
+    return told
 
 
 def pooling() -> Text:
     """How many rates could be pooled."""
     found = [context.pooled(key, measure) for key in CATEGORY_KEYS for measure in context.RATES]
     done = sum(isinstance(one, context.Pooled) for one in found)
-    none = (
-        "No rate is pooled" if not done else f"{words.count(done, 'rate is', 'rates are')} pooled"
-    )
     return text(
-        f"{none} out of {len(found)}: pooling needs at least {context.FEWEST} comparable counts,"
-        " and most abstracts print a percentage without its denominator.",
+        f"Of {len(found)} rates, {done or 'none'} {'is' if done < 2 else 'are'} pooled: pooling"
+        f" needs at least {context.FEWEST} comparable counts, and most abstracts print a percentage"
+        " without its denominator.",
         cleared=True,
     )

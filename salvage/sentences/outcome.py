@@ -5,8 +5,8 @@ from salvage.cohort import Cohort
 from salvage.estimate import months, percent
 from salvage.sentences import median, this_cohort
 from salvage.show import Absent, Box, Text, answer, text
-from salvage.tables import spread
-from salvage.tables.outcome import AGREES, no_response_times, second_implementation
+from salvage.tables import no_response_times, spread
+from salvage.tables.outcome import AGREES, second_implementation
 
 FROM_SALVAGE = "Overall survival from the start of the first salvage line"
 MONTHS_FROM_SALVAGE = "Months since the start of the first salvage line"
@@ -64,6 +64,9 @@ def why_biased(cohort: Cohort) -> Text:
         f"The months from infusion to the first salvage line were {spread(waits)}, as median and "
         f"range over {words.count(len(waits), 'treated patient')}. Each of them was alive at "
         "that month by definition."
+        if len(waits) > 1
+        else f"The one treated patient was alive by definition at {waits.iloc[0]:.1f} months, when "
+        "the first salvage line began."
         if len(waits)
         else "No patient of this cohort received salvage therapy."
     )
@@ -97,8 +100,13 @@ def observed_range(cohort: Cohort) -> Text:
         f"Observed times ran from {months_.min():.1f} to {months_.max():.1f} months; "
         f"{who} observed longest {end}. The range describes the two most extreme of "
         f"{words.count(n, 'patient')}. It widens as patients are added and says nothing of the "
-        "uncertainty of the median, which the confidence interval states."
+        f"uncertainty of the median{_stated(cohort)}."
     )
+
+
+def _stated(cohort: Cohort) -> str:
+    e = survival.median(cohort, "os.median", survival.from_infusion(cohort))
+    return "" if e.low is None and e.high is None else ", which the confidence interval states"
 
 
 def reading(cohort: Cohort) -> Text:
@@ -115,7 +123,7 @@ def reading(cohort: Cohort) -> Text:
     if months(infusion.value) == months(relapse.value):
         return text("To the printed digit, the first two medians are the same.")
     later = (
-        f" and {months(salvage.value)} months from the first salvage line"
+        f"; from the first salvage line it is {months(salvage.value)} months"
         if salvage.value is not None
         else ""
     )

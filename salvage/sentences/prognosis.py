@@ -4,7 +4,7 @@ from typing import Final
 
 from salvage import prognosis, survival, words
 from salvage.cohort import Cohort
-from salvage.estimate import Estimate, p_phrase, ratio, sentence
+from salvage.estimate import Estimate, p_phrase, ratio, reason, sentence
 from salvage.prognosis import Fit
 from salvage.sentences import this_cohort
 from salvage.show import Absent, Box, Text, answer, text
@@ -31,13 +31,20 @@ def prognosis_answer(cohort: Cohort) -> Box:
 
 def _contrast(cohort: Cohort, infusion: Estimate, relapse: Estimate) -> str:
     if infusion.value is None and relapse.value is None:
-        reason = infusion.method.partition(": ")[2] or "the model has no estimate"
-        return f"In {this_cohort(cohort)}, late relapse cannot be compared with early: {reason}."
+        return (
+            f"In {this_cohort(cohort)}, late relapse cannot be compared with early:"
+            f" {reason(infusion.method)}."
+        )
     return (
         f"In {this_cohort(cohort)}, the hazard ratio of death, late against early relapse, "
-        f"was {sentence(infusion)} counted from infusion and {sentence(relapse)} counted from "
+        f"was {_said(infusion)} counted from infusion and {_said(relapse)} counted from "
         "relapse. Only the second is free of the time that a late relapse guarantees."
     )
+
+
+def _said(e: Estimate) -> str:
+    """A ratio with its interval, or why there is none."""
+    return sentence(e) if e.value is not None else f"not estimable ({reason(e.method)})"
 
 
 def _tests(cohort: Cohort) -> str:
@@ -107,12 +114,11 @@ def months_to_relapse(cohort: Cohort) -> Text | Absent:
         )
     ]
     if all(e.value is None for e in made):
-        reason = made[0].method.partition(": ")[2]
-        return Absent(f"Months to relapse cannot be studied as a number: {reason}.")
+        return Absent(f"Months to relapse cannot be studied as a number: {reason(made[0].method)}.")
     return text(
-        "A cut-off throws away what lies on either side of it. As a number, each later month of "
-        f"relapse had a hazard ratio of {sentence(made[0])} from infusion and of "
-        f"{sentence(made[1])} from relapse. From infusion, each later month is also a month lived."
+        "A cut-off throws away what lies on either side of it. As a number, the hazard ratio of "
+        f"each later month of relapse was {_said(made[0])} from infusion and {_said(made[1])} from "
+        "relapse. From infusion, each later month is also a month lived."
     )
 
 
@@ -184,7 +190,7 @@ def sweep(cohort: Cohort) -> Text | Absent:
         small = int((known["p"] < LEVEL).sum())
         parts.append(
             f"Counted from {key}, the hazard ratio was estimable at "
-            f"{words.count(len(known), 'cut-off')}, from {ratio(low)} to {ratio(high)}; it was "
+            f"{words.count(len(known), 'cut-off')}, {_between(low, high)}; it was "
             f"below 1 at {below or 'none'}, with an unadjusted P-value below {LEVEL} at "
             f"{small or 'none'} of them."
             if len(known) > 1
@@ -196,6 +202,12 @@ def sweep(cohort: Cohort) -> Text | Absent:
             "No cut-off gives a contrast, so the choice of the cut-off cannot be examined."
         )
     return text(*parts)
+
+
+def _between(low: float, high: float) -> str:
+    if ratio(low) == ratio(high):
+        return f"{ratio(low)} at each"
+    return f"from {ratio(low)} to {ratio(high)}"
 
 
 def origin_rows(cohort: Cohort) -> list[tuple[Estimate, str]]:

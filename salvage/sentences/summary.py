@@ -42,20 +42,27 @@ def citations(cohort: Cohort) -> Text:
 def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
     """The answer of the whole book in three sentences."""
     n, treated = len(cohort.patients), len(cohort.treated)
-    some = "" if treated == n else f", of whom {treated:,} received salvage therapy"
+    link = "with" if treated == n else f"of whom {treated:,} received"
+    comma = "" if treated == n else ","
     return answer(
-        f"In {this_cohort(cohort)} of {words.count(n, 'patient')} with"
-        f" {words.count(len(cohort.salvage), 'salvage line')}{some}, median overall survival from"
+        f"In {this_cohort(cohort)} of {words.count(n, 'patient')}{comma} {link}"
+        f" {words.count(len(cohort.salvage), 'salvage line')}, median overall survival from"
         f" CAR-T infusion was {median(estimates['os.median'], 'patient')}. The objective response"
         f" rate over all lines was {sentence(estimates['orr.all'])}.",
-        _published_link(cohort),
+        _published_link(cohort, estimates),
         ranking(cohort),
         name="answer-summary",
     )
 
 
-def _published_link(cohort: Cohort) -> str:
+def _published_link(cohort: Cohort, estimates: Estimates) -> str:
     study = published.facts()["source"]
+    found = published.agreements(cohort, list(estimates.values()))
+    if cohort.study.synthetic and not all(figure.agrees for figure in found):
+        return (
+            "The patients are synthetic: nobody was observed. The published study stands beside"
+            " them as a comparator."
+        )
     if cohort.study.synthetic:
         return (
             "The patients are synthetic. They were generated to agree with every figure in the"
@@ -71,7 +78,8 @@ def _published_link(cohort: Cohort) -> str:
 def ranking(cohort: Cohort) -> str:
     """That the study cannot rank the six options, with the smallest difference that it could have
     shown."""
-    sizes = sorted(((len(cohort.category(key)), key) for key in CATEGORY_KEYS), reverse=True)
+    # Of categories with equally many lines, the first in the book's order.
+    sizes = sorted(((len(cohort.category(key)), key) for key in CATEGORY_KEYS), key=lambda s: -s[0])
     (first, first_key), (second, second_key) = sizes[0], sizes[1]
     head = (
         "This study cannot rank the six options: nobody was randomised, and patients who reached a"

@@ -67,8 +67,9 @@ class CoxFit:
     `coef` is the log hazard ratio, `low` and `high` are 95% limits of the hazard ratio, `p` is
     the Wald P-value, or the penalised likelihood-ratio P-value of a Firth fit. `se` is the model
     based standard error; where `robust_se` is not None, limits and `p` use that. `monotone` says
-    that the likelihood has no maximum. `lr`, `wald` and `score` test all covariates together;
-    `wald` is None for a monotone likelihood. `reason` says why estimates are missing.
+    that the likelihood has no maximum. `lr`, `wald` and `score` test all covariates together,
+    without a penalty; `wald` is None for a monotone likelihood. `reason` says why estimates are
+    missing.
     """
 
     names: tuple[str, ...]
@@ -257,6 +258,8 @@ def cox_or_firth(
         penalised,
         method=f"{FIRTH}, because the Cox model does not converge",
         monotone=True,
+        lr=plain.lr,
+        score=plain.score,
     )
 
 

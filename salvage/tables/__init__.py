@@ -67,6 +67,13 @@ def absent_category(cohort: Cohort, key: str, name: str = "") -> Absent:
     )
 
 
+def no_response_times(cohort: Cohort) -> str:
+    """Why no duration of response can be given."""
+    if not cohort.salvage["best_response"].isin(["CR", "PR"]).any():
+        return "No salvage line brought a response, so there is no duration of response."
+    return "The cohort does not record when responses began, so their duration is not known."
+
+
 RATE_HEAD: Final = ("Lines", "Responses / lines", "Rate, %", "Exact 95% CI, %", "Wilson 95% CI, %")
 
 

@@ -2,9 +2,10 @@
 
 from salvage import bias, simulate, spread, words
 from salvage.cohort import Cohort
-from salvage.estimate import Estimate, interval_text, p_value, percent, ratio
+from salvage.estimate import Estimate, interval_text, p_value, percent, ratio, reason
 from salvage.show import Table
 from salvage.tables import marks
+from salvage.tables.prognosis import caution
 
 VERDICTS = {
     "cox.late_vs_early.hr": "biased: nobody relapses late without living until then",
@@ -34,7 +35,7 @@ def origins(cohort: Cohort) -> Table:
     found = bias.contrasts(cohort)
     return Table(
         "tab-bias-origins",
-        "Late against early relapse, with the clock started at five points.",
+        "Late against early relapse, with the clock started at five points." + caution(found),
         ("Clock", "Patients", "Deaths", "HR", "95% CI", "P", "What it is worth"),
         [(BEGINNINGS[e.id], *_numbers(e), VERDICTS[e.id]) for e in found],
         (
@@ -56,7 +57,16 @@ def _numbers(e: Estimate) -> tuple[str, ...]:
 
 
 def _methods(found: list[Estimate]) -> list[str]:
-    return [f"Methods: {'; '.join(dict.fromkeys(e.method for e in found))}."]
+    """The methods of what is estimated, and why the rest is not."""
+    used = dict.fromkeys(e.method for e in found if e.value is not None)
+    missing: dict[str, list[str]] = {}
+    for e in found:
+        if e.value is None:
+            missing.setdefault(reason(e.method), []).append(BEGINNINGS[e.id])
+    return [
+        *([f"Methods: {'; '.join(used)}."] if used else []),
+        *(f"Not estimable ({why}): {'; '.join(clocks)}." for why, clocks in missing.items()),
+    ]
 
 
 def null(analysis: str = "infusion") -> Table:
@@ -117,7 +127,7 @@ def spread_of_ratios() -> Table:
     rows = []
     for cut, part in [
         ("Any", frame),
-        *((f"{c:g} months", p) for c, p in frame.groupby("early_relapse_months")),
+        *((f"{c:g}", p) for c, p in frame.groupby("early_relapse_months")),
     ]:
         hr = part["cox.from_relapse.hr"].dropna()
         rows.append(
@@ -135,7 +145,7 @@ def spread_of_ratios() -> Table:
         "Late against early relapse on survival from relapse, over cohorts that agree with every"
         " published figure.",
         (
-            "Cut-off",
+            "Cut-off, months",
             "Cohorts found",
             "HR, lowest to highest",
             "HR below 1",

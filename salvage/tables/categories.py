@@ -17,6 +17,7 @@ from salvage.tables import (
     mark,
     marks,
     median_row,
+    no_response_times,
     of,
     rate_row,
     responses_note,
@@ -318,9 +319,7 @@ def duration_by_category(cohort: Cohort) -> Shown:
     """Response and its duration side by side over the categories: high response need not last."""
     lines = survival.with_outcome(cohort)
     if not cohort.has("salvage", "response_month"):
-        return Absent(
-            "The cohort does not record when responses began, so their duration is not known."
-        )
+        return Absent(no_response_times(cohort))
     rows = []
     for key in words.CATEGORIES:
         part = lines[lines["category"] == key]

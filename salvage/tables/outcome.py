@@ -11,7 +11,7 @@ from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, interval_text, months
 from salvage.show import Absent, Table
 from salvage.survival import FIXED_MONTHS, Times
-from salvage.tables import Shown, mark, marks
+from salvage.tables import Shown, mark, marks, no_response_times
 
 NONE: Final = "–"
 BEYOND: Final = "†"
@@ -167,13 +167,6 @@ def responses(cohort: Cohort) -> Shown:
         notes,
         mark(cohort),
     )
-
-
-def no_response_times(cohort: Cohort) -> str:
-    """Why no duration of response can be given."""
-    if not cohort.salvage["best_response"].isin(["CR", "PR"]).any():
-        return "No salvage line brought a response, so there is no duration of response."
-    return "The cohort does not record when responses began, so their duration is not known."
 
 
 # --- a second implementation ----------------------------------------------------------------------

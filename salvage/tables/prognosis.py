@@ -5,7 +5,7 @@ from typing import Final
 
 from salvage import prognosis, survival, words
 from salvage.cohort import Cohort, once
-from salvage.estimate import Estimate, interval_text, p_value, ratio
+from salvage.estimate import Estimate, interval_text, p_value, ratio, reason
 from salvage.prognosis import Fit
 from salvage.show import Absent, Table
 from salvage.stats.survival import Test
@@ -25,16 +25,6 @@ FIRTH_NOTE: Final = (
 WALD_NOTE: Final = "Cox models with Efron ties and Wald intervals."
 
 
-def sparse_warning(deaths: int, covariates: int) -> str:
-    """A sentence for the caption of a model with few deaths for each covariate, else nothing."""
-    if deaths >= prognosis.EVENTS_PER_VARIABLE * covariates:
-        return ""
-    return (
-        f" Caution: {words.count(deaths, 'death')} for {words.count(covariates, 'covariate')}, "
-        f"fewer than {prognosis.EVENTS_PER_VARIABLE} for each; the estimates are unstable."
-    )
-
-
 @once
 def fits_from_relapse(cohort: Cohort) -> list[tuple[Fit, Estimate]]:
     """Each factor alone with its estimate, OS from relapse."""
@@ -44,6 +34,12 @@ def fits_from_relapse(cohort: Cohort) -> list[tuple[Fit, Estimate]]:
 
 def _replaced(e: Estimate) -> bool:
     return "because the Cox model does not converge" in e.method
+
+
+def caution(estimates: Sequence[Estimate]) -> str:
+    """The caution for models of one covariate, if there is one with an estimate."""
+    sizes = {e.events or 0 for e in estimates if e.value is not None}
+    return prognosis.caution(min(sizes), least=len(sizes) > 1) if sizes else ""
 
 
 def _ratio_cells(e: Estimate) -> tuple[str, str, str]:
@@ -79,11 +75,12 @@ def univariable(cohort: Cohort) -> Shown:
         hr, interval, p = _ratio_cells(e)
         label, numbers = fitted.labels[0], (f"{fitted.n:,}", f"{fitted.events:,}")
         rows.append((label, *numbers, hr, interval, p, NONE if holm is None else p_value(holm)))
-    fewest = min(fitted.events for fitted, e in pairs if e.p is not None)
+    sizes = {fitted.events for fitted, e in pairs if e.p is not None}
     return Table(
         "tab-prognosis-univariable",
         f"Each factor alone: hazard ratio of death, counted from relapse. "
-        f"{words.count(len(tested), 'test')}.{sparse_warning(fewest, 1)}",
+        f"{words.count(len(tested), 'test')}."
+        + prognosis.caution(min(sizes), least=len(sizes) > 1),
         ("Factor", "Patients", "Deaths", "Hazard ratio", "95% CI", "P", "P, Holm"),
         rows,
         [
@@ -123,7 +120,7 @@ def origins(cohort: Cohort) -> Table:
     cut = f"{cohort.study.early_relapse_months:g}"
     return Table(
         "tab-prognosis-origins",
-        f"Relapse timing by where the clock starts.{sparse_warning(fits[0].events, 1)}",
+        "Relapse timing by where the clock starts." + caution(made),
         ("Factor", "Clock starts at", "Patients", "Deaths", "Hazard ratio", "95% CI", "P"),
         rows,
         [
@@ -135,6 +132,33 @@ def origins(cohort: Cohort) -> Table:
         ],
         marks(made),
         left=(0, 1),
+    )
+
+
+def contrast_tests(cohort: Cohort) -> Shown:
+    """The P-value of late against early relapse by four tests, from infusion and from relapse."""
+    made = prognosis.contrast_tests(cohort)
+    if all(e.p is None for e in made):
+        return Absent(f"Late and early relapse cannot be tested: {reason(made[0].method)}.")
+    size = len(words.TESTS)
+    pairs = zip(words.TESTS.values(), made[:size], made[size:], strict=True)
+    rows = [
+        (label[:1].upper() + label[1:], *(NONE if e.p is None else p_value(e.p) for e in pair))
+        for label, *pair in pairs
+    ]
+    reasons = dict.fromkeys(reason(e.method) for e in made if e.p is None)
+    return Table(
+        "tab-prognosis-tests",
+        "Late against early relapse: the P-value by four tests." + caution(made),
+        ("Test", "P, from infusion", "P, from relapse"),
+        rows,
+        [
+            "Two-sided and unadjusted: four answers to one question, not four questions. The first "
+            "three are of the Cox model; its score test and the log-rank test differ only where "
+            "deaths are tied.",
+            *(f"A dash where not estimable: {why}." for why in reasons),
+        ],
+        mark(cohort),
     )
 
 
@@ -160,7 +184,7 @@ def model(cohort: Cohort) -> Shown:
     return Table(
         "tab-prognosis-model",
         "The one multivariable model, of two prespecified covariates."
-        + sparse_warning(fitted.events, len(fitted.keys)),
+        + prognosis.caution(fitted.events, len(fitted.keys)),
         ("Covariate", "Hazard ratio", "95% profile CI", "P"),
         rows,
         notes,
@@ -214,11 +238,9 @@ def sweep(cohort: Cohort) -> Table:
         ]
         own = " (this book)" if cut == cohort.study.early_relapse_months else ""
         rows.append((f"{cut:g}{own}", f"{len(relapse) - late:,}", f"{late:,}", *cells))
-    deaths = int(cohort.patients["died"].sum())
     return Table(
         "tab-prognosis-sweep",
-        "Late against early relapse at each cut-off in use: hazard ratio of death."
-        + sparse_warning(deaths, 1),
+        "Late against early relapse at each cut-off in use: hazard ratio of death." + caution(made),
         (
             "Cut-off, months",
             "Early, patients",

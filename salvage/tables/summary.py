@@ -2,8 +2,9 @@
 reproduced."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from salvage import published, safety, words
+from salvage import published, safety, survival, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, interval_text, p_phrase, percent, ratio, sentence, value_text
 from salvage.schema import CATEGORY_KEYS
@@ -11,6 +12,9 @@ from salvage.show import Table
 from salvage.tables import mark
 
 Estimates = Mapping[str, Estimate]
+SMALL_GROUP: Final = 50
+NONE: Final = "–"
+VERDICT: Final = {True: "✓ agrees", False: "differs"}
 SIX = ("n.patients", "n.events", "deaths", "followup.reverse_km.median", "os.median", "orr.all")
 
 
@@ -21,7 +25,7 @@ def six_numbers(estimates: Estimates) -> Table:
         (
             e.label,
             value_text(e),
-            interval_text(e) if e.unit not in ("count", "events") else "–",
+            interval_text(e) if e.unit not in ("count", "events") else NONE,
             e.provenance,
         )
         for e in chosen
@@ -50,10 +54,19 @@ def highest(estimates: Estimates, measure: str) -> list[Estimate]:
     return [e for e in rates if e.value == top]
 
 
+def _categories(estimates: Estimates, measure: str) -> int:
+    """How many categories have lines."""
+    return sum(bool(estimates[f"{measure}.{key}"].n) for key in CATEGORY_KEYS)
+
+
 def _leaders(cohort: Cohort, estimates: Estimates, measure: str) -> str:
     found = highest(estimates, measure)
     if not found:
         return "No salvage line."
+    if not found[0].value:
+        return f"No line brought a {words.RESPONDED[measure]}."
+    if len(found) > 1 and len(found) == _categories(estimates, measure):
+        return f"All {len(found)} categories alike: {percent(found[0].value)}."
     if len(found) > 1:
         return (
             f"{words.count(len(found), 'category', 'categories')} share the highest rate,"
@@ -61,6 +74,54 @@ def _leaders(cohort: Cohort, estimates: Estimates, measure: str) -> str:
         )
     name = words.category(found[0].id.split(".")[1], cohort.study.labels)
     return f"{name}: {sentence(found[0])}."
+
+
+def _leads_how_surely(estimates: Estimates, measure: str) -> str:
+    """Why the highest rate is no ranking; a dash where no rate is the highest."""
+    found = highest(estimates, measure)
+    if not found or not found[0].value:
+        return NONE
+    if _categories(estimates, measure) == 1:
+        return "The only category with lines"
+    if len(found) == _categories(estimates, measure):
+        return NONE
+    small = any((e.n or 0) < SMALL_GROUP for e in found)
+    return f"A maximum over {'small' if small else 'unrandomised'} groups: no ranking"
+
+
+def _lives_how_surely(cohort: Cohort, infusion: Estimate, relapse: Estimate) -> str:
+    """The intervals of both medians, and whether survival to salvage is part of the first."""
+    intervals = dict.fromkeys(interval_text(e) for e in (infusion, relapse))
+    guaranteed = survival.guarantee_share(cohort).value
+    return f"95% CI {words.listing(list(intervals))}" + (
+        "; survival to salvage is guaranteed" if guaranteed else ""
+    )
+
+
+def _switches_how_surely(switched: Estimate, same: Estimate) -> str:
+    """What a comparison of the two targets is worth; a dash where there is none."""
+    if not switched.n or not same.n:
+        return NONE
+    small = min(switched.n, same.n) < SMALL_GROUP
+    return f"Two {'small ' if small else ''}groups, not randomised"
+
+
+def _late_against_early(infusion: Estimate, relapse: Estimate) -> tuple[str, str]:
+    """The contrast from both origins, and what it is worth."""
+    if infusion.value is None and relapse.value is None:
+        return "Late and early relapse cannot be compared", NONE
+    return (
+        f"HR {ratio(infusion.value)} from infusion, {ratio(relapse.value)} from relapse",
+        f"From infusion biased by time; from relapse 95% CI {interval_text(relapse)}",
+    )
+
+
+def _contrast_note(infusion: Estimate, relapse: Estimate) -> tuple[str, ...]:
+    if infusion.p is None and relapse.p is None:
+        return ()
+    return (
+        f"Contrast from infusion: {p_phrase(infusion.p)}; from relapse: {p_phrase(relapse.p)}.",
+    )
 
 
 def evidence(cohort: Cohort, estimates: Estimates) -> Table:
@@ -76,20 +137,17 @@ def evidence(cohort: Cohort, estimates: Estimates) -> Table:
         (
             "How long do patients live?",
             f"Median {value_text(os)} from infusion, {value_text(later)} from relapse",
-            (
-                f"95% CI {interval_text(os)} and {interval_text(later)}; survival to salvage is"
-                " guaranteed"
-            ),
+            _lives_how_surely(cohort, os, later),
         ),
         (
             "Which category responds most often?",
             _leaders(cohort, estimates, "orr"),
-            "A maximum over small groups: no ranking",
+            _leads_how_surely(estimates, "orr"),
         ),
         (
             "Which has most complete responses?",
             _leaders(cohort, estimates, "cr"),
-            "A maximum over small groups: no ranking",
+            _leads_how_surely(estimates, "cr"),
         ),
         (
             "Does a switched target help a second CAR-T?",
@@ -98,17 +156,16 @@ def evidence(cohort: Cohort, estimates: Estimates) -> Table:
                 if switched.n and same.n
                 else "Not in the data"
             ),
-            "Two small groups, not randomised" if switched.n and same.n else "–",
+            _switches_how_surely(switched, same),
         ),
         (
             "Do late relapses live longer?",
-            f"HR {ratio(naive.value)} from infusion, {ratio(relapse.value)} from relapse",
-            f"From infusion biased by time; from relapse 95% CI {interval_text(relapse)}",
+            *_late_against_early(naive, relapse),
         ),
         (
             "Which adverse event is most common?",
-            words.listing([t.capitalize() for t in common]) if common else "Not recorded",
-            _fever(estimates) if common == [safety.FEVER] else "–",
+            words.listing([safety.label(t) for t in common]) if common else "Not recorded",
+            _fever(estimates) if common == [safety.FEVER] else NONE,
         ),
     ]
     return Table(
@@ -116,7 +173,7 @@ def evidence(cohort: Cohort, estimates: Estimates) -> Table:
         "The state of the evidence at a glance.",
         ("Question", "What the data say", "How sure"),
         rows,
-        (f"Contrast from infusion: {p_phrase(naive.p)}; from relapse: {p_phrase(relapse.p)}.",),
+        _contrast_note(naive, relapse),
         mark(cohort),
         left=(0, 1, 2),
     )
@@ -142,11 +199,13 @@ def reproduction(cohort: Cohort, estimates: Sequence[Estimate]) -> Table:
         "Agreement",
     )
     rows = [
-        (a.statement, a.printed, a.reproduced, "✓ agrees" if a.agrees else "differs") for a in found
+        (a.statement, a.printed, a.reproduced, NONE if a.missing else VERDICT[a.agrees])
+        for a in found
     ]
     agreeing = sum(a.agrees for a in found)
     notes = [
-        f"{agreeing} of {len(found)} figures agree at the printed digit, in every part that is"
+        f"{agreeing} of {len(found)} figures {'agrees' if agreeing == 1 else 'agree'} at the"
+        " printed digit, in every part that is"
         " printed."
     ]
     if not cohort.study.synthetic:
