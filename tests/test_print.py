@@ -99,8 +99,9 @@ def read_html(html: Path) -> Html:
     number = 0
     for path in pages_in_order(html):
         article = lxml.html.parse(str(path)).xpath("//article")[0]
-        for code in article.xpath(".//*[contains(@class,'cell_input')]|.//summary"):
-            code.drop_tree()
+        # Code is left out on paper, what is folded stands open, and there is no margin.
+        for screen in article.xpath(".//*[contains(@class,'cell_input')]|.//summary|.//aside"):
+            screen.drop_tree()
         found.headings.extend(text_of(h) for h in article.xpath(".//h1|.//h2|.//h3"))
         for caption in article.xpath(".//figcaption"):
             label = caption.xpath(".//span[@class='caption-number']")[0].text_content().strip()

@@ -77,9 +77,9 @@ class LinkTerms(SphinxTransform):
     default_priority = 870  # after empty sections have gone
 
     def apply(self, **_: object) -> None:
-        if self.env.docname in WITHOUT:
-            return
         glossary = Path(self.env.srcdir, GLOSSARY)
+        if self.env.docname in WITHOUT or not glossary.is_file():
+            return
         self.env.note_dependency(str(glossary))
         left = read_terms(glossary.read_text(encoding="utf-8"))
         for text in list(prose(self.document)):
