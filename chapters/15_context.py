@@ -145,7 +145,7 @@ sentences.pooling()
 # - That this cohort does better or worse than another. Patients, lines, origins and cut-offs differ.
 # - That agreement with other cohorts confirms a rate of this one. Wide intervals agree with almost anything.
 # - That a rate over events may be set beside a rate over patients.
-# - That a synthetic cohort is evidence. It is drawn beside the others to show where the published figures lie, and how uncertain they are.
+# - That a synthetic cohort is evidence. Where this book reads the one that comes with it, it is drawn beside the others to show where the published figures lie, and how uncertain they are.
 # :::
 
 # %% [markdown]

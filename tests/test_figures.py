@@ -811,6 +811,15 @@ def test_the_category_map_shows_shares_and_prints_patients() -> None:
     )
 
 
+@pytest.mark.parametrize("term", ["fever", "A very long name of an adverse event " * 3])
+def test_one_event_of_any_length_is_drawn_in_silence(term: str) -> None:
+    cohort = replace(shipped(), adverse_events=shipped().adverse_events.assign(term=term))
+    for make in (figures.ae_heatmap, figures.ae_by_category, figures.ae_butterfly):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            drawn(make(cohort)).svg()
+
+
 def test_the_butterfly_has_the_most_common_event_on_top() -> None:
     cohort = shipped()
     left, right = drawn(figures.ae_butterfly(cohort)).figure.axes

@@ -156,6 +156,9 @@ def _cells(
         linewidths=1,
         linecolor="white",
         mask=values.isna(),
+        # It would draw the figure with its own labels, whose width may leave no room for the cells.
+        xticklabels=False,
+        yticklabels=False,
     )
     axes.set_yticks(np.arange(len(labels)) + 0.5, labels, rotation=0)
     axes.set_xlabel("")
