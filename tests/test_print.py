@@ -10,6 +10,7 @@ import sys
 import time
 import unicodedata
 import xml.etree.ElementTree as ET
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ import docx
 import lxml.html
 import numpy as np
 import pytest
+from docutils.core import publish_doctree
 from docx.oxml.ns import qn
 from docx.shared import Cm
+from docx.text.paragraph import Paragraph
 from PIL import Image
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject, DictionaryObject
@@ -35,7 +38,7 @@ from book.extensions import (
     print_widths,
     print_word,
 )
-from book.extensions.print_ast import Book, Numbered, para, tied, words
+from book.extensions.print_ast import Book, Dialect, Numbered, Page, aliases, para, tied, words
 from book.extensions.print_cover import Cover, Part
 from book.extensions.print_word import DOTS_PER_INCH, WordDialect
 from salvage.words import SYNTHETIC_NOTICE
@@ -382,6 +385,24 @@ def test_word_has_every_table_as_a_table_with_a_repeated_head(html: Html, word: 
     ]
 
 
+def noted_tables(word: Any) -> Iterator[tuple[Any, str, str]]:
+    """Each table of a Word file that has notes: the table, its caption, the first of the notes."""
+    paragraphs = qn("w:p"), qn("w:tbl")
+    for table in word.tables:
+        above = next(table._tbl.itersiblings(*paragraphs, preceding=True))
+        below = next(table._tbl.itersiblings(*paragraphs))
+        if below.tag == qn("w:p") and below.style == word.styles["Table Notes"].style_id:
+            yield table, Paragraph(above, table).text, Paragraph(below, table).text
+
+
+def test_word_keeps_the_notes_of_a_table_on_its_page(word: Any) -> None:
+    noted = [table for table, _, _ in noted_tables(word)]
+    assert len(noted) > 50
+    for table in noted:
+        last = [p for cell in table.rows[-1].cells for p in cell.paragraphs]
+        assert all(paragraph.paragraph_format.keep_with_next for paragraph in last)
+
+
 def test_word_tables_are_no_wider_than_the_page(word: Any) -> None:
     section = word.sections[0]
     room = section.page_width - section.left_margin - section.right_margin
@@ -437,6 +458,45 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
         # Dates in a ZIP file are even seconds.
         time.sleep(2.1)
     assert made[0] == made[1]
+
+
+FOOTNOTED = """
+Title
+=====
+
+Said in the text [#]_ and more.
+
+.. [#] Said at the foot.
+"""
+
+
+def written(text: str, dialect: Dialect) -> Book:
+    """A page of reStructuredText as a book of a dialect."""
+    doctree = publish_doctree(text, settings_overrides={"doctitle_xform": False})
+    book = Book()
+    anchors = {"page": aliases(doctree)}
+    Page("page", doctree, dialect, book, anchors, {}, {}, {}, Path()).write()
+    return book
+
+
+@needs_poppler
+def test_a_footnote_stands_at_the_foot_of_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "book.pdf"
+    book = written(FOOTNOTED, print_pdf.TypstDialect())
+    assert print_pdf.make(book, COVER, [Part("", ("page",))], path, tmp_path) == []
+    corners, texts = boxes(path)[-1]
+    assert corners[texts.index("foot."), 1] > 0.8 * PAGE[1]
+    assert corners[texts.index("more."), 1] < 0.5 * PAGE[1]
+
+
+def test_a_footnote_is_one_in_word(tmp_path: Path) -> None:
+    path = tmp_path / "book.docx"
+    print_word.make(written(FOOTNOTED, WordDialect()), COVER, path, tmp_path)
+    with zipfile.ZipFile(path) as file:
+        assert "Said at the foot." in "".join(
+            ET.fromstring(file.read("word/footnotes.xml")).itertext()
+        )
+        assert "Said at the foot." not in file.read("word/document.xml").decode()
 
 
 # Fonts
@@ -537,6 +597,16 @@ def paged(tmp_path: Path, before: int, height: float) -> list[str]:
     assert print_pdf.make(book, cover, [Part("", ("one",))], path, tmp_path / "cache") == []
     _cover, _contents, *pages = pdf_text(path)
     return pages
+
+
+@needs_poppler
+def test_notes_stand_on_the_page_of_their_table(pdf: Path, word: Any) -> None:
+    pages = [squeezed(page) for page in pdf_text(pdf)]
+    for table, caption, note in noted_tables(word):
+        cells = tuple(tuple(cell.text for cell in row.cells) for row in table.rows)
+        whole = print_widths.height(cells) <= print_pdf.SHORT
+        together = [page for page in pages if squeezed(caption) in page and squeezed(note) in page]
+        assert together or not whole
 
 
 @needs_poppler

@@ -105,7 +105,7 @@ class TypstDialect(Dialect):
             return [para(picture["c"])]
         named = [None, [plain(caption)]]
         figure = {"t": "Figure", "c": [attributes(item.label), named, [picture]]}
-        return within(f"unit({quoted(item.label)})", [figure])
+        return within(f"unit({quoted(item.label)})", [figure]) if item.label else [figure]
 
     def table(self, table: list[Any], cells: Cells, notes: list[Block]) -> list[Block]:
         label = table[0][0]

@@ -293,8 +293,9 @@ def dress_tables(document: "Document") -> None:
             row.get_or_add_trPr().insert(0, OxmlElement("w:cantSplit"))
         for paragraph in table.iter(qn("w:p")):
             paragraph.get_or_add_pPr().get_or_add_pStyle().val = cell_style
-        below = table.getnext()
-        noted = getattr(below, "style", None) == notes
+        # The end of a bookmark may stand between a table and the paragraph under it.
+        below = next(table.itersiblings(qn("w:p"), qn("w:tbl")), None)
+        noted = isinstance(below, CT_P) and below.style == notes
         if isinstance(below, CT_P) and not noted:
             Paragraph(below, document).paragraph_format.space_before = Pt(10)
         last = rows[-1:] if noted else []
@@ -370,6 +371,7 @@ def set_styles(document: "Document") -> None:
             title_of_box = name.endswith("title")
             style = paragraph_style(document, name, 10.5, after=0 if title_of_box else 4)
             style.paragraph_format.left_indent = Pt(LIST_INDENT)
+            style.paragraph_format.keep_together = True
             edges(style, accent, ("left",), size=18, fill="F4F6F8")
             if title_of_box:
                 style.font.bold = True
