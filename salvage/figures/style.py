@@ -179,8 +179,13 @@ def _style(**more: str) -> Iterator[None]:
 class BookFigure(Figure):
     """A figure that is also drawn and saved in the book's style: ticks are only made then."""
 
+    unfinished = False
+
     def draw(self, renderer: RendererBase) -> None:
         """Draw as matplotlib does, in the book's style."""
+        if self.unfinished:
+            # seaborn draws to see whether labels overlap, before the book has set its own.
+            return
         engine = self.get_layout_engine()
         with _style():
             if self.canvas.is_saving() and isinstance(engine, ConstrainedLayoutEngine):
@@ -203,7 +208,9 @@ def drawing(height: float, width: float = WIDTH) -> Iterator[BookFigure]:
         figure = BookFigure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)  # type: ignore[union-attr, call-arg]
+        figure.unfinished = True
         yield figure
+        figure.unfinished = False
 
 
 @cache

@@ -104,7 +104,7 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
     with style.drawing(1.15 + ROW * len(shown)) as figure:
         axes = figure.add_subplot()
         _cells(axes, grades, grades, int(grades.to_numpy().max()), _labels(cohort, shown))
-        axes.set_xticks(np.arange(len(GRADES)) + 0.5, [str(g) for g in GRADES])
+        axes.set_xticks(np.arange(len(GRADES)) + 0.5, [str(g) for g in GRADES], rotation=0)
         axes.set_xlabel(captions.AE_GRADE)
     severe = int(
         cohort.adverse_events.loc[
