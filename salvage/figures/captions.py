@@ -13,8 +13,6 @@ MOST_PATIENTS: Final = 80
 MASKED: Final = (
     "{what} is not shown in this public book, because it would show a count below {limit}."
 )
-MONTH: Final = "month"
-MONTHS: Final = "months"
 PUBLIC: Final = "{what} is individual-level data and is not shown in a public book."
 INDIVIDUAL: Final = "Individual-level data: internal use only."
 MONTHS_INFUSION: Final = "Months since CAR-T infusion"
