@@ -59,7 +59,7 @@ def contrasts(cohort: Cohort) -> list[Estimate]:
     labels = {
         "from_salvage": f"{LATE}, OS from first salvage",
         "delayed_entry": f"{LATE}, OS from infusion with delayed entry at relapse",
-        "landmark": f"{LATE}, OS from a landmark at {cut:g} months",
+        "landmark": f"{LATE}, OS from a landmark at {words.months(cut)}",
     }
     return [
         prognosis.late_against_early(cohort),

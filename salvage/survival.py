@@ -210,7 +210,7 @@ def at_month(cohort: Cohort, id: str, times: Times, month: float) -> Estimate:
     return estimate(
         cohort.study,
         id,
-        f"{times.label}: survival at {month:g} months",
+        f"{times.label}: survival at {words.months(month)}",
         value,
         (low, high),
         n=times.n,
@@ -279,13 +279,13 @@ def restricted_mean(cohort: Cohort, id: str, times: Times, month: float | None) 
     return estimate(
         cohort.study,
         id,
-        f"{times.label}: restricted mean within {month:g} months" if month else times.label,
+        f"{times.label}: restricted mean within {words.months(month)}" if month else times.label,
         found.value if found else None,
         (found.low, found.high) if found else (None, None),
         n=times.n,
         events=times.events,
         unit="months",
-        method=f"area under the Kaplan-Meier curve to {month:g} months, normal interval"
+        method=f"area under the Kaplan-Meier curve to {words.months(month)}, normal interval"
         if month
         else "not estimable: no follow-up from every origin",
     )

@@ -134,6 +134,11 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
+def months(number: float) -> str:
+    """``1 month``, ``3 months``, ``1.5 months``."""
+    return f"{number:g} {'month' if number == 1 else 'months'}"
+
+
 def listing(items: list[str], last: str = "and") -> str:
     """``a, b and c``."""
     if len(items) < 2:

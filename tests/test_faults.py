@@ -136,15 +136,15 @@ FAULTS = (
     Fault(
         "next line of the next patient",
         "survival.py",
-        'lines.groupby("patient_id")["start_month"].shift(-1)',
-        'lines["start_month"].shift(-1)',
+        'cohort.salvage["start_month"].groupby(owners).shift(-1)',
+        'cohort.salvage["start_month"].shift(-1)',
         "test_survival.py",
     ),
     Fault(
         "next line taken from the line before",
         "survival.py",
-        'lines.groupby("patient_id")["start_month"].shift(-1)',
-        'lines.groupby("patient_id")["start_month"].shift(1)',
+        'cohort.salvage["start_month"].groupby(owners).shift(-1)',
+        'cohort.salvage["start_month"].groupby(owners).shift(1)',
         "test_survival.py",
     ),
     Fault(

@@ -950,7 +950,7 @@ def test_comparators_stand_in_order_with_their_intervals() -> None:
     assert tuple(made.marks) == ("published", "assumed")
     assert isinstance(figures.comparator_forest(rows[2:], "fig-c", "ORR"), show.Absent)
     months = drawn(figures.comparator_forest(rows, "fig-c", "OS", unit="months", axis="Months"))
-    assert months.alt == "OS. This cohort: 0.5 (95% CI 0.2 to 0.8); Another: 0.7."
+    assert months.alt == "OS. This cohort, patients: 0.5 (95% CI 0.2 to 0.8); Another: 0.7."
 
 
 def test_ratio_ticks_are_in_order() -> None:

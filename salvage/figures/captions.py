@@ -10,8 +10,6 @@ from typing import Final
 
 #: With more patients no figure shows single ones.
 MOST_PATIENTS: Final = 80
-MONTH: Final = "month"
-MONTHS: Final = "months"
 INDIVIDUAL: Final = "Individual-level data: internal use only."
 MONTHS_INFUSION: Final = "Months since CAR-T infusion"
 MONTHS_RELAPSE: Final = "Months since relapse"

@@ -295,7 +295,7 @@ def os_by_relapse_group(cohort: Cohort, origin: Literal["infusion", "relapse"]) 
     ]
     what = captions.BY_GROUP.format(
         what=captions.OS_INFUSION if infusion else captions.OS_RELAPSE,
-        cut=style.months(cohort.study.early_relapse_months),
+        cut=words.months(cohort.study.early_relapse_months),
     )
     if late.all() or not late.any():
         return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_ONE_GROUP))

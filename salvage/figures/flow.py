@@ -192,7 +192,7 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
             )
             label = f"{words.RELAPSE_GROUPS[key]}: {words.count(n, 'patient')}"
             handles.append(style.box(replace(look, hatch="////" if key == "early" else ""), label))
-        label = captions.CUT_OFF.format(cut=style.months(cut))
+        label = captions.CUT_OFF.format(cut=words.months(cut))
         handles.append(
             axes.axvline(cut, color=style.INK, linestyle="--", linewidth=1.2, label=label)
         )
@@ -213,7 +213,7 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
         axes.set_ylabel(captions.PATIENTS_AXIS)
         style.whole(axes.yaxis)
         axes.legend(handles=handles, loc="upper right")
-    how = [captions.TIMELINE_BARS.format(width=style.months(width))]
+    how = [captions.TIMELINE_BARS.format(width=words.months(width))]
     if marked:
         how.append(captions.TIMELINE_DOTS)
     else:
@@ -222,13 +222,13 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
         "fig-relapse",
         figure,
         captions.TIMELINE_CAPTION.format(
-            patients=words.count(len(months), "patient"), how=" ".join(how), cut=style.months(cut)
+            patients=words.count(len(months), "patient"), how=" ".join(how), cut=words.months(cut)
         ),
         captions.TIMELINE_ALT.format(
             **_when(months),
             early=f"{(~late).sum():,}",
             late=f"{late.sum():,}",
-            cut=style.months(cut),
+            cut=words.months(cut),
         ),
         style.marks_of(cohort),
     )

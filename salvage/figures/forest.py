@@ -328,7 +328,7 @@ def sweep_forest(
     """The frame of :func:`salvage.prognosis.sweep`; ``times`` names the survival."""
     rows = [
         Row(
-            captions.SWEEP_ROW.format(cut=style.months(r["cut_off"])),
+            captions.SWEEP_ROW.format(cut=words.months(r["cut_off"])),
             hr=_known(r["hr"]),
             low=_known(r["low"]),
             high=_known(r["high"]),

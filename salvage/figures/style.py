@@ -32,7 +32,6 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from salvage.cohort import Cohort
-from salvage.figures import captions
 from salvage.paths import ROOT
 from salvage.published import Mark
 
@@ -307,11 +306,6 @@ def whole(axis: Axis) -> None:
     """Ticks at whole numbers only: the axis counts."""
     axis.set_major_locator(MaxNLocator(integer=True))
     axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-
-
-def months(number: float) -> str:
-    """``1 month``, ``3 months``, ``1.5 months``."""
-    return f"{number:g} {captions.MONTH if number == 1 else captions.MONTHS}"
 
 
 MONTH_STEPS: Final = (0.25, 0.5, 1, 2, 3, 6, 12, 24, 36, 60, 120, 240, 600)

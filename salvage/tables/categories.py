@@ -87,7 +87,7 @@ def who_received(cohort: Cohort, key: str) -> Shown:
             spread(lines["start_month"] - lines["relapse_month"]),
         ),
         (
-            f"Late relapse (after {cohort.study.early_relapse_months:g} months), patients",
+            f"Late relapse (after {words.months(cohort.study.early_relapse_months)}), patients",
             of(late, k),
         ),
         ("Age in years, median (range)", spread(patients["age"], 0)),

@@ -94,12 +94,12 @@ def restricted_means(cohort: Cohort) -> Shown:
     ]
     return Table(
         "tab-survival-restricted-mean",
-        f"Mean survival time within {month:g} months of each origin.",
+        f"Mean survival time within {words.months(month)} of each origin.",
         ("Clock starts at", "Patients", "Deaths", "Mean, months", "95% CI, months"),
         rows,
         (
-            f"The area under the Kaplan-Meier curve up to {month:g} months. The horizon is the "
-            "longest whole month that the follow-up from every origin reaches; without a whole "
+            f"The area under the Kaplan-Meier curve up to {words.months(month)}. The horizon is "
+            "the longest whole month that the follow-up from every origin reaches; without a whole "
             "month, the last observation.",
             "Normal interval with R's standard error.",
         ),
@@ -220,7 +220,7 @@ def _beside(cohort: Cohort, id: str, times: Times) -> Iterator[tuple[str, str, s
     if horizon is not None:
         mean = _finite(restricted_mean_survival_time(other, t=horizon))
         own = survival.restricted_mean(cohort, f"{id}.rmst", times, horizon)
-        pairs.append((f"Mean within {horizon:g} months", own, (mean, None, None)))
+        pairs.append((f"Mean within {words.months(horizon)}", own, (mean, None, None)))
     for quantity, e, values in pairs:
         # The variance of lifelines' restricted mean is another quantity: only values are compared.
         mine: Limits = (e.value, e.low, e.high)
