@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -183,6 +184,12 @@ def test_figures_show_it_as_text(built: Path) -> None:
     drawn = {path: path.read_text(encoding="utf-8") for path in (built / "figures").glob("*.svg")}
     assert len(drawn) > 20
     for path, text in drawn.items():
-        assert not re.search(r"<script|<image|javascript:|onclick=alert\(", text), path.name
+        # A picture holds its texts once more as comments: they are read by nobody.
+        for element in ET.fromstring(text).iter():
+            kind = element.tag.rpartition("}")[2]
+            assert kind not in ("script", "image", "foreignObject", "a"), path.name
+            for name, value in element.attrib.items():
+                assert not name.startswith("on"), path.name
+                assert "href" not in name or value.startswith("#"), path.name
     if len(style.fonts()) > 2:  # with a Chinese font, letters are outlines
         assert not any("<text" in text for text in drawn.values())
