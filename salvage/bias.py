@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from salvage import prognosis, published, simulate, words
-from salvage.cohort import Cohort
+from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
 from salvage.stats import proportions
 from salvage.stats import survival as km
@@ -35,6 +35,7 @@ def from_first_salvage_aligned(cohort: Cohort) -> Times:
     return Times("OS from first salvage", whole.time - start, whole.event, whole.patient)
 
 
+@once
 def contrasts(cohort: Cohort) -> list[Estimate]:
     """Late against early relapse: as published, and from four other beginnings of the clock.
 

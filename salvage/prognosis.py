@@ -315,6 +315,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
+@once
 def prespecified(cohort: Cohort) -> Fit:
     """The one multivariable model: months to relapse and ECOG 2 or more, OS from relapse, Firth."""
     return fit(cohort, PRESPECIFIED, from_relapse(cohort), firth=True)
