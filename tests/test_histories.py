@@ -13,6 +13,7 @@ import pytest
 from book.extensions.outputs import view_block
 from salvage import figures, show
 from salvage.cohort import Cohort, load
+from salvage.disclosure import HIDDEN_HERE
 from salvage.figures.histories import History, Moment, histories
 from salvage.paths import DATA
 from tests.cohorts import EDGES, Recipe, Tables, generate
@@ -199,9 +200,12 @@ def test_a_figure_without_a_view_carries_none() -> None:
 # --- who never sees them --------------------------------------------------------------------------
 
 
-def test_no_history_is_told_in_public_or_above_eighty_patients() -> None:
+def test_no_history_is_told_in_public_or_above_eighty_patients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     many = generate(Recipe(patients=81)).cohort()
     for cohort in (public(load(DATA)), many, public(many)):
+        monkeypatch.setattr(show, "cohort", lambda cohort=cohort: cohort)
         shown = figures.swimmer(cohort)._repr_mimebundle_()
         assert show.FIGURE_MIME not in shown
         said = "\n".join(shown.values())
@@ -217,7 +221,7 @@ def test_a_public_book_hides_the_view_even_of_a_figure_that_was_made(
     monkeypatch.setattr(show, "cohort", lambda: public(cohort))
     shown = made._repr_mimebundle_()
     assert show.FIGURE_MIME not in shown
-    assert "hidden here for disclosure control" in shown["text/plain"]
+    assert HIDDEN_HERE in shown["text/plain"]
 
 
 def test_the_view_is_the_same_each_time() -> None:

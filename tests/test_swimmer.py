@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from salvage import figures, show
 from salvage.cohort import load
+from salvage.disclosure import HIDDEN_HERE
 from salvage.figures import captions
 from salvage.figures.histories import histories
 from salvage.paths import DATA
@@ -311,7 +312,7 @@ def test_a_public_book_holds_no_history_anywhere(book: Book) -> None:
     book.replace("data/study.yaml", "audience: internal", "audience: public")
     built = book.build()
     assert built.code == 0, built.plain()[-3000:]
-    assert "is hidden here for disclosure control" in built.page("chapters/00_summary")
+    assert HIDDEN_HERE in built.page("chapters/00_summary")
     summaries = [history.summary for history in histories(load(DATA))]
     assert holders(book.root / "_build", [*summaries, "figure-view"]) == {"html/_static/swimmer.js"}
 

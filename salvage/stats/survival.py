@@ -32,6 +32,8 @@ from salvage.stats._arrays import (
 
 #: The package binds its functions at run time, where a type checker cannot see them.
 _ENGINE: Any = surv_analysis
+#: A sum of incidences this near to 1 is 1: limits there have no meaning and no bound.
+_ROUNDING = 1e-12
 
 
 class Quantile(NamedTuple):
@@ -293,8 +295,8 @@ class Incidence:
         if index < 0:
             return At(0.0, None, None, beyond)
         value, variance = float(self.incidence[index]), float(self.variance[index])
-        if not 0 < value < 1:
-            return At(min(value, 1.0), None, None, beyond)
+        if value <= 0 or value > 1 - _ROUNDING:
+            return At(float(value > 0), None, None, beyond)
         width = _z(0.95) * math.sqrt(max(variance, 0.0)) / (value * math.log(value))
         return At(value, value ** math.exp(-width), value ** math.exp(width), beyond)
 
