@@ -8,6 +8,7 @@ from benchmarks import build
 from tests.scratch_book import cell, make_book, page
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_and_prints_every_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
