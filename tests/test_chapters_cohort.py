@@ -133,6 +133,7 @@ def test_the_functions_were_found() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["shipped", *COHORTS])
 def test_everything_shown_holds_on_every_edge(name: str) -> None:
     with warnings.catch_warnings():

@@ -679,6 +679,7 @@ def test_nothing_is_hidden_where_nothing_is_small() -> None:
 # --- edges and the internal book ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edge", sorted(EDGES))
 def test_edge_cohorts_are_screened(edge: str) -> None:
     cohort = as_public(EDGES[edge]().cohort())

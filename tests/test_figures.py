@@ -155,6 +155,7 @@ def check_all(name: str, render: bool) -> None:
             raise AssertionError(f"{name}, {key}: {error}") from error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EDGES)
 def test_every_figure_holds_for_every_edge_cohort(name: str) -> None:
     check_all(name, name in DRAWN)
