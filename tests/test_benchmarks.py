@@ -22,7 +22,7 @@ def test_the_benchmark_runs_and_prints_every_comparison(
     legs = {line.partition(":")[0] for line in told.splitlines()}
     assert {"stock cold", "ours cold", "floor cold", "floor prose", "ours data"} <= legs
     rows = [line for line in printed.splitlines() if line.startswith("| ")]
-    assert len(rows) == 13
+    assert len(rows) == 14
     assert all(row.count("|") == 6 for row in rows)
     for words in (
         "Execution:",
