@@ -25,7 +25,7 @@ def cohort_answer(cohort: Cohort) -> Box:
     patients = cohort.patients
     n, dead = len(patients), int(patients["died"].sum())
     observed, reverse = survival.follow_up_observed(cohort), survival.follow_up_reverse(cohort)
-    shortest, longest = patients["os_month"].min(), patients["os_month"].max()
+    shortest, longest = months(patients["os_month"].min()), months(patients["os_month"].max())
     return answer(
         f"{capital(this_cohort(cohort))} has {words.count(n, 'patient')}{_who_received(cohort)} "
         f"received salvage therapy, in {words.count(len(cohort.salvage), 'line')}. "
@@ -36,13 +36,13 @@ def cohort_answer(cohort: Cohort) -> Box:
     )
 
 
-def _observed(n: int, observed: Estimate, shortest: float, longest: float) -> str:
+def _observed(n: int, observed: Estimate, shortest: str, longest: str) -> str:
     if shortest == longest:
         who = "The patient was" if n == 1 else "Every patient was"
-        return f"{who} observed for {shortest:.1f} months from the first CAR-T infusion."
+        return f"{who} observed for {shortest} months from the first CAR-T infusion."
     return (
         "The median observed time from the first CAR-T infusion was "
-        f"{months(observed.value)} months (range {shortest:.1f} to {longest:.1f})."
+        f"{months(observed.value)} months (range {shortest} to {longest})."
     )
 
 

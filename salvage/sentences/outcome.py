@@ -87,17 +87,16 @@ def observed_range(cohort: Cohort) -> Text:
             f"The one patient was observed for {months_.iloc[0]:.1f} months. "
             "One patient has no range."
         )
-    if months_.min() == months_.max():
-        return text(
-            f"All {n:,} patients were observed for {months_.min():.1f} months. There is no range."
-        )
+    shortest, most = months(months_.min()), months(months_.max())
+    if shortest == most:
+        return text(f"All {n:,} patients were observed for {most} months. There is no range.")
     longest = cohort.patients.loc[months_ == months_.max(), "died"]
     end = "had died by then" if longest.all() else "was alive at that time"
     who = "the patient" if len(longest) == 1 else "at least one of the patients"
     if len(longest) > 1 and longest.all():
         who = "all patients"
     return text(
-        f"Observed times ran from {months_.min():.1f} to {months_.max():.1f} months; "
+        f"Observed times ran from {shortest} to {most} months; "
         f"{who} observed longest {end}. The range describes the two most extreme of "
         f"{words.count(n, 'patient')}. It widens as patients are added and says nothing of the "
         f"uncertainty of the median{_stated(cohort)}."
