@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from salvage.paths import COMPARATORS
@@ -24,6 +23,7 @@ from salvage.problems import InputError, Problem
 from salvage.rounding import Printed, numerators
 from salvage.schema import CATEGORY_KEYS
 from salvage.stats.proportions import clopper_pearson
+from salvage.yaml_files import read_yaml
 
 FloatArray = NDArray[np.float64]
 Measure = Literal["orr", "cr"]
@@ -164,7 +164,7 @@ def comparators() -> Comparators:
 
 def read(path: Path) -> Comparators:
     """Read a file of comparators. Raises InputError that lists every problem."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    content = read_yaml(path) or {}
     reader = _Reader(path.name)
     studies: dict[str, Study] = {}
     for item, place in reader.items(content, "studies"):

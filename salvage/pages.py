@@ -7,11 +7,10 @@ citation of the study.
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from salvage import schema, study
 from salvage.paths import DATA, ROOT
 from salvage.show import escape
+from salvage.yaml_files import read_yaml
 
 STROBE: Final = DATA / "strobe.yaml"
 MADE: Final = "<!-- Made from {source} by `make sync`: edit that, not this page. -->"
@@ -89,7 +88,7 @@ def _default(value: object) -> str:
 
 def strobe_items() -> list[dict[str, Any]]:
     """The rows of ``data/strobe.yaml``."""
-    items: list[dict[str, Any]] = yaml.safe_load(STROBE.read_text(encoding="utf-8"))
+    items: list[dict[str, Any]] = read_yaml(STROBE)
     return items
 
 

@@ -6,10 +6,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import yaml
-
 from salvage import words
 from salvage.paths import PUBLISHED
+from salvage.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from salvage.cohort import Cohort
@@ -22,7 +21,7 @@ MARKS: Final[tuple[Mark, ...]] = ("published", "implied", "assumed", "observed")
 @cache
 def facts() -> Mapping[str, Any]:
     """Everything in ``data/published.yaml``."""
-    return MappingProxyType(yaml.safe_load(PUBLISHED.read_text(encoding="utf-8")))
+    return MappingProxyType(read_yaml(PUBLISHED))
 
 
 def figures() -> dict[str, dict[str, Any]]:

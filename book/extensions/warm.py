@@ -17,8 +17,6 @@ LIBRARIES = (
     "pandas",
     "scipy.stats",
     "scipy.optimize",
-    "seaborn",
-    "lifelines",
     "survival",
     "firthmodels",
 )
@@ -37,20 +35,31 @@ def import_all() -> None:
         for module in pkgutil.walk_packages(salvage.__path__, "salvage."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    with contextlib.suppress(Exception):
-        from salvage import show
+    for read in (_read_cohort, _read_facts, _draw_once):
+        with contextlib.suppress(Exception):
+            read()
 
-        show.cohort()
-    with contextlib.suppress(Exception):
-        _draw_once()
+
+def _read_cohort() -> None:
+    from salvage import show
+
+    show.cohort()
+
+
+def _read_facts() -> None:
+    """Read what most chapters compare a cohort with."""
+    from salvage import context, published
+
+    published.facts()
+    context.comparators()
 
 
 def _draw_once() -> None:
-    """Draw a small figure, so that fonts are found once."""
-    from matplotlib.figure import Figure
+    """Draw a small figure with a letter outside ASCII, so that fonts are found and read once."""
+    from salvage.figures import style
 
-    figure = Figure()
-    figure.subplots().set_title("0")
+    with style.drawing(1) as figure:
+        figure.subplots().set_title("≥ 0")
     figure.savefig(io.BytesIO(), format="svg")
 
 

@@ -10,7 +10,7 @@ import logging
 import textwrap
 import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -48,12 +48,13 @@ CALM: Final = "#9ECAE1"
 DEEP: Final = "#08519C"
 BAND_ALPHA: Final = 0.18
 
-# The Chinese font that travels with the project has the characters of the shipped text and no more.
+# The Chinese font that travels with the project has the characters of the shipped text only.
 BUNDLED_HAN: Final = ROOT / "book" / "print" / "fonts" / "BookHanSerif-Regular.otf"
-# DejaVu Sans comes with matplotlib. The others have Chinese characters; most machines have one of
-# them, under a name that depends on the system.
+# Comes with matplotlib. The others have Chinese characters; most machines have one of them, under a
+# name that depends on the system.
+LATIN: Final = "DejaVu Sans"
 FONTS: Final = (
-    "DejaVu Sans",
+    LATIN,
     "Noto Sans CJK SC",
     "Noto Sans SC",
     "Source Han Sans SC",
@@ -125,7 +126,7 @@ def _list_again() -> None:
 @cache
 def _settings() -> Any:
     return {
-        "font.family": list(fonts()),
+        "font.family": LATIN,
         "font.size": SIZE,
         # A label is data: a dollar sign in it must not start a formula.
         "text.parse_math": False,
@@ -195,7 +196,10 @@ class BookFigure(Figure):
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save as matplotlib does. Text stays text where no font here has its characters."""
-        kind = "path" if covered(self) else "none"
+        texts = self.findobj(Text)
+        for text in texts:
+            find_fonts(text)
+        kind = "path" if covered(texts) else "none"
         with _style(**{"svg.fonttype": kind}):
             super().savefig(fname, **options)
 
@@ -213,17 +217,27 @@ def drawing(height: float, width: float = WIDTH) -> Iterator[BookFigure]:
 
 
 @cache
-def _characters() -> frozenset[int]:
-    found: set[int] = set()
-    for name in fonts():
-        found.update(FT2Font(font_manager.findfont(name)).get_charmap())
-    return frozenset(found)
+def _characters(family: str) -> frozenset[int]:
+    return frozenset(FT2Font(font_manager.findfont(family)).get_charmap())
 
 
-def covered(figure: Figure) -> bool:
-    """Whether the fonts of this machine have every character of a figure."""
-    texts = {t.get_text() for t in figure.findobj(Text)}
-    return all(ord(ch) in _characters() for ch in "".join(texts) if not ch.isspace())
+def _written(text: str, family: str) -> bool:
+    """Whether a font has every character of a text."""
+    return text.isascii() or all(ord(ch) in _characters(family) for ch in text if not ch.isspace())
+
+
+def find_fonts(text: Text) -> None:
+    """Let a text fall back to other fonts if it needs them: matplotlib looks up each that it is
+    given, each time that it measures the text.
+    """
+    if not _written(text.get_text(), LATIN):
+        text.set_fontfamily(list(fonts()))
+
+
+def covered(texts: Iterable[Text]) -> bool:
+    """Whether the fonts of this machine have every character of some texts."""
+    needed = {ch for text in texts for ch in text.get_text() if not ch.isspace()}
+    return all(any(_written(ch, family) for family in fonts()) for ch in needed)
 
 
 def marks_of(cohort: Cohort) -> tuple[Mark, ...]:
@@ -260,6 +274,7 @@ def text_width(figure: Figure, texts: Sequence[str], size: float = SMALL) -> flo
     widest = 0.0
     for text in {t for t in texts if t}:
         artist = figure.text(0, 0, text, fontsize=size)
+        find_fonts(artist)
         widest = max(widest, float(artist.get_window_extent().width) / figure.dpi)
         artist.remove()
     return widest
