@@ -274,7 +274,10 @@ def warm_context() -> BaseContext:
     started = [name for name in ("jupyter_book.cli.main",) if name in sys.modules]
     context.set_forkserver_preload([WARM_MODULE, *started])
     search = os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))
-    with environment(PYTHONPATH=search, MPLBACKEND=worker.MATPLOTLIB_BACKEND):
+    # The chapters share the cores among themselves: linear algebra needs no threads of its own.
+    with environment(
+        PYTHONPATH=search, MPLBACKEND=worker.MATPLOTLIB_BACKEND, OPENBLAS_NUM_THREADS="1"
+    ):
         forkserver.ensure_running()
     return context
 

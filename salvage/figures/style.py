@@ -17,6 +17,7 @@ from functools import cache
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -30,6 +31,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
 from salvage.cohort import Cohort
 from salvage.paths import ROOT
@@ -176,10 +179,36 @@ def _style(**more: str) -> Iterator[None]:
             log.setLevel(level)
 
 
+class BookAxes(Axes):
+    """Axes whose labels are measured once for the layout.
+
+    matplotlib measures all of them again after a first layout, since other ticks may fit then. That
+    takes its time, and moves ours by a point or two.
+    """
+
+    around: NDArray[np.float64] | None = None
+
+    def get_tightbbox(self, renderer: RendererBase | None = None, **options: Any) -> Bbox | None:
+        """The box of all that is drawn, in pixels; for a layout, as it first was around them."""
+        if not options.get("for_layout_only"):
+            return super().get_tightbbox(renderer, **options)
+        if self.around is None:
+            box = super().get_tightbbox(renderer, **options)
+            if box is None:
+                return None
+            self.around = np.subtract(box.extents, self.bbox.extents)
+        return Bbox.from_extents(*np.add(self.bbox.extents, self.around))
+
+
 class BookFigure(Figure):
     """A figure that is also drawn and saved in the book's style: ticks are only made then."""
 
     unfinished = False
+
+    def add_subplot(self, *place: Any, **options: Any) -> Axes:
+        """Add axes as matplotlib does."""
+        made: Axes = super().add_subplot(*place, **{"axes_class": BookAxes} | options)
+        return made
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw as matplotlib does, in the book's style."""
@@ -187,6 +216,9 @@ class BookFigure(Figure):
             # seaborn draws to see whether labels overlap, before the book has set its own.
             return
         engine = self.get_layout_engine()
+        for axes in self.axes:
+            if isinstance(axes, BookAxes):
+                axes.around = None
         with _style():
             if self.canvas.is_saving() and isinstance(engine, ConstrainedLayoutEngine):
                 # To save, matplotlib draws twice, the first time for the layout alone.

@@ -563,14 +563,23 @@ def shrink(events: Sequence[int], n: Sequence[int]) -> Shrinkage | None:
         if number == 0:
             groups.append((None, None, None))
             continue
-        rate = float(np.sum(weight * (a + responders) / (a + b + number))) / total
+        given = (a + responders) / (a + b + number)
+        rate = float(np.sum(weight * given)) / total
+        squared = (
+            float(np.sum(weight * given * (a + responders + 1) / (a + b + number + 1))) / total
+        )
 
+        @cache
         def below(q: float, responders: float = responders, number: float = number) -> float:
             return _rate_below(q, responders, number, y, size, box, peak)
 
-        groups.append((rate, _solve(below, 0.025), _solve(below, 0.975)))
-    mean, low, high = zip(*groups, strict=True)
-    return Shrinkage(mean, low, high, float(np.sum(weight * mean_)) / total)
+        low, high = (
+            _solve(below, target, _beta_quantile(rate, squared - rate**2, target))
+            for target in (0.025, 0.975)
+        )
+        groups.append((rate, low, high))
+    means, lows, highs = zip(*groups, strict=True)
+    return Shrinkage(means, lows, highs, float(np.sum(weight * mean_)) / total)
 
 
 #: Gauss-Legendre nodes per axis, and how far below its peak the log posterior still counts.
@@ -673,15 +682,27 @@ def _rate_below(
 _CROWDING, _NEGLIGIBLE, _END = 4, 1e-14, 1e-9
 
 
-def _solve(probability: Callable[[float], float], target: float) -> float:
+def _beta_quantile(mean: float, variance: float, target: float) -> float:
+    """Quantile of the beta distribution with this mean and variance; its mean if there is none."""
+    total = mean * (1 - mean) / variance - 1 if variance > 0 else 0.0
+    found = float(special.betaincinv(mean * total, (1 - mean) * total, target))
+    return found if 0 < found < 1 else mean
+
+
+def _solve(probability: Callable[[float], float], target: float, near: float) -> float:
+    """Where a rising probability is the target, looked for around ``near`` in growing steps."""
     from scipy.optimize import brentq
 
-    # A posterior can pile up at an end: the limit is then that end.
-    if probability(_END) >= target:
-        return 0.0
-    if probability(1 - _END) <= target:
-        return 1.0
-    return float(brentq(lambda q: probability(q) - target, _END, 1 - _END, xtol=1e-9))
+    at = min(max(near, _END), 1 - _END)
+    rising = probability(at) < target
+    step = 0.05 * min(at, 1 - at) + _END
+    while (probability(at) < target) == rising:
+        before, at = at, min(max(at + (step if rising else -step), _END), 1 - _END)
+        # A posterior can pile up at an end: the limit is then that end.
+        if at == before:
+            return 1.0 if rising else 0.0
+        step *= 4
+    return float(brentq(lambda q: probability(q) - target, before, at, xtol=1e-9))
 
 
 def _narrowed(
