@@ -453,7 +453,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         print_word.make(book, COVER, folder / "book.docx", folder)
-        print_pdf.make(book, COVER, [], folder / "book.pdf", folder)
+        pdf_of(book, COVER, [], folder / "book.pdf", folder)
         made.append([(folder / f"book.{kind}").read_bytes() for kind in ("docx", "pdf")])
         # Dates in a ZIP file are even seconds.
         time.sleep(2.1)
@@ -483,7 +483,7 @@ def written(text: str, dialect: Dialect) -> Book:
 def test_a_footnote_stands_at_the_foot_of_the_page(tmp_path: Path) -> None:
     path = tmp_path / "book.pdf"
     book = written(FOOTNOTED, print_pdf.TypstDialect())
-    assert print_pdf.make(book, COVER, [Part("", ("page",))], path, tmp_path) == []
+    assert pdf_of(book, COVER, [Part("", ("page",))], path, tmp_path) == []
     corners, texts = boxes(path)[-1]
     assert corners[texts.index("foot."), 1] > 0.8 * PAGE[1]
     assert corners[texts.index("more."), 1] < 0.5 * PAGE[1]
@@ -549,13 +549,18 @@ def test_a_font_that_is_missing_is_told_once_and_fails_no_build(
     assert said == {"info": told[0], "warning": "the PDF is broken"}
 
 
+def pdf_of(book: Book, cover: Cover, parts: list[Part], path: Path, cache: Path) -> list[str]:
+    """Make the PDF of a book; what was told."""
+    return print_pdf.make(print_pdf.translate(book, cover), book, cover, parts, path, cache)
+
+
 def small_pdf(tmp_path: Path, title: str, text: str, notice: str = "") -> tuple[list[str], Path]:
     """A printed book of one page: what was told, and its path."""
     header = {"t": "Header", "c": [1, ["first", [], []], words("First")]}
     book = Book(blocks=[header, {"t": "Para", "c": words(text)}])
     cover = Cover(title, "A centre", "", "", "1", notice, "en")
     path = tmp_path / "book.pdf"
-    told = print_pdf.make(book, cover, [Part("", ("first",))], path, tmp_path / "cache")
+    told = pdf_of(book, cover, [Part("", ("first",))], path, tmp_path / "cache")
     return told, path
 
 
@@ -594,7 +599,7 @@ def paged(tmp_path: Path, before: int, height: float) -> list[str]:
     cover = Cover("A study", "", "", "", "1", "", "en")
     path = tmp_path / "book.pdf"
     book = Book(blocks=blocks, numbered=[drawn])
-    assert print_pdf.make(book, cover, [Part("", ("one",))], path, tmp_path / "cache") == []
+    assert pdf_of(book, cover, [Part("", ("one",))], path, tmp_path / "cache") == []
     _cover, _contents, *pages = pdf_text(path)
     return pages
 

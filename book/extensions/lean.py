@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pybtex import plugin
 
+from book.extensions import print_builder
 from book.extensions.execution import usable_cores
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def _write_in_parallel(app: "Sphinx", env: object) -> None:
     """Write pages in several processes, once all are read: a chapter is read as soon as it has run.
 
     Sphinx cuts the pages into as many parts as there are processes, of which one prepares the
-    others' work; more parts than cores keep them busy to the end.
+    others' work; more parts than cores keep them busy to the end. The printed book takes a core.
     """
-    cores = usable_cores()
+    cores = usable_cores() - print_builder.wanted(app)
     if cores > 1:
         app.parallel = max(app.parallel, _PARTS * cores + 1)
 

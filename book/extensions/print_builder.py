@@ -10,8 +10,9 @@ own.
 import hashlib
 import json
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -22,6 +23,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.builders import Builder
 from sphinx.util import logging
+from sphinx.util.parallel import ParallelTasks, SerialTasks, parallel_available
 
 from book.extensions import binding, print_pdf, print_tables, print_word
 from book.extensions.execution import write_atomically
@@ -46,7 +48,7 @@ FILES = ("book.pdf", "book.docx")
 STAMP = "print.txt"
 
 
-class PaperBuilder(Builder):
+class PaperBuilder(Builder, ABC):
     """Resolves the pages for paper: references lead to places of one document."""
 
     format = "paper"
@@ -72,9 +74,9 @@ class PaperBuilder(Builder):
     def write_doc(self, docname: str, doctree: nodes.document) -> None:
         """Pages are not written one by one."""
 
+    @abstractmethod
     def write(self, *ignored: Any) -> None:
         """Write everything."""
-        raise NotImplementedError
 
 
 class PrintBuilder(PaperBuilder):
@@ -225,9 +227,10 @@ class Job:
             old.unlink(missing_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(2) as threads:
-            # Both leave Python for most of the time.
+            # Both leave Python for most of the time. The PDF takes longer, and goes first.
+            pages = print_pdf.translate(self.typst, self.cover)
             pdf = threads.submit(
-                print_pdf.make, self.typst, self.cover, self.parts, files[0], self.cache
+                print_pdf.make, pages, self.typst, self.cover, self.parts, files[0], self.cache
             )
             docx = threads.submit(print_word.make, self.word, self.cover, files[1], self.cache)
             problems = pdf.result()
@@ -283,41 +286,58 @@ def digest_of(job: Job) -> str:
     return digest.hexdigest()
 
 
+def attempt(builder: PaperBuilder, folder: Path) -> list[str]:
+    """Make both files; what must be told."""
+    try:
+        return prepare(builder, folder).run()
+    except (OSError, RuntimeError, ImportError) as error:
+        # The pages are good: let them be finished, and the build fail under -W.
+        return [f"the printed book could not be made: {error}"]
+
+
+def wanted(app: "Sphinx") -> bool:
+    """Whether this build of pages makes the printed book as well."""
+    return app.builder.name == "html" and bool(app.config.print_with_html)
+
+
 class Beside:
-    """Makes the printed book while Sphinx writes the pages, and puts it beside them."""
+    """Makes the printed book in a process of its own while Sphinx writes the pages, and puts it
+    beside them.
+    """
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(1)
-        self._problems: Future[list[str]] | None = None
+        self._task: ParallelTasks | SerialTasks | None = None
+        self._problems: list[str] = []
 
     def begin(self, app: "Sphinx", env: "BuildEnvironment") -> None:
-        """Start as soon as all pages have been read."""
-        if app.builder.name == "html" and app.config.print_with_html:
-            job = prepare(PrintBuilder(app, env), self._folder(app))
-            self._problems = self._threads.submit(job.run)
+        """Start as soon as all pages have been read; where there is no fork, finish at once."""
+        if wanted(app):
+            builder, folder = PrintBuilder(app, env), self._folder(app)
+            self._task = ParallelTasks(1) if parallel_available else SerialTasks()
+            self._task.add_task(
+                lambda: attempt(builder, folder),
+                result_func=lambda *given: self._problems.extend(given[-1]),
+            )
 
     def finish(self, app: "Sphinx", exception: Exception | None) -> None:
         """Wait for the printed book, and tell what is wrong with it."""
-        wanted = app.builder.name == "html" and app.config.print_with_html
-        if exception is None and wanted:
-            if self._problems is None:  # no page had changed
-                self.begin(app, app.env)
-            for name in FILES:
-                Path(app.outdir, name).unlink(missing_ok=True)
-            logger.info("making the printed book")
-            tell(self._result())
-            for name in FILES:
-                if (self._folder(app) / name).is_file():
-                    shutil.copyfile(self._folder(app) / name, Path(app.outdir, name))
-        self._threads.shutdown()
-
-    def _result(self) -> list[str]:
-        assert self._problems is not None
-        try:
-            return self._problems.result()
-        except (OSError, RuntimeError, ImportError) as error:
-            # The pages are good: let them be finished, and the build fail under -W.
-            return [f"the printed book could not be made: {error}"]
+        if exception is not None:
+            if isinstance(self._task, ParallelTasks):
+                self._task.terminate()
+            return
+        if not wanted(app):
+            return
+        if self._task is None:  # no page had changed
+            self.begin(app, app.env)
+        assert self._task is not None
+        for name in FILES:
+            Path(app.outdir, name).unlink(missing_ok=True)
+        logger.info("making the printed book")
+        self._task.join()
+        tell(self._problems)
+        for name in FILES:
+            if (self._folder(app) / name).is_file():
+                shutil.copyfile(self._folder(app) / name, Path(app.outdir, name))
 
     @staticmethod
     def _folder(app: "Sphinx") -> Path:

@@ -2,11 +2,13 @@
 
 import functools
 import json
+import os
 import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -41,6 +43,7 @@ SHORT = 28
 # The most, in points, that may stay empty at the foot of a page before a table or figure.
 GAP = 70.0
 FLOATING = "floating.json"
+STAGE = "print-"
 ALMOST_ALL = 0.999
 FIELD = re.compile(r"\.\w")
 STANDARD: Final = "ua-1"
@@ -270,28 +273,54 @@ def value(item: object) -> str:
     return quoted(str(item))
 
 
-def source(book: Book, cover: Cover, parts: Sequence[Part], fonts: Sequence[str]) -> str:
-    """The whole book in Typst."""
+@dataclass(frozen=True)
+class Translation:
+    """The pages in Typst, and the fonts that they need."""
+
+    body: str
+    fonts: Families
+
+
+def translate(book: Book, cover: Cover) -> Translation:
+    """Have Pandoc write the pages in Typst, and meanwhile look for fonts."""
     import pypandoc
 
-    body = pypandoc.convert_text(
-        json.dumps(book.document()), "typst", format="json", extra_args=["--wrap=none"]
-    )
+    pictures = [item.image for item in book.numbered if item.image is not None]
+    shown = json.dumps(book.blocks, ensure_ascii=False) + str(cover)
+    with ThreadPoolExecutor(1) as threads:
+        body = threads.submit(
+            pypandoc.convert_text,
+            json.dumps(book.document()),
+            "typst",
+            format="json",
+            extra_args=["--wrap=none"],
+        )
+        fonts = families(shown + "".join(map(picture_text, pictures)))
+    return Translation(body.result(), fonts)
+
+
+def source(pages: Translation, cover: Cover, parts: Sequence[Part]) -> str:
+    """The whole book in Typst."""
     arguments = {
         "title": cover.title,
         "language": cover.language,
-        "families": fonts,
+        "families": pages.fonts.names,
         "lines": cover.lines(),
         "notice": cover.notice,
         "parts": [{"caption": part.caption, "label": part.label} for part in parts],
     }
     given = "".join(f"  {name}: {value(item)},\n" for name, item in arguments.items())
-    return f'#import "template.typ": *\n#show: book.with(\n{given})\n\n{body}'
+    return f'#import "template.typ": *\n#show: book.with(\n{given})\n\n{pages.body}'
 
 
-def stage(text: str, book: Book, folder: Path) -> Path:
-    """Put all that Typst reads into one folder; the path of the main file."""
-    shutil.rmtree(folder, ignore_errors=True)
+def stage(text: str, book: Book, cache: Path) -> Path:
+    """Put all that Typst reads into one folder; the path of the main file.
+
+    The folder is this process's own: one that outlives a killed build never meets another's files.
+    """
+    for old in cache.glob(f"{STAGE}*"):
+        shutil.rmtree(old, ignore_errors=True)
+    folder = cache / f"{STAGE}{os.getpid()}"
     (folder / "pictures").mkdir(parents=True)
     shutil.copyfile(TEMPLATE, folder / TEMPLATE.name)
     for item in book.numbered:
@@ -324,7 +353,14 @@ def arrange(compiler: "typst.Compiler", folder: Path) -> None:
         (folder / FLOATING).write_text(json.dumps(floating), encoding="utf-8")
 
 
-def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Path) -> list[str]:
+def make(
+    pages: Translation,
+    book: Book,
+    cover: Cover,
+    parts: Sequence[Part],
+    path: Path,
+    cache: Path,
+) -> list[str]:
     """Write the PDF; what a reader of the terminal must be told.
 
     The PDF is tagged and checked against PDF/UA-1 by Typst. Where its checks do not allow that,
@@ -335,11 +371,8 @@ def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Pat
     """
     import typst
 
-    pictures = [item.image for item in book.numbered if item.image is not None]
-    shown = json.dumps(book.blocks, ensure_ascii=False) + str(cover)
-    fonts = families(shown + "".join(map(picture_text, pictures)))
-    told: list[str] = [Advice(fonts.problem)] if fonts.problem else []
-    main = stage(source(book, cover, parts, fonts.names), book, cache / "print")
+    told: list[str] = [Advice(pages.fonts.problem)] if pages.fonts.problem else []
+    main = stage(source(pages, cover, parts), book, cache)
     compiler = typst.Compiler(main, root=main.parent, font_paths=[FONTS])
     arrange(compiler, main.parent)
     try:
