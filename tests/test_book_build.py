@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.reference_notebooks import ROOT
 from tests.scratch_book import Book, cell, make_book, page
 
 PATIENTS_CELL = cell(
@@ -151,6 +152,17 @@ def test_an_unknown_citation_fails(book: Book) -> None:
     built = book.build()
     assert built.code == 1
     assert "tian2062" in built.text
+
+
+def test_a_printed_book_that_cannot_be_made_fails_and_spares_the_pages(book: Book) -> None:
+    shutil.copytree(ROOT / "book/print", book.root / "book/print")
+    book.replace("_config.yml", "print_with_html: false", "print_with_html: true")
+    book.write("book/print/template.typ", "#let book(")
+    built = book.build()
+    assert built.code == 1
+    assert built.text.count("the printed book could not be made: ") == 1
+    assert (built.html / "chapters/02_table.html").is_file()
+    assert not (built.html / "book.pdf").exists()
 
 
 def test_a_cohort_with_problems_is_told_once(book: Book) -> None:
