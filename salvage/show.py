@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -51,7 +52,7 @@ def escape(text: object) -> str:
     return _MARKUP_AT_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(clean.split())))
 
 
-class Shown:
+class Shown(ABC):
     """Something with a plain, a Markdown and an HTML form.
 
     ``cleared`` says that it may stand in a public book: it tells nothing of the cohort, or only
@@ -79,11 +80,11 @@ class Shown:
 
         return gate(self, cohort())
 
-    def _plain(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _plain(self) -> str: ...
 
-    def _markdown(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _markdown(self) -> str: ...
 
     def _bundle(self) -> dict[str, Any]:
         return {"text/plain": self._plain(), "text/markdown": self._markdown()}

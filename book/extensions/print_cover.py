@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from book.extensions.print_ast import page_label
+from salvage import words
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,9 @@ class Cover:
     def lines(self) -> list[tuple[str, str]]:
         """Name and value of each line under the title."""
         return [
-            ("Centre", self.centre or "not stated"),
-            ("Patients included", self.window or "not stated"),
-            ("Data cut-off", self.data_cut_off or "not stated"),
+            ("Centre", self.centre or words.NOT_STATED),
+            ("Patients included", self.window or words.NOT_STATED),
+            ("Data cut-off", self.data_cut_off or words.NOT_STATED),
             ("Version", self.version),
         ]
 
