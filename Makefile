@@ -35,7 +35,7 @@ help:
 	@echo 'make tables [COHORT=folder]  write each table and figure as files: _build/tables'
 	@echo 'make results [COHORT=folder]  print every estimate as JSON'
 	@echo 'make test                   lint, unit, property, book, notebook and browser tests'
-	@echo 'make test-slow              planted faults, edge cohorts and big cohorts'
+	@echo 'make test-slow              what takes minutes: planted faults, odd and big cohorts'
 	@echo 'make check                  ruff, mypy and codespell: quick enough for every commit'
 	@echo 'make format                 let ruff rewrite the code'
 	@echo 'make sync                   write the .md and .ipynb of each chapter from its .py'

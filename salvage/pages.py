@@ -92,12 +92,6 @@ def strobe_items() -> list[dict[str, Any]]:
     return items
 
 
-def page_path(stem: str) -> Path:
-    """The source of a page by its stem: a chapter, else a page of book/."""
-    chapter = ROOT / "chapters" / f"{stem}.md"
-    return chapter if stem[:2].isdigit() else ROOT / "book" / f"{stem}.md"
-
-
 def strobe() -> str:
     """The STROBE checklist in MyST Markdown, each item linked to where it is met."""
     rows = [

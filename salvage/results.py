@@ -24,6 +24,7 @@ from salvage import (
 )
 from salvage.cells import guarded
 from salvage.cohort import Cohort
+from salvage.cores import usable_cores
 from salvage.estimate import Estimate, Unit, estimate
 
 COLUMNS = tuple(f.name for f in fields(Estimate))
@@ -85,7 +86,7 @@ def _made(cohort: Cohort, parts: Sequence[Part]) -> list[Estimate]:
     """The estimates of each part in turn; those of a large cohort on all processors, unless this
     process is itself one of several that share them.
     """
-    workers = min(len(parts), os.cpu_count() or 1)
+    workers = min(len(parts), usable_cores())
     alone = not multiprocessing.current_process().daemon
     large = len(cohort.patients) >= PARALLEL_FROM
     if not (large and alone and workers > 1 and hasattr(os, "fork")):

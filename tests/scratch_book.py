@@ -64,10 +64,6 @@ class Built:
         """Chapters that were executed in this build."""
         return set(re.findall(r"running chapters \[[#-]+\] \d+/\d+ chapters/(\w+)", self.plain()))
 
-    def wrote(self) -> set[str]:
-        """Pages that were written in this build."""
-        return set(re.findall(r"writing output\.\.\. \[ *\d+%\] (\S+)", self.plain()))
-
     def plain(self) -> str:
         """What the build said, without colours."""
         return re.sub(r"\x1b\[[0-9;]*m", "", self.text)

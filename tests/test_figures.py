@@ -280,7 +280,7 @@ def outlined(made: show.Figure) -> bool:
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Make figures find these families alone."""
-    caches = (style.fonts, style._settings, style._characters)
+    caches = (style.fonts, style._characters)
 
     def set_families(*families: str) -> None:
         monkeypatch.setattr(style, "FONTS", families)

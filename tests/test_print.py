@@ -3,6 +3,7 @@
 import csv
 import functools
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -12,10 +13,11 @@ import unicodedata
 import xml.etree.ElementTree as ET
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import docx
@@ -435,7 +437,7 @@ def test_word_has_the_notice_in_its_header_and_a_page_number(word: Any) -> None:
         assert fields == ["PAGE"]
 
 
-def test_word_has_a_table_of_contents_that_leads_to_the_headings(html: Html, word: Any) -> None:
+def test_word_has_a_table_of_contents_that_leads_to_the_headings(word: Any) -> None:
     instructions = [i.text for i in word.element.body.iter(qn("w:instrText"))]
     assert [i.split()[0] for i in instructions] == ["TOC"]
     marks = {m.get(qn("w:name")) for m in word.element.body.iter(qn("w:bookmarkStart"))}
@@ -477,6 +479,50 @@ def written(text: str, dialect: Dialect) -> Book:
     anchors = {"page": aliases(doctree)}
     Page("page", doctree, dialect, book, anchors, {}, {}, {}, Path()).write()
     return book
+
+
+def heading(level: int, label: str) -> dict[str, Any]:
+    return {"t": "Header", "c": [level, [label, [], []], words(label.title())]}
+
+
+def test_a_missing_font_hides_no_other_fault_of_the_pdf(tmp_path: Path) -> None:
+    book = Book(blocks=[heading(1, "first"), heading(4, "second"), para(words("Text."))])
+    pages = print_pdf.translate(book, COVER)
+    lacking = replace(pages, fonts=replace(pages.fonts, problem="a font is missing"))
+    parts = [Part("", ("first",))]
+    told = print_pdf.make(lacking, book, COVER, parts, tmp_path / "book.pdf", tmp_path)
+    assert told[0] == "a font is missing"
+    assert told[1].startswith("the PDF does not reach PDF/UA-1: ")
+
+
+@pytest.mark.parametrize(
+    ("ending", "why"),
+    [(lambda: [].index("size"), "ValueError: "), (lambda: os._exit(9), "its process was killed")],
+)
+def test_a_printed_book_that_fails_leaves_none_of_before(
+    ending: Callable[[], Any], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A book that became public must not keep the internal one beside its pages."""
+
+    monkeypatch.setattr(print_builder, "prepare", lambda *_: ending())
+    monkeypatch.setattr(print_builder, "PrintBuilder", lambda app, env: None)
+    app: Any = SimpleNamespace(
+        builder=SimpleNamespace(name="html"),
+        config=SimpleNamespace(print_with_html=True),
+        outdir=tmp_path / "html",
+        env=None,
+    )
+    for folder in "html", "print":
+        (tmp_path / folder).mkdir()
+        for name in print_builder.FILES:
+            (tmp_path / folder / name).write_text("before")
+    told: list[str] = []
+    monkeypatch.setattr(print_builder, "tell", told.extend)
+    print_builder.Beside().finish(app, None)
+    assert len(told) == 1
+    assert "the printed book could not be made" in told[0]
+    assert why in told[0]
+    assert not list(tmp_path.rglob("book.*"))
 
 
 @needs_poppler

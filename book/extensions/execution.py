@@ -22,6 +22,7 @@ from typing import Any, TextIO
 from book.extensions import inputs, worker
 from book.extensions.worker import Facts, Run
 from salvage import paths
+from salvage.cores import usable_cores
 
 # Imported by the server before it forks.
 WARM_MODULE = "book.extensions.warm"
@@ -250,13 +251,6 @@ class Runner:
                 {key[0] for key, future in self._futures.items() if future.exception() is not None}
             )
             raise ChapterError(f"not run: {', '.join(failed)}") from None
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def warm_context() -> BaseContext:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pybtex import plugin
 
 from book.extensions import print_builder
-from book.extensions.execution import usable_cores
+from salvage.cores import usable_cores
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -28,7 +28,7 @@ def setup(app: "Sphinx") -> None:
     gc.unfreeze()  # what an earlier build of this process has left
     gc.disable()
     app.connect("env-updated", _write_in_parallel)
-    app.connect("build-finished", _finish)
+    app.connect("build-finished", _finish, priority=950)  # the last of ours
 
 
 def _write_in_parallel(app: "Sphinx", env: object) -> None:

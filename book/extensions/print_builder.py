@@ -290,9 +290,15 @@ def attempt(builder: PaperBuilder, folder: Path) -> list[str]:
     """Make both files; what must be told."""
     try:
         return prepare(builder, folder).run()
-    except (OSError, RuntimeError, ImportError) as error:
-        # The pages are good: let them be finished, and the build fail under -W.
-        return [f"the printed book could not be made: {error}"]
+    except Exception as error:  # the pages are good: let them be finished, and the build fail
+        return failed(folder, f"{type(error).__name__}: {error}")
+
+
+def failed(folder: Path, why: str) -> list[str]:
+    """Leave no book of before beside the pages of now; what must be told."""
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    return [f"the printed book could not be made: {why}"]
 
 
 def wanted(app: "Sphinx") -> bool:
@@ -333,7 +339,10 @@ class Beside:
         for name in FILES:
             Path(app.outdir, name).unlink(missing_ok=True)
         logger.info("making the printed book")
-        self._task.join()
+        try:
+            self._task.join()
+        except EOFError:
+            self._problems = failed(self._folder(app), "its process was killed")
         tell(self._problems)
         for name in FILES:
             if (self._folder(app) / name).is_file():

@@ -47,6 +47,8 @@ STAGE = "print-"
 ALMOST_ALL = 0.999
 FIELD = re.compile(r"\.\w")
 STANDARD: Final = "ua-1"
+# What Typst says of a character that no font has.
+NO_GLYPH: Final = "could not be displayed with font"
 TEXT_FONT = "Libertinus Serif"
 BUNDLED_HAN = "Book Han Serif"
 # Serif first: they stand in a text set with serifs.
@@ -380,7 +382,7 @@ def make(
     except typst.TypstError as error:
         data = compiler.compile(format="pdf", timestamp=0)
         # A character without a glyph keeps a PDF from the standard: one message is enough.
-        if not told:
+        if not (told and NO_GLYPH in error.message):
             told.append(f"the PDF does not reach PDF/UA-1: {error.message} {' '.join(error.hints)}")
     part = path.with_name(f"{path.name}.part")
     assert isinstance(data, bytes)  # one file, in memory

@@ -65,5 +65,3 @@ def _draw_once() -> None:
 
 gc.disable()  # nothing that is imported here is ever thrown away
 import_all()
-gc.enable()
-gc.freeze()  # a chapter's own collections neither walk what was imported nor copy its pages

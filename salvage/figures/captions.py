@@ -21,11 +21,9 @@ EXACT: Final = "Exact 95% (Clopper-Pearson)"
 EFFECTIVE: Final = "95% on the effective n (Wilson)"
 SHRUNKEN: Final = "Shrunken rate, 95%"
 REPEAT: Final = "{lines} of {patients} (a patient counts once for each line)"
-AND_ALIVE: Final = "alive at last contact"
 
 # --- cohort flow and relapse --------------------------------------------------------------------
 
-FLOW: Final = "The flow of the cohort"
 FLOW_CAPTION: Final = (
     "Flow of the cohort: {patients} with relapse after CAR-T, their salvage lines one to four, "
     "and deaths. Deaths are counted at any time up to last contact."
@@ -36,7 +34,6 @@ FLOW_ALT: Final = (
 )
 FLOW_STEP: Final = "{n} received line {line}."
 FLOW_TOP: Final = "Progressed or relapsed\nafter CAR-T"
-FLOW_TREATED: Final = "Received salvage therapy"
 FLOW_UNTREATED: Final = "No salvage therapy"
 FLOW_LINE: Final = "Salvage line {line}"
 FLOW_LAST: Final = "Salvage line {line}\n({more} had further lines)"
@@ -44,7 +41,6 @@ FLOW_STOP: Final = "No line {line}"
 FLOW_END: Final = "Whole cohort at last contact"
 FLOW_DIED: Final = "{died} died, {alive} alive"
 
-TIMELINE: Final = "The time of relapse"
 TIMELINE_CAPTION: Final = (
     "Time from CAR-T infusion to relapse, {patients}. {how} The dashed line is the cut-off of "
     "{cut}: relapse at it counts as early."
@@ -63,7 +59,6 @@ CUT_OFF: Final = "Cut-off {cut}"
 
 # --- swimmer ------------------------------------------------------------------------------------
 
-SWIMMER: Final = "The swimmer plot"
 SWIMMER_MANY: Final = (
     "The swimmer plot draws one lane for each patient and is left out above {limit} patients; "
     "this cohort has {n}. The figures of the flow, of the sequence of lines and of survival "
@@ -268,8 +263,6 @@ COX_ALT: Final = "{what}. {parts}."
 COX_PART: Final = "{label}: hazard ratio {hr} (95% CI {interval})"
 COX_MISSING: Final = "{label}: not estimable{reason}"
 COX_AXIS: Final = "Hazard ratio of death (log scale)"
-COX_BETTER: Final = "lower hazard"
-COX_WORSE: Final = "higher hazard"
 COX_HEAD: Final = ("n (deaths)", "HR (95% CI)", "P")
 COX_NOTHING: Final = "“{what}” is not drawn: no model of this cohort could be estimated."
 SWEEP_WHAT: Final = "Late against early relapse at each cut-off, {times}"

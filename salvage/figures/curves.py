@@ -76,12 +76,11 @@ def km(
         return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
     lines = len(drawn) * (3 + (len(drawn) > 1))
     with style.drawing(3.6 + lines * PITCH / style.POINTS) as figure:
-        panel(figure, figure.add_subplot(), drawn, axis, ylabel)
+        panel(figure.add_subplot(), drawn, axis, ylabel)
     return _figure(cohort, [t for t, _ in drawn], name, what, figure, note, marks)
 
 
 def panel(
-    figure: style.BookFigure,
     axes: Axes,
     drawn: Sequence[tuple[Times, style.Look]],
     axis: str,
@@ -345,7 +344,7 @@ def line_curves(
         for place, (axes, times) in enumerate(zip(row, drawn, strict=True)):
             most = 8 if len(drawn) == 1 else 3 if wide else 4
             ylabel = captions.KM_FREE if place == 0 else ""
-            panel(figure, axes, [(times, look)], "", ylabel, named=place == 0, most_ticks=most)
+            panel(axes, [(times, look)], "", ylabel, named=place == 0, most_ticks=most)
             axes.set_title(style.wrap(times.label, 66 // len(drawn)))
         figure.supxlabel(captions.MONTHS_LINE, fontsize=style.SIZE)
     return _figure(cohort, drawn, f"fig-{slug(category)}-course", what, figure, left_out, None)

@@ -298,9 +298,7 @@ def overview(cohort: Cohort) -> Figure | Absent:
     }
     cr = {key: response.rate(cohort, "cr", part, key, label) for key, (part, label) in sets.items()}
     rows = [
-        _overview_line(
-            words.category_short(key, cohort.study.labels), *orr[key], cr[key], style.CATEGORY[key]
-        )
+        _overview_line(words.category_short(key, cohort.study.labels), *orr[key], cr[key])
         for key in orr
     ]
     with style.drawing(1.45 + 0.5 * len(rows)) as figure:
@@ -340,9 +338,7 @@ def overview(cohort: Cohort) -> Figure | Absent:
     )
 
 
-def _overview_line(
-    label: str, exact: Estimate, wilson: Estimate, complete: Estimate, look: style.Look
-) -> Line:
+def _overview_line(label: str, exact: Estimate, wilson: Estimate, complete: Estimate) -> Line:
     if not exact.n:
         return Line(label, (), (captions.BARS_NONE,), PLAIN)
     bands = (

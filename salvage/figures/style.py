@@ -126,39 +126,37 @@ def _list_again() -> None:
                 font_manager.fontManager.addfont(path)
 
 
-@cache
-def _settings() -> Any:
-    return {
-        "font.family": LATIN,
-        "font.size": SIZE,
-        # A label is data: a dollar sign in it must not start a formula.
-        "text.parse_math": False,
-        "axes.formatter.use_mathtext": False,
-        "axes.unicode_minus": True,
-        "axes.titlesize": SIZE,
-        "axes.titlelocation": "left",
-        "axes.labelsize": SIZE,
-        "axes.edgecolor": INK,
-        "axes.linewidth": 0.8,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.axisbelow": True,
-        "xtick.labelsize": SMALL,
-        "ytick.labelsize": SMALL,
-        "legend.fontsize": SMALL,
-        "legend.frameon": False,
-        "text.color": INK,
-        "axes.labelcolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "lines.linewidth": 1.6,
-        "hatch.linewidth": 0.5,
-        "figure.facecolor": "white",
-        "savefig.facecolor": "white",
-        "savefig.transparent": False,
-        "axes.facecolor": "white",
-        "path.simplify": True,
-    }
+_SETTINGS: Final[dict[str, Any]] = {
+    "font.family": LATIN,
+    "font.size": SIZE,
+    # A label is data: a dollar sign in it must not start a formula.
+    "text.parse_math": False,
+    "axes.formatter.use_mathtext": False,
+    "axes.unicode_minus": True,
+    "axes.titlesize": SIZE,
+    "axes.titlelocation": "left",
+    "axes.labelsize": SIZE,
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "lines.linewidth": 1.6,
+    "hatch.linewidth": 0.5,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.transparent": False,
+    "axes.facecolor": "white",
+    "path.simplify": True,
+}
 
 
 @contextmanager
@@ -169,7 +167,7 @@ def _style(**more: str) -> Iterator[None]:
     """
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
-    settings: Any = {**_settings(), **more}
+    settings: Any = {**_SETTINGS, **more}
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         log.setLevel(logging.ERROR)

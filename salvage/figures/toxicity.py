@@ -156,7 +156,7 @@ def _cells(
         linewidths=1,
         linecolor="white",
         mask=values.isna(),
-        # It would draw the figure with its own labels, whose width may leave no room for the cells.
+        # The book sets its own, below.
         xticklabels=False,
         yticklabels=False,
     )

@@ -149,7 +149,7 @@ def _entry(
         if column.name in entry.columns:
             cell = entry.columns[column.name]
             raw = _raw(kept, cell, sources, ids)
-            origin = None if own_zero is None else _zero_of(kept, cells, ids, entry, own_zero)
+            origin = None if own_zero is None else _zero_of(cells, ids, entry, own_zero)
             cells[column.name], found = _column(raw, cell, column, origin, made)
             failures += found
         else:
@@ -206,7 +206,6 @@ def _of_known_patients(
 
 
 def _zero_of(
-    kept: pd.DataFrame,
     cells: AbstractMapping[str, pd.Series],
     ids: pd.Series,
     entry: Entry,

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import pandas as pd
-
 from salvage import response, survival, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, p_phrase, percent, sentence
@@ -176,14 +174,4 @@ def regimen_mix(cohort: Cohort, key: str = "other") -> Text | Absent:
         " single drug."
         if len(sizes) > 1
         else f"All {words.count(len(named), 'line')} with a recorded regimen used the same one."
-    )
-
-
-def not_evaluable(lines: pd.DataFrame) -> str:
-    """How many lines were not evaluable; empty when none."""
-    missing = int((lines["best_response"] == "NE").sum())
-    return (
-        f"{words.count(missing, 'line')} could not be evaluated and count as no response."
-        if missing
-        else ""
     )
