@@ -12,7 +12,7 @@ import json
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -226,15 +226,25 @@ class Job:
         for old in (stamp, *files):
             old.unlink(missing_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(2) as threads:
-            # Both leave Python for most of the time. The PDF takes longer, and goes first.
-            pages = print_pdf.translate(self.typst, self.cover)
-            pdf = threads.submit(
-                print_pdf.make, pages, self.typst, self.cover, self.parts, files[0], self.cache
+        with ThreadPoolExecutor(1) as threads:
+            word: list[Future[None]] = []
+
+            def start_word() -> None:
+                word.append(
+                    threads.submit(print_word.make, self.word, self.cover, files[1], self.cache)
+                )
+
+            # Typst sets the pages on all cores, and then a few of them again on one.
+            problems = print_pdf.make(
+                print_pdf.translate(self.typst, self.cover),
+                self.typst,
+                self.cover,
+                self.parts,
+                files[0],
+                self.cache,
+                when_set=start_word,
             )
-            docx = threads.submit(print_word.make, self.word, self.cover, files[1], self.cache)
-            problems = pdf.result()
-            docx.result()
+            word[0].result()
         if not problems:
             write_atomically(stamp, digest)
         return problems

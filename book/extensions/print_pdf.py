@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -334,6 +334,16 @@ def stage(text: str, book: Book, cache: Path) -> Path:
     return main
 
 
+def units_of(compiler: "typst.Compiler") -> list[tuple[str, float, bool]]:
+    """Of each table and figure that may float: its label, the points that are left of the page
+    above it, and whether it has moved to the next page.
+    """
+    units: list[tuple[str, float, bool]] = json.loads(
+        compiler.query("<units>", field="value", one=True)
+    )
+    return units
+
+
 def arrange(compiler: "typst.Compiler", folder: Path) -> None:
     """Let the tables and figures float that would leave a page half empty.
 
@@ -344,9 +354,8 @@ def arrange(compiler: "typst.Compiler", folder: Path) -> None:
     """
     floating: list[str] = []
     while True:
-        units = json.loads(compiler.query("<units>", field="value", one=True))
         first: dict[str, str] = {}
-        for label, left, moved in units:
+        for label, left, moved in units_of(compiler):
             if moved and left > GAP and label not in floating:
                 first.setdefault(label.partition("--")[0], label)
         if not first:
@@ -362,8 +371,11 @@ def make(
     parts: Sequence[Part],
     path: Path,
     cache: Path,
+    when_set: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Write the PDF; what a reader of the terminal must be told.
+
+    ``when_set`` is called when all pages have been set once, which is most of the work.
 
     The PDF is tagged and checked against PDF/UA-1 by Typst. Where its checks do not allow that,
     the PDF is written without the standard, and the reason is told.
@@ -376,6 +388,8 @@ def make(
     told: list[str] = [Advice(pages.fonts.problem)] if pages.fonts.problem else []
     main = stage(source(pages, cover, parts), book, cache)
     compiler = typst.Compiler(main, root=main.parent, font_paths=[FONTS])
+    units_of(compiler)
+    when_set()
     arrange(compiler, main.parent)
     try:
         data = compiler.compile(format="pdf", timestamp=0, pdf_standards=STANDARD)
