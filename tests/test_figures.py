@@ -1,6 +1,7 @@
 """Figures: what they plot is what the data say, and they hold for any cohort."""
 
 import io
+import math
 import os
 import re
 import warnings
@@ -927,6 +928,10 @@ def test_the_region_of_standard_errors_and_the_bound_on_deaths() -> None:
     np.testing.assert_allclose(whole.get_xy()[:-1], check_.region.corners)
     assert len(parts) == len(check_.with_p)
     assert f"fewer than {check_.deaths.simple} deaths" in made.alt
+    ticks = {float(t.get_text()): t.get_position()[0] for t in axes_of(made).get_xticklabels()}
+    assert len(ticks) > 2
+    for ratio, place in ticks.items():
+        assert place == pytest.approx(math.log(ratio), rel=1e-12), "a tick stands beside its value"
     assert isinstance(figures.se_region(np.empty((0, 2)), [], "x"), show.Absent)
 
 

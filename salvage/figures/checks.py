@@ -1,5 +1,6 @@
 """The published figures audited: what they leave open, over every table and over many cohorts."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from salvage import words
@@ -342,7 +343,8 @@ def se_region(
         ends = [low, high, *bounds.values()]
         pad = 0.08 * (max(ends) - min(ends))
         axes.set_ylim(min(ends) - pad, max(ends) + pad)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{np.exp(value):.3f}")
+        ratios = round_ratios(left - room, right + room)
+        axes.set_xticks(list(map(math.log, ratios)), list(ratios.values()))
         axes.set_xlabel(captions.SE_X)
         axes.set_ylabel(captions.SE_Y)
         handles, _ = axes.get_legend_handles_labels()
@@ -359,3 +361,10 @@ def se_region(
         tuple(marks),
         cleared=True,
     )
+
+
+def round_ratios(low: float, high: float) -> dict[float, str]:
+    """Round ratios between two log ratios, each with what is printed of it."""
+    ticks = MaxNLocator(7, steps=[1, 2, 5, 10]).tick_values(math.exp(low), math.exp(high))
+    digits = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+    return {float(t): f"{t:.{digits}f}" for t in ticks if math.exp(low) <= t <= math.exp(high)}

@@ -287,7 +287,7 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
                     fontsize=style.SMALL,
                 )
             axes.set_xlim((end, 0) if axes is left else (0, end))
-            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
             axes.set_xlabel(title)
             style.bare(axes, "left")
         left.set_yticks(range(len(shown)), _labels(cohort, shown), fontsize=style.SIZE)
