@@ -388,7 +388,7 @@ def test_wrong_arguments_are_refused(change: dict, message: str) -> None:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_firth_finds_a_flat_maximum_whatever_the_order_of_the_rows(turned: bool) -> None:
-    """One death among ten patients at one time: full steps swing to and fro past the maximum."""
+    """One death among ten patients at one time: full steps swing past the maximum and back."""
     group = np.array([0.0, 0, 0, 1, 1, 1, 0, 1, 0, 0])
     x = 1 - group if turned else group
     time, event = np.zeros(10), np.arange(10) == 6
