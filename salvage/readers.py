@@ -310,7 +310,7 @@ def read_parquet(path: Path) -> Read:
         return pd.DataFrame(), [_empty(path.name)]
     try:
         frame = fastparquet.ParquetFile(str(path)).to_pandas(index=False)
-    # The library raises whatever its decoders meet, from struct.error to NotImplementedError.
+    # The library raises whatever its decoders meet.
     except Exception as error:
         expected = (
             "a flat Parquet file that can be read "

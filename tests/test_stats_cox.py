@@ -397,4 +397,4 @@ def test_firth_finds_a_flat_maximum_whatever_the_order_of_the_rows(turned: bool)
         order = np.random.default_rng(seed).permutation(10)
         found.append(cx.firth_cox(x[order], time[order], event[order]).hr)
     assert len(set(found)) == 1
-    assert found[0] == (pytest.approx(2.0 if turned else 0.5, rel=1e-5),)
+    assert found[0] == (pytest.approx(2.0 if turned else 0.5, rel=1e-8),)

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Full Newton steps reach the last digits; step halving is safer, but stalls where the likelihood
-#: no longer changes in double precision. The second is tried where the first does not arrive, and
-#: the last, which is content with less, where neither does: five digits of a coefficient are right.
+#: no longer changes in double precision. The second is tried where the first does not arrive.
 _SEARCHES: tuple[dict[str, Any], ...] = (
-    {"max_iter": 100, "max_halfstep": 0, "gtol": 1e-8, "xtol": 1e-9},
-    {"max_iter": 1000, "max_halfstep": 25, "gtol": 1e-4, "xtol": 1e-6},
+    {"max_step": 1.0, "max_iter": 100, "max_halfstep": 0, "gtol": 1e-8, "xtol": 1e-9},
+    {"max_step": 1.0, "max_iter": 1000, "max_halfstep": 25, "gtol": 1e-4, "xtol": 1e-6},
 )
-_LAST: dict[str, Any] = {"max_iter": 100, "max_halfstep": 25, "gtol": 1e-4, "xtol": 1e-5}
+#: Where neither finds a maximum, as with one death at a flat one, shorter steps do; the last is
+#: content with five digits.
+_RESCUES: tuple[dict[str, Any], ...] = (
+    {"max_step": 0.3, "max_iter": 300, "max_halfstep": 25, "gtol": 1e-8, "xtol": 1e-9},
+    {"max_step": 0.1, "max_iter": 300, "max_halfstep": 25, "gtol": 1e-8, "xtol": 1e-9},
+    {"max_step": 1.0, "max_iter": 100, "max_halfstep": 25, "gtol": 1e-4, "xtol": 1e-5},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +49,7 @@ def fit_cox(x: Floats, time: Floats, event: Bools) -> Penalised | None:
     # Sums in another order differ in their last digit, and so may whether the search arrives.
     order = np.lexsort((*x.T, event, time))
     x, time, event = x[order], time[order], event[order]
-    return _first_converged(
-        lambda search: FirthCoxPH(backend="numpy", max_step=1.0, **search), x, (event, time)
-    )
+    return _first_converged(lambda search: FirthCoxPH(backend="numpy", **search), x, (event, time))
 
 
 def fit_logistic(x: Floats, y: Bools) -> Penalised | None:
@@ -56,7 +59,7 @@ def fit_logistic(x: Floats, y: Bools) -> Penalised | None:
     order = np.lexsort((*x.T, y))
     x, y = x[order], y[order]
     return _first_converged(
-        lambda search: FirthLogisticRegression(backend="numpy", max_step=1.0, **search),
+        lambda search: FirthLogisticRegression(backend="numpy", **search),
         x,
         y.astype(np.int64),
     )
@@ -70,18 +73,19 @@ def _first_converged(
     scale = x.std(axis=0)
     scale[scale == 0] = 1.0
     standard = (x - x.mean(axis=0)) / scale
-    best: Penalised | None = None
-    for search in (*_SEARCHES, _LAST):
-        if search is _LAST and best is not None:
-            break
+
+    def attempt(search: dict[str, Any]) -> Penalised | None:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             # What did not converge comes back as NaN or as a flag, which is read below.
             warnings.simplefilter("ignore")
-            found = _fit(make(search), standard, y, scale)
-        best = best or found
+            return _fit(make(search), standard, y, scale)
+
+    best: Penalised | None = None
+    for found in map(attempt, _SEARCHES):
         if found is not None and np.isfinite([found.low, found.high, found.p]).all():
             return found
-    return best
+        best = best or found
+    return best or next(filter(None, map(attempt, _RESCUES)), None)
 
 
 def _fit(model: Any, x: Floats, y: object, scale: Floats) -> Penalised | None:
