@@ -18,13 +18,19 @@ if sys.path[:1] != [_ROOT]:
 
 
 def setup(app: "Sphinx") -> dict[str, Any]:
-    """Connect the extensions to Sphinx; the chapters begin to run here, while Sphinx is still
-    loading.
+    """Let the chapters begin to run, load the other extensions of the book meanwhile, and connect
+    its own after them.
     """
     source = Path(app.srcdir).resolve()
     if str(source) != _ROOT and (source / "book" / "extensions" / "__init__.py").is_file():
         return _of_checkout(source, app)
-    from book.extensions import binding, lean, outputs, print_builder, terms, transforms
+    from book.extensions import outputs
+
+    outputs.start_chapters(app)
+    for other in app.config.extensions:
+        if other != __name__:
+            app.setup_extension(other)
+    from book.extensions import binding, lean, print_builder, terms, transforms
 
     outputs.setup(app)
     lean.setup(app)

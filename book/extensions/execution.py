@@ -145,6 +145,10 @@ class Runner:
             self._run(chapter)
         self._submit("results", self.shared, worker.collect_results)
 
+    def running(self) -> bool:
+        """Whether anything had to be run in this build."""
+        return self._context is not None
+
     def outputs(self, chapter: Chapter) -> Run:
         """The outputs of a chapter, from the cache or as soon as it has run.
 

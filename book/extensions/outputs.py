@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbformat.notebooknode import from_dict
 from sphinx.errors import ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 FIGURE_MIME = "application/x-salvage-figure+json"
 FIGURE_FOLDER = "/_build/figures"  # what the Markdown of a figure names
 MARKDOWN_MIME = "text/markdown"
+TOC = "_toc.yml"
 
 
 class Chapters:
@@ -70,6 +70,8 @@ class Chapters:
             tuple(inputs.normal(cell.source) for cell in cells),
             may_fail if any(may_fail) else (),
         )
+        from nbformat.notebooknode import from_dict
+
         run = self.runner.outputs(chapter)
         for cell, outputs, count in zip(cells, run["outputs"], run["counts"], strict=True):
             cell.outputs = from_dict(  # type: ignore[no-untyped-call]
@@ -116,20 +118,22 @@ def view_block(name: str, view: dict[str, Any]) -> str:
     return f"```{{raw}} html\n{script}{text}</script>\n```"
 
 
-def setup(app: "Sphinx") -> None:
-    """Start the chapters, then load what the page needs, and replace MyST-NB's execution client."""
+def start_chapters(app: "Sphinx") -> None:
+    """Start the chapters, which needs no other extension."""
     paths.pin_cohort()
-    app.setup_extension("sphinx_external_toc")
     source = Path(app.srcdir)
-    toc = source / app.config["external_toc_path"]
+    toc = source / app.config.overrides.get("external_toc_path", TOC)
     names = sorted(parse_toc_yaml(toc)) if toc.is_file() else []
     try:
         chapters = Chapters(source, Path(app.outdir).parent, names)
     except OSError as error:
         raise ExtensionError(str(error)) from error
     app.chapters = chapters  # type: ignore[attr-defined]  # the one object that the extensions share
-    app.setup_extension("myst_nb")
-    _replace_client(chapters)
+
+
+def setup(app: "Sphinx") -> None:
+    """Replace MyST-NB's execution client."""
+    _replace_client(app.chapters)  # type: ignore[attr-defined]
     app.connect("build-finished", _close)
 
 

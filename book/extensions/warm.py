@@ -4,10 +4,12 @@ Nothing here may change what a chapter says: it only spares each process the sam
 that fails here is left to fail again where a chapter or the estimates can report it.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
 import io
+import os
 import pkgutil
 
 LIBRARIES = (
@@ -63,5 +65,7 @@ def _draw_once() -> None:
     figure.savefig(io.BytesIO(), format="svg")
 
 
-gc.disable()  # nothing that is imported here is ever thrown away
+# Nothing that is imported here is ever thrown away, nor taken apart at the end of a build.
+gc.disable()
+atexit.register(os._exit, 0)
 import_all()
