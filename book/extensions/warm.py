@@ -43,9 +43,10 @@ def import_all() -> None:
 
 
 def _read_cohort() -> None:
-    from salvage import show
+    """Read the cohort, and compute what most chapters begin with."""
+    from salvage import show, survival
 
-    show.cohort()
+    survival.with_outcome(show.cohort())
 
 
 def _read_facts() -> None:
