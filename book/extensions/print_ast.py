@@ -94,6 +94,10 @@ class Dialect(ABC):
         """Inlines as they may stand in one line; most outputs take them as they are."""
         return inlines
 
+    def number(self, number: str) -> list[Inline]:
+        """The number of a table or figure, such as ``Table 1.2``, as it heads the caption."""
+        return words(number)
+
     @abstractmethod
     def box(self, kind: str, title: list[Inline], body: list[Block]) -> list[Block]:
         """A titled box."""
@@ -362,6 +366,12 @@ class Page:
                 return text, self._label(self._canonical(node["ids"]))
         return "", ""
 
+    def _numbered_caption(self, number: str, caption: list[Inline]) -> list[Inline]:
+        if not number:
+            return caption
+        head = [*self.dialect.number(number), {"t": "Str", "c": "."}]
+        return [{"t": "Strong", "c": head}, {"t": "Space"}, *caption]
+
     def _figure(self, node: nodes.figure) -> list[Block]:
         image = next(node.findall(nodes.image))
         number, label = self._numbered("figure", node)
@@ -378,7 +388,7 @@ class Page:
         self.book.numbered.append(item)
         legends = [child for child in node.children if isinstance(child, nodes.legend)]
         return [
-            *self.dialect.figure(item, numbered_caption(number, caption)),
+            *self.dialect.figure(item, self._numbered_caption(number, caption)),
             *[block for legend in legends for block in self.blocks(legend.children)],
         ]
 
@@ -396,7 +406,7 @@ class Page:
         body = [row for part in group.findall(nodes.tbody) for row in part.findall(nodes.row)]
         sides = [alignment(entry) for entry in (head + body)[0].children]
         cells = tuple(tuple(entry.astext() for entry in row.children) for row in head + body)
-        named = numbered_caption(number, caption)
+        named = self._numbered_caption(number, caption)
         table = [
             attributes(label),
             [None, [plain(named)] if named else []],
@@ -511,13 +521,6 @@ def holds_code(doctree: nodes.document) -> bool:
 def alignment(entry: nodes.Element) -> str:
     """Pandoc's alignment of a cell."""
     return next((ALIGNMENTS[name] for name in entry["classes"] if name in ALIGNMENTS), "AlignLeft")
-
-
-def numbered_caption(number: str, caption: list[Inline]) -> list[Inline]:
-    """A caption after its number."""
-    if not number:
-        return caption
-    return [{"t": "Strong", "c": words(f"{number}.")}, {"t": "Space"}, *caption]
 
 
 def text_of(value: Any) -> str:

@@ -98,7 +98,7 @@ class TablesBuilder(PaperBuilder):
 
     def write(self, *ignored: Any) -> None:
         """Write every table as .docx and .csv, every figure as .svg and .pdf."""
-        book = assemble(self, resolve(self), print_word.WordDialect())
+        book = assemble(self, resolve(self), print_word.WordDialect(counts=False))
         print_tables.write(book.numbered, cover_of(self.app), Path(self.outdir))
 
 

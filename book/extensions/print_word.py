@@ -6,8 +6,10 @@ import hashlib
 import io
 import itertools
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +57,26 @@ LIST_INDENT = 18
 BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
 
 
+@dataclass(frozen=True)
 class WordDialect(Dialect):
-    """Styles of Word, and pictures as PNG."""
+    """Styles of Word, and pictures as PNG. ``counts``: the numbers of tables and figures are
+    fields, which fits a whole book.
+    """
+
+    counts: bool = True
+
+    def number(self, number: str) -> list[Inline]:
+        """The last part is a field: Word counts on where an editor adds a table to a chapter, and
+        can list all tables. The first of a chapter says where the count begins (the switch that
+        follows headings is unknown to LibreOffice); pages without a number share one count.
+        """
+        parts = re.fullmatch(r"(\w+) (.*?)(\d+)", number)
+        if not (self.counts and parts):
+            return words(number)
+        kind, chapter, last = parts.groups()
+        begins = f" \\r {last}" if last == "1" or not chapter else ""
+        count = field_begin(f"SEQ {kind} \\* ARABIC{begins}")
+        return [*words(f"{kind} {chapter}"), count, *words(last), field_end("<w:b/>")]
 
     def box(self, kind: str, title: list[Inline], body: list[Block]) -> list[Block]:
         accent = kind if kind in ACCENTS else "method"
@@ -85,6 +105,23 @@ class WordDialect(Dialect):
     def table(self, table: list[Any], cells: Cells, notes: list[Block]) -> list[Block]:
         below = in_style(NOTES, notes) if notes else []
         return [{"t": "Table", "c": with_widths(table, cells, PAGE * SLACK)}, *below]
+
+
+def field_begin(instruction: str, state: str = "") -> Inline:
+    """The beginning of a field; what it shows until Word computes it follows, then its end."""
+    return raw_inline(
+        "openxml",
+        f'<w:r><w:fldChar w:fldCharType="begin"{state}/></w:r>'
+        f'<w:r><w:instrText xml:space="preserve">{instruction}</w:instrText></w:r>'
+        '<w:r><w:fldChar w:fldCharType="separate"/></w:r>',
+    )
+
+
+def field_end(look: str = "") -> Inline:
+    """The end of a field; LibreOffice shows all of it as this looks."""
+    return raw_inline(
+        "openxml", f'<w:r><w:rPr>{look}</w:rPr><w:fldChar w:fldCharType="end"/></w:r>'
+    )
 
 
 def in_style(name: str, body: list[Block]) -> list[Block]:
@@ -149,20 +186,14 @@ def contents(blocks: Sequence[Block]) -> list[Block]:
     entries as links.
     """
     headings = [block["c"] for block in blocks if block["t"] == "Header" and block["c"][0] <= 2]
-    begin = raw_inline(
-        "openxml",
-        '<w:r><w:fldChar w:fldCharType="begin" w:dirty="true"/></w:r>'
-        '<w:r><w:instrText xml:space="preserve">TOC \\o "1-2" \\h \\z \\u</w:instrText></w:r>'
-        '<w:r><w:fldChar w:fldCharType="separate"/></w:r>',
-    )
-    end = raw_inline("openxml", '<w:r><w:fldChar w:fldCharType="end"/></w:r>')
+    begin = field_begin('TOC \\o "1-2" \\h \\z \\u', ' w:dirty="true"')
     made = in_style("TOC Heading", [para(words("Contents"))])
     for index, (level, (label, _, _), title) in enumerate(headings):
         entry: list[Inline] = [{"t": "Link", "c": [attributes(), title, [f"#{label}", ""]]}]
         if index == 0:
             entry.insert(0, begin)
         if index == len(headings) - 1:
-            entry.append(end)
+            entry.append(field_end())
         made += in_style(f"TOC {level}", [para(entry)])
     return made
 
@@ -301,7 +332,8 @@ def dress_tables(document: "Document") -> None:
         last = rows[-1:] if noted else []
         for row in [*(rows[:-1] if len(rows) <= SHORT else rows[:FIRST]), *last]:
             for paragraph in row.iter(qn("w:p")):
-                paragraph.pPr.get_or_add_keepNext()
+                # Where the schema has it; python-docx searches for the place, cell by cell.
+                paragraph.pPr.pStyle.addnext(OxmlElement("w:keepNext"))
 
 
 def keep_together(document: "Document") -> None:
