@@ -23,7 +23,7 @@ from salvage import (
     survival,
 )
 from salvage.cells import guarded
-from salvage.cohort import Cohort
+from salvage.cohort import Cohort, once
 from salvage.cores import usable_cores
 from salvage.estimate import Estimate, Unit, estimate
 
@@ -61,6 +61,7 @@ def counts(cohort: Cohort) -> list[Estimate]:
     ]
 
 
+@once
 def headline(cohort: Cohort) -> list[Estimate]:
     """The estimates that describe the cohort itself: all that the summary shows, at once."""
     return _made(cohort, HEADLINE)
@@ -112,7 +113,7 @@ def _run(number: int) -> list[Estimate]:
 def collect(cohort: Cohort) -> list[Estimate]:
     """Every estimate of the book, those of a public study after disclosure control; ids are
     unique."""
-    found = _made(cohort, (*HEADLINE, *FURTHER))
+    found = [*headline(cohort), *_made(cohort, FURTHER)]
     ids = [e.id for e in found]
     repeated = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
     if repeated:

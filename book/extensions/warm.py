@@ -11,6 +11,7 @@ import importlib
 import io
 import os
 import pkgutil
+import warnings
 
 LIBRARIES = (
     "IPython.core.interactiveshell",
@@ -37,16 +38,18 @@ def import_all() -> None:
         for module in pkgutil.walk_packages(salvage.__path__, "salvage."):
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    for read in (_read_cohort, _read_facts, _draw_once):
-        with contextlib.suppress(Exception):
-            read()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a chapter gives its warnings itself
+        for begin in (_read_cohort, _read_facts, _draw_once):
+            with contextlib.suppress(Exception):
+                begin()
 
 
 def _read_cohort() -> None:
-    """Read the cohort, and compute what most chapters begin with."""
-    from salvage import show, survival
+    """Read the cohort, and compute what several chapters begin with."""
+    from salvage import results, show
 
-    survival.with_outcome(show.cohort())
+    results.headline(show.cohort())
 
 
 def _read_facts() -> None:
