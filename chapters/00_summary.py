@@ -12,7 +12,7 @@
 # # Summary
 #
 # When CAR-T therapy fails in large B-cell lymphoma, six kinds of salvage therapy are at hand and little time is left.
-# What does one hospital's experience say about them, and how far can it be trusted?
+# What does the experience of one retrospective cohort say about them, and how far can it be trusted?
 
 # %% tags=["hide-input"]
 from salvage import figures, results, show

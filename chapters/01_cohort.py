@@ -106,7 +106,7 @@ sentences.unusual(cohort)
 # :::{admonition} Statistical detail
 # :class: dropdown
 # - **Time.** Months since the first CAR-T infusion. No calendar date enters the analysis. A month is one twelfth of an average year.
-# - **Early and late.** A relapse in the month of the cut-off is early; a later one is late.
+# - **Early and late.** A relapse exactly at the cut-off is early; a later one is late.
 # - **Baseline.** Medians with ranges, and counts with percentages of the patients whose value is recorded. Nothing is imputed.
 # - **Observed follow-up.** The median of all times from infusion to death or last contact.
 # - **Reverse Kaplan-Meier.** Death censors, and being alive at last contact is the event {cite}`schemper1996`. The median and its log-log interval follow R's `survival` package and are tested against its stored answers.

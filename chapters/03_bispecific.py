@@ -31,7 +31,7 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # A bispecific antibody binds CD20 on the lymphoma cell and CD3 on the T cell.
 # It is taken off the shelf, so treatment can start within days of a relapse.
 # In the Spanish and British cohort, bispecific antibodies were among the categories with the most responses at the first line after CAR-T failure {cite}`iacoboni2024`.
-# In a larger series the rate of response rose with the time between CAR-T and relapse {cite}`shumilov2025`.
+# In another series the rate of response rose with the time between CAR-T and relapse {cite}`shumilov2025`.
 # In the French registry, patients who failed late had a longer progression-free survival with a bispecific antibody than with chemotherapy {cite}`descart_late2025`.
 # None of these comparisons was randomised.
 
@@ -80,7 +80,7 @@ figures.line_curves(cohort, CATEGORY)
 # :class: not-conclude
 # - That bispecific antibodies are better or worse than another category. Nobody was randomised, and each category holds few lines.
 # - That an early line works better than a late one, or the reverse. Patients who reach a late line were selected by surviving.
-# - That a rate over lines is the chance of one patient. Some patients stand in it more than once.
+# - That a rate over lines is the chance of one patient. A patient can stand in it more than once, and those treated were chosen for the drug.
 # :::
 
 # %% [markdown]

@@ -30,7 +30,7 @@ figures.response_bars_by_line(cohort, CATEGORY)
 #
 # A second CAR-T infusion needs time for manufacture, a patient fit for it, and a target that the lymphoma still carries.
 # Loss of CD19 is one way of escape from the first infusion, which is the reason to switch the target.
-# A single-centre comparison reported responses to a second infusion more often than to other therapies, yet survival was not better {cite}`wuhan_cti2`.
+# A comparison reported responses to a second infusion more often than to other therapies, yet overall survival was better with the others {cite}`wuhan_cti2`.
 # A meta-analysis of CAR-T cells against CD22, nearly all given after CD19 CAR-T, found complete responses in more than half of the patients with lymphoma {cite}`cd22_meta`.
 # Those who receive a second product have lived through its manufacture: they are selected.
 

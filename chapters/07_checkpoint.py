@@ -29,8 +29,8 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # ## Background
 #
 # CAR-T cells and the patient's own T cells can become exhausted, and antibodies against PD-1 or PD-L1 are meant to release them.
-# In the largest series the response rate was low and survival was longer in patients who had relapsed late {cite}`major2023`; that contrast carries the time bias that a later chapter of this book explains.
-# A smaller trial saw few responses as well {cite}`chong2022`.
+# In one series the response rate was low and survival was longer in patients who had relapsed late {cite}`major2023`; that contrast carries the time bias that a later chapter of this book explains.
+# A small series saw few responses as well {cite}`chong2022`.
 # Some rarer histologies, such as primary mediastinal lymphoma, are held to be more sensitive.
 
 # %% tags=["hide-input"]

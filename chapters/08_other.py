@@ -28,7 +28,8 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # %% [markdown]
 # ## Background
 #
-# This category holds what is left: chemotherapy, lenalidomide, inhibitors of BTK, antibody-drug conjugates and antibodies other than those of the chapters before, and their combinations.
+# This category holds what is left: chemotherapy, and targeted drugs other than those of the chapters before.
+# The abstract of the index study names none of them {cite}`tian2026`.
 # Elsewhere, chemotherapy and lenalidomide brought responses in about a quarter of patients treated first after CAR-T failure {cite}`iacoboni2024`.
 # In the third-line analysis of a randomised trial, patients who received chemotherapy after axicabtagene ciloleucel had a short progression-free survival {cite}`zuma7_3l`.
 # In the French registry, lenalidomide was the most frequent salvage therapy {cite}`dibiasi2022`.

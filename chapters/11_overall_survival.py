@@ -45,8 +45,9 @@ sentences.why_biased(cohort)
 # ## From relapse: what a patient with a relapse can expect
 #
 # Relapse is where the question of salvage begins.
-# Counted from there, the curve holds no guaranteed time for a patient who is in the data because of the relapse.
-# What remains is selection: a cohort of treated patients leaves out those who died before treatment could start.
+# Counted from there, the time before the relapse is left out.
+# A patient who is in the data because of salvage was certain to live to its start, so only the wait for it is still guaranteed.
+# What else remains is selection: a cohort of treated patients leaves out those who died before treatment could start.
 
 # %% tags=["hide-input"]
 figures.os_from_relapse(cohort)

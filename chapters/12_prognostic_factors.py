@@ -153,6 +153,6 @@ sentences.sweep(cohort)
 # - **Four tests of one contrast.** The Wald, likelihood-ratio and score tests of the Cox model and the log-rank test ask the same question. The index study does not name its own; its figures fit a Wald test.
 # - **Several tests.** Holm's step-down method over all P-values of the table.
 # - **Proportional hazards.** The score test of Grambsch and Therneau on the Kaplan-Meier time scale, with the global test.
-# - **Cut-off.** A relapse in the month of the cut-off is early; a later one is late.
+# - **Cut-off.** A relapse exactly at the cut-off is early; a later one is late.
 # - **Checked against.** R's `survival` for Cox models and their tests, and an answer of R's `coxphf` for Firth's model; both are stored with the tests.
 # :::

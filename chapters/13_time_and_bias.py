@@ -34,7 +34,7 @@ figures.null_distribution(
 #
 # The study counts survival from the first CAR-T infusion and compares late with early relapse {cite}`tian2026`.
 # A patient whose relapse was late was alive until then: that is part of being in the late group.
-# A patient whose relapse was early has no such guarantee.
+# A patient whose relapse was early has the same guarantee for a shorter time.
 # The time up to the relapse is counted in favour of the late group although nobody in it could have died.
 # This is immortal time, or guarantee time.
 # The first row of the table shows the published analysis as a warning, and the rows below start the clock elsewhere.
@@ -49,10 +49,11 @@ figures.origin_forest(
 
 # %% [markdown]
 # Survival from relapse asks the right question: once the lymphoma is back, does it matter how long it stayed away?
-# At that moment the time of relapse is known, and nothing after it is guaranteed.
-# Survival from the first salvage line does the same for the moment of treatment, and leaves out the wait for it.
+# At that moment the time of relapse is known, and it guarantees no survival after it.
+# A patient who is in the data because of salvage still had to live through the wait for it.
+# Survival from the first salvage line leaves that wait out.
 #
-# Every patient was selected by having received salvage.
+# Every patient of the index study was selected by having received salvage.
 # Those who relapsed and died untreated are missing, from any origin.
 
 # %% [markdown]

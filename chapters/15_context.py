@@ -34,7 +34,7 @@ tables.own_first_lines(cohort)
 # %% [markdown]
 # ## Other cohorts after CAR-T failure
 #
-# Registries and multicentre cohorts describe survival after failure {cite}`dibiasi2022,descart_late2025,iacoboni2024,zurko2023,alarcontomas2023,spiegel2021`.
+# Registries and other cohorts describe survival after failure {cite}`dibiasi2022,descart_late2025,iacoboni2024,zurko2023,alarcontomas2023,spiegel2021`.
 # A third-line analysis of a randomised trial and a transplant cohort are selected in other ways {cite}`zuma7_3l,allohct2022`.
 # The three medians of the French registry do not fit together, so they stand in the table and in no figure.
 

@@ -86,8 +86,8 @@ def per_month(cohort: Cohort) -> Estimate:
     )
 
 
-def delayed_entry_median(cohort: Cohort) -> Estimate:
-    """Median OS from infusion of the treated patients, each at risk from the first salvage line
+def delayed_entry_curve(cohort: Cohort) -> km.KM:
+    """Survival from infusion of the treated patients, each at risk from the first salvage line
     only.
 
     Everyone was selected by having received salvage, so nobody was at risk of counting as a death
@@ -97,17 +97,26 @@ def delayed_entry_median(cohort: Cohort) -> Estimate:
     whole = from_infusion(cohort)
     entry = whole.time - salvage.time
     used = np.isfinite(entry) & (whole.time > entry)
-    value = low = high = None
-    if used.any():
-        value, low, high = km.kaplan_meier(whole.time[used], whole.event[used], entry[used]).median
+    return km.kaplan_meier(whole.time[used], whole.event[used], entry[used])
+
+
+def fewest_at_risk(curve: km.KM, until: float) -> int:
+    """The smallest number at risk at a death, up to a month at which somebody died."""
+    return int(curve.n_risk[(curve.time <= until) & (curve.n_event > 0)].min())
+
+
+def delayed_entry_median(cohort: Cohort) -> Estimate:
+    """Median of :func:`delayed_entry_curve`."""
+    curve = delayed_entry_curve(cohort)
+    value, low, high = curve.median
     return estimate(
         cohort.study,
         "os.delayed_entry.median",
         "Median OS from CAR-T infusion, delayed entry at first salvage",
         value,
         (low, high),
-        n=int(used.sum()),
-        events=int(whole.event[used].sum()),
+        n=curve.n,
+        events=curve.events,
         unit="months",
         method="Kaplan-Meier with delayed entry, log-log interval",
     )

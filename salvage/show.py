@@ -305,7 +305,7 @@ def with_marks(caption: str, marks: Sequence[Mark]) -> str:
         return caption
     from salvage.published import MARKS
 
-    present = [mark for mark in MARKS if mark in marks]
+    present = [words.MARKED.get(mark, mark) for mark in MARKS if mark in marks]
     return f"{caption} Provenance: {', '.join(present)}."
 
 

@@ -103,6 +103,20 @@ MARKS: Final = {
     "observed": "seen in this hospital's own cohort",
 }
 
+# In a caption, which may be read away from the page that says it.
+MARKED: Final = {"assumed": "assumed (synthetic data)"}
+
+# Kinds of lymphoma as records abbreviate them.
+DISEASES: Final = {
+    "DLBCL": "diffuse large B-cell lymphoma",
+    "NOS": "not otherwise specified",
+    "tFL": "transformed follicular lymphoma",
+    "HGBL": "high-grade B-cell lymphoma",
+    "PMBCL": "primary mediastinal B-cell lymphoma",
+    "GCB": "germinal-centre B-cell type",
+    "ABC": "activated B-cell type",
+}
+
 SYNTHETIC_NOTICE: Final = (
     "Synthetic data: these are not patients. The cohort was generated to agree with the published "
     "abstract; everything that the abstract does not print is assumed."

@@ -7,6 +7,7 @@ import pytest
 
 from salvage import bias, published, show, simulate
 from salvage.cohort import Cohort
+from salvage.sentences import bias as sentences
 
 COHORT = show.cohort()
 
@@ -100,3 +101,21 @@ def test_delayed_entry_of_the_whole_cohort_by_hand() -> None:
             break
     found = bias.delayed_entry_median(COHORT)
     assert (found.value, found.n) == (month, len(data))
+
+
+def test_so_few_are_at_risk_early_that_no_median_is_printed() -> None:
+    data = frame(COHORT)
+    at_risk = (data["first"] < 1.0) & (data["os_month"] >= 1.0)
+    assert data.loc[at_risk, ["os_month", "died"]].to_numpy().tolist() == [[1.0, True]]
+    said = sentences.delayed_entry(COHORT).plain()
+    assert "no median can be estimated: 1 patient was at risk at 1.0 months and died" in said
+
+
+def test_the_short_answer_gives_the_range_over_the_worlds() -> None:
+    said = sentences.bias_answer(COHORT).plain()
+    for analysis in ("infusion", "relapse"):
+        shares = [
+            np.mean(np.exp(log_hr[np.isfinite(log_hr)]) <= bias.published_hr())
+            for log_hr in (bias.null_results(key)[analysis].log_hr for key in simulate.SETTINGS)
+        ]
+        assert f"{100 * min(shares):.0f}% to {100 * max(shares):.0f}%" in said

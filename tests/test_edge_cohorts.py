@@ -137,7 +137,7 @@ SAID = {
     ("one_patient", "bias_answer"): "late and early relapse cannot be compared",
     ("one_patient", "per_month"): "as a covariate: one patient alone allows no comparison.$",
     ("a_separated_group", "sweep"): r"estimable at 4 cut-offs, 0\.\d+ at each; it was",
-    ("all_dead_at_once", "delayed_entry"): r"it is 6\.0 months\.$",
+    ("all_dead_at_once", "delayed_entry"): r"it is 6\.0 months\.\n",
     ("one_patient", "cohort_answer"): r"The patient was observed for \d",
     ("all_dead_at_once", "cohort_answer"): r"Every patient was observed for 6\.0 months",
     ("one_patient_alive", "cohort_answer"): "The patient was alive at last contact",

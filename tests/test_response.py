@@ -1,5 +1,7 @@
 """Response rates: numerators, denominators and both intervals of every group of lines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from salvage import response
 from salvage.cohort import load
 from salvage.paths import DATA
 from salvage.schema import CATEGORY_KEYS
+from salvage.sentences import categories
 from tests.cohorts import EDGES, Recipe, generate, recipes
 
 
@@ -133,3 +136,12 @@ def test_the_smallest_difference_has_the_stated_power(first: int, second: int) -
 def test_groups_that_are_too_small_can_show_no_difference() -> None:
     assert response.smallest_difference(2, 2) is None
     assert response.smallest_difference(0, 50) is None
+
+
+def test_the_other_splits_of_the_target_switch_are_told_with_their_p() -> None:
+    said = categories.switched_target(load(DATA)).plain()
+    for a, n, b, m in ((3, 5, 3, 15), (6, 10, 0, 10)):
+        p = stats.fisher_exact([[a, n - a], [b, m - b]]).pvalue
+        assert f"{a}/{n} against {b}/{m} (P = {p:.{2 if p > 0.05 else 3}f})" in said
+    others = replace(load(DATA), study=replace(load(DATA).study, synthetic=False))
+    assert "against" not in categories.switched_target(others).plain()

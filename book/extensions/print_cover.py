@@ -22,7 +22,7 @@ class Cover:
         """Name and value of each line under the title."""
         return [
             ("Centre", self.centre or words.NOT_STATED),
-            ("Patients included", self.window or words.NOT_STATED),
+            ("Dates of the study", self.window or words.NOT_STATED),
             ("Data cut-off", self.data_cut_off or words.NOT_STATED),
             ("Version", self.version),
         ]

@@ -233,7 +233,10 @@ KM_GUARANTEE_NOTE: Final = (
     " Nobody can relapse late without living that long: from infusion the late curve is held up "
     "by that guarantee."
 )
-KM_SELECTED_NOTE: Final = " Counted from relapse, neither group has a guarantee of time."
+KM_SELECTED_NOTE: Final = (
+    " Counted from relapse, the time to relapse favours neither group; of what follows, only the "
+    "wait for salvage is guaranteed to those treated."
+)
 KM_LEFT_OUT: Final = " Not shown: {what}, because {reason}."
 KM_NOT_RECORDED: Final = {
     "pfs": "no progression month is recorded",

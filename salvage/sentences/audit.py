@@ -74,7 +74,7 @@ def follow_up() -> Text:
     return text(
         f"With at most {words.count(check.censored, 'patient')} censored, at least {check.at_risk}"
         " are still at risk at the median survival. The reverse curve falls only at censorings, so"
-        f" it is at {percent(check.lowest, 0)} or more there and cannot have reached one half. The"
+        f" it is at {percent(check.lowest)} or more there and cannot have reached one half. The"
         " printed median follow-up fits the median of the observed times, dead or alive, which is"
         " short because patients died. A follow-up from another time origin cannot be excluded.",
         cleared=True,

@@ -4,11 +4,15 @@ from typing import Final
 
 from salvage import bias, simulate, spread, survival, words
 from salvage.cohort import Cohort
-from salvage.estimate import percent, ratio, reason, sentence, value_text
+from salvage.estimate import months, percent, ratio, reason, sentence, value_text
 from salvage.sentences import this_cohort
 from salvage.show import Box, Text, answer, text
 
-SMALL_COHORT: Final = 100
+# Patients at risk at a death: with fewer, one death moves a curve by more than a tenth.
+FEW_AT_RISK: Final = 10
+INDEPENDENT_ENTRY: Final = (
+    "Delayed entry is right only if the time of entry says nothing of the survival after it."
+)
 
 
 def bias_answer(cohort: Cohort) -> Box:
@@ -17,17 +21,23 @@ def bias_answer(cohort: Cohort) -> Box:
     hr = spread.measured()["cox.from_relapse.hr"].dropna()
     published = ratio(bias.published_hr())
     return answer(
-        f"The published ratio of late to early relapse, {published}, is biased by time. Counted"
-        f" from relapse, the same contrast ranges from {ratio(hr.min())} to {ratio(hr.max())} over"
-        f" the {spread.found()} cohorts found that agree with every published figure. The abstract"
-        " does not say whether late relapse is better, worse or neither.",
-        "In simulated cohorts in which relapse timing has no effect, the published analysis gives"
-        f" a ratio of {published} or less in"
-        f" {percent(bias.null_value('default', 'infusion', 'share_hr'), 0)} of them. Counted from"
-        f" relapse it does so in {percent(bias.null_value('default', 'relapse', 'share_hr'), 0)}.",
+        f"The published hazard ratio of death, late against early relapse, is {published}. It is"
+        f" biased by time. Counted from relapse, it ranges from {ratio(hr.min())} to"
+        f" {ratio(hr.max())} over the {spread.found()} cohorts found that agree with every"
+        " published figure. The published figures cannot show whether late relapse is better,"
+        " worse or neither.",
+        "In simulated worlds in which relapse timing has no effect, the published analysis gives"
+        f" a ratio of {published} or less in {_over_worlds('infusion')} of cohorts. Counted from"
+        f" relapse it does so in {_over_worlds('relapse')}.",
         _own(cohort),
         name="answer-bias",
     )
+
+
+def _over_worlds(analysis: str) -> str:
+    """Lowest and highest share of cohorts at or below the published ratio, over the worlds."""
+    shares = [bias.null_value(key, analysis, "share_hr") for key in simulate.SETTINGS]
+    return f"{percent(min(shares), 0)} to {percent(max(shares), 0)}"
 
 
 def _own(cohort: Cohort) -> str:
@@ -62,9 +72,10 @@ def landmark(cohort: Cohort) -> Text:
         if found.value is not None
         else f"In {this_cohort(cohort)} a landmark at the cut-off cannot be used. "
     )
+    means = [bias.null_value(key, "landmark", "hr") for key in simulate.SETTINGS]
     return text(
-        f"{own}In simulated cohorts without any effect it gives"
-        f" {ratio(bias.null_value('default', 'landmark', 'hr'))} on average, and not 1."
+        f"{own}In simulated cohorts without any effect its geometric mean is {ratio(min(means))} to"
+        f" {ratio(max(means))}, by world, and not 1."
     )
 
 
@@ -72,10 +83,9 @@ def null(cohort: Cohort) -> Text:
     """What the simulation says of the published ratio, also among cohorts near the printed median
     and range."""
     published = ratio(bias.published_hr())
-    worlds = [bias.null_value(key, "infusion", "share_hr") for key in simulate.SETTINGS]
     return text(
-        f"A ratio of {published} or less is common without any effect: in {percent(min(worlds), 0)}"
-        f" to {percent(max(worlds), 0)} of the cohorts, by world. Among simulated cohorts near the"
+        f"A ratio of {published} or less is common without any effect: in"
+        f" {_over_worlds('infusion')} of the cohorts, by world. Among simulated cohorts near the"
         " printed median and range of survival it is found in"
         f" {percent(bias.near_value('infusion', 'share_hr'), 0)} of"
         f" {bias.near_value('infusion', 'cohorts'):,.0f}. The published ratio cannot tell an effect"
@@ -85,26 +95,40 @@ def null(cohort: Cohort) -> Text:
 
 
 def delayed_entry(cohort: Cohort) -> Text:
-    """The whole cohort was selected by having received salvage: the median with delayed entry."""
+    """The whole cohort was selected by having received salvage: the median with delayed entry, and
+    how many were at risk before it."""
     entered = bias.delayed_entry_median(cohort)
     plain = survival.median(cohort, "os.median", survival.from_infusion(cohort))
     if entered.value is None:
         return text("With delayed entry at the first salvage line, the median is not reached.")
-    moved = (
-        "Counting each treated patient as at risk only from the first salvage line, the median"
-        f" overall survival from infusion is {value_text(entered)}; counting all from infusion, it"
-        f" is {value_text(plain)}."
+    at_risk = "Counting each treated patient as at risk only from the first salvage line,"
+    curve = bias.delayed_entry_curve(cohort)
+    fewest = bias.fewest_at_risk(curve, entered.value)
+    if fewest >= FEW_AT_RISK or value_text(entered) == value_text(plain):
+        return text(
+            f"{at_risk} the median overall survival from infusion is {value_text(entered)};"
+            f" counting all from infusion, it is {value_text(plain)}.",
+            INDEPENDENT_ENTRY,
+        )
+    if curve.at(entered.value).value == 0:
+        found = (
+            f"no median can be estimated: {words.count(fewest, 'patient')} was at risk at"
+            f" {months(entered.value)} months and died, so the curve falls to zero and stays there"
+            if fewest == 1
+            else f"no median can be estimated: all {fewest} patients at risk at"
+            f" {months(entered.value)} months died, so the curve falls to zero and stays there"
+        )
+    else:
+        found = (
+            f"the median overall survival from infusion is {value_text(entered)}, which cannot be"
+            f" used: at one death before it only {words.count(fewest, 'patient')}"
+            f" {'was' if fewest == 1 else 'were'} at risk, and one death among so few moves the"
+            " curve far"
+        )
+    return text(
+        f"{at_risk} {found}. Counting all from infusion, the median is {value_text(plain)}.",
+        INDEPENDENT_ENTRY,
     )
-    small = (
-        entered.n is not None
-        and entered.n < SMALL_COHORT
-        and value_text(entered) != value_text(plain)
-    )
-    caution = (
-        "Early on, very few patients have entered, so one death among them moves the curve far. The"
-        " estimate is right in kind and too weak in a cohort of this size to be used."
-    )
-    return text(moved, caution if small else "")
 
 
 def per_month(cohort: Cohort) -> Text:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from salvage import response, survival, words
+from salvage import audit, response, survival, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, p_phrase, percent, sentence
 from salvage.sentences import median, this_cohort
@@ -98,9 +98,30 @@ def switched_target(cohort: Cohort) -> Text | Absent:
     )
     return text(
         f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
-        f" target (Fisher's exact test, {p_phrase(test.p)}).",
+        f" target (Fisher's exact test, {p_phrase(test.p)})."
+        f"{_other_splits(cohort, [a, n, b, m])}",
         f"The exact interval of the switched group runs from {percent(rate.low, 0)} to"
         f" {percent(rate.high, 0)}.{by_chance if a * m > b * n else ''}",
+    )
+
+
+def _other_splits(cohort: Cohort, own: list[int]) -> str:
+    """What the other counts that print both published rates would say, if ``own`` is one of them;
+    of the published study only."""
+    if not cohort.study.synthetic:
+        return ""
+    columns = ["switched_complete", "switched_events", "other_complete", "other_events"]
+    rows: list[list[int]] = audit.target_switches()[columns].to_numpy().tolist()
+    told = [
+        f"{a}/{n} against {b}/{m} ({p_phrase(proportions.fisher_2x2(a, n, b, m).p)})"
+        for a, n, b, m in rows
+        if [a, n, b, m] != own
+    ]
+    if own not in rows or not told:
+        return ""
+    return (
+        " The abstract prints neither group's size. The other splits that print both of its rates"
+        f" are {words.listing(told)}, so it does not settle the comparison."
     )
 
 

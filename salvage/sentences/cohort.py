@@ -90,7 +90,7 @@ def setting(cohort: Cohort) -> Text:
     study = cohort.study
     given = {
         "Centre": study.centre,
-        "Window of inclusion": study.window,
+        "Dates of the study": study.window,
         "Data cut-off": study.data_cut_off,
     }
     known = [f"{name}: {value.rstrip('.')}." for name, value in given.items() if value]

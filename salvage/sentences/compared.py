@@ -27,7 +27,7 @@ def compared_answer(cohort: Cohort) -> Box:
     return answer(
         cannot,
         f"{_spread(cohort, 'orr')} {_test(cohort, 'orr')}",
-        _could_show(cohort),
+        could_show(cohort),
         name="answer-compared",
     )
 
@@ -91,20 +91,22 @@ def _and_large(cohort: Cohort) -> str:
     return ", and with large differences too" if unseen else ""
 
 
-def _could_show(cohort: Cohort) -> str:
+def could_show(cohort: Cohort) -> str:
+    """The response rate that the two largest categories could have told from a given one."""
     pair = comparison.detectable(cohort)["largest"]
     labels = [words.category(key, cohort.study.labels) for key in (pair.first, pair.second)]
-    who = (
-        f"Between its two largest categories ({labels[0]}, {words.count(pair.n_first, 'line')}; "
-        f"{labels[1]}, {words.count(pair.n_second, 'line')})"
+    base = percent(response.BASE_RATE, 0)
+    one = (
+        f"With a response rate of {base} in one of its two largest categories ({labels[0]}, "
+        f"{words.count(pair.n_first, 'line')}; {labels[1]}, {words.count(pair.n_second, 'line')}), "
     )
-    power = f"with {percent(response.POWER, 0)} power"
+    shown = f"would have been shown with {percent(response.POWER, 0)} power."
     if pair.difference is None:
-        return f"{who}, no difference would have been large enough to show {power}."
+        return f"{one}not even a rate of 100% in the other {shown}"
+    other = percent(response.BASE_RATE + pair.difference, 0)
     return (
-        f"{who}, the smallest difference in response rate that it could have shown {power} is "
-        f"{100 * pair.difference:.0f} percentage points, {percent(response.BASE_RATE, 0)} against "
-        f"{percent(response.BASE_RATE + pair.difference, 0)}."
+        f"{one}only a rate of {other} or more in the other, {100 * pair.difference:.0f} percentage "
+        f"points higher, {shown}"
     )
 
 

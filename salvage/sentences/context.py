@@ -65,9 +65,9 @@ def _overlap(cohort: Cohort) -> str:
     if not total:
         return "No category has both a first-line rate here and a printed rate elsewhere."
     told = (
-        f"Of {words.count(total, 'printed response rate')} in the same categories, {inside}"
-        f" {'lies' if inside == 1 else 'lie'} inside the interval of this cohort's own first-line"
-        " rate."
+        f"Of {words.count(total, 'printed objective response rate')} in the same categories,"
+        f" {inside} {'lies' if inside == 1 else 'lie'} inside the interval of this cohort's own"
+        " first-line rate."
     )
     if inside > total / 2 and min(widths) > WIDE:
         return f"{told} Intervals as wide as these agree with almost anything."
@@ -77,10 +77,11 @@ def _overlap(cohort: Cohort) -> str:
 def pooling() -> Text:
     """How many rates could be pooled."""
     found = [context.pooled(key, measure) for key in CATEGORY_KEYS for measure in context.RATES]
-    done = sum(isinstance(one, context.Pooled) for one in found)
+    others = [one.studies for one in found if isinstance(one, context.NotPooled)]
+    done = len(found) - len(others)
+    most = f", and no {'other ' if done else ''}rate has more than {max(others)}" if others else ""
     return text(
         f"Of {len(found)} rates, {done or 'none'} {'is' if done < 2 else 'are'} pooled: pooling"
-        f" needs at least {context.FEWEST} comparable counts, and most abstracts print a percentage"
-        " without its denominator.",
+        f" needs at least {context.FEWEST} comparable counts{most}.",
         cleared=True,
     )

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from salvage import __version__, published, response, words
+from salvage import __version__, comparison, published, words
 from salvage.cohort import Cohort
-from salvage.estimate import Estimate, percent, sentence
-from salvage.schema import CATEGORY_KEYS
+from salvage.estimate import Estimate, sentence
 from salvage.sentences import median, this_cohort
+from salvage.sentences.compared import could_show
 from salvage.show import Box, Cover, Text, answer, text
 
 Estimates = Mapping[str, Estimate]
@@ -17,7 +17,7 @@ def cover(cohort: Cohort) -> Cover:
     study = cohort.study
     facts = (
         ("Centre", study.centre),
-        ("Patients included", study.window),
+        ("Dates of the study", study.window),
         ("Data cut-off", study.data_cut_off),
         ("Version", __version__),
     )
@@ -78,28 +78,10 @@ def _published_link(cohort: Cohort, estimates: Estimates) -> str:
 def ranking(cohort: Cohort) -> str:
     """That the study cannot rank the six options, with the smallest difference that it could have
     shown."""
-    # Of categories with equally many lines, the first in the book's order.
-    sizes = sorted(((len(cohort.category(key)), key) for key in CATEGORY_KEYS), key=lambda s: -s[0])
-    (first, first_key), (second, second_key) = sizes[0], sizes[1]
     head = (
         "This study cannot rank the six options: nobody was randomised, and patients who reached a"
         " later line were selected."
     )
-    if second == 0:
+    if not comparison.detectable(cohort):
         return f"{head} It holds lines of one category at most, so there is nothing to compare."
-    names = [words.category(key, cohort.study.labels) for key in (first_key, second_key)]
-    difference = response.smallest_difference(first, second)
-    if difference is None:
-        return (
-            f"{head} Even between its two largest categories ({names[0]},"
-            f" {words.count(first, 'line')}; {names[1]}, {words.count(second, 'line')}) no"
-            f" difference would have been large enough to show with {percent(response.POWER, 0)}"
-            " power."
-        )
-    return (
-        f"{head} Between its two largest categories ({names[0]}, {words.count(first, 'line')};"
-        f" {names[1]}, {words.count(second, 'line')}) the smallest difference in response rate that"
-        f" it could have shown with {percent(response.POWER, 0)} power is {100 * difference:.0f}"
-        f" percentage points, {percent(response.BASE_RATE, 0)} against"
-        f" {percent(response.BASE_RATE + difference, 0)}."
-    )
+    return f"{head} {could_show(cohort)}"

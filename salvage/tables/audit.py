@@ -37,13 +37,15 @@ def overview() -> Table:
         (
             "Median follow-up",
             VERDICT[True],
-            "A median of observed times" if not follow_up.possible else "No definition is excluded",
+            "Counted from infusion, no reverse Kaplan-Meier median"
+            if not follow_up.possible
+            else "No definition is excluded",
             "Its time origin",
         ),
         (
             "Median survival and range",
             VERDICT[True],
-            "The range is of observed times",
+            "Nothing: read here as the range of observed times",
             "The confidence interval of the median",
         ),
         *(
@@ -72,8 +74,8 @@ def overview() -> Table:
 def _denominators(possible: list[tuple[int, int]]) -> str:
     sizes = [n for _, n in possible]
     if len(sizes) <= 3:
-        return f"Printed by a denominator of {words.listing([str(n) for n in sizes], 'or')}"
-    return f"Printed by {len(sizes)} denominators, {sizes[0]} to {sizes[-1]}"
+        return f"Possible denominators: {words.listing([str(n) for n in sizes], 'or')}"
+    return f"{len(sizes)} possible denominators, {sizes[0]} to {sizes[-1]}"
 
 
 def death_groups() -> Table:

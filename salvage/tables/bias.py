@@ -9,8 +9,10 @@ from salvage.tables.prognosis import caution
 
 VERDICTS = {
     "cox.late_vs_early.hr": "biased: nobody relapses late without living until then",
-    "cox.late_vs_early.from_relapse.hr": "free of guaranteed time; selection remains",
-    "cox.late_vs_early.from_salvage.hr": "free of guaranteed time; waiting for salvage is left out",
+    "cox.late_vs_early.from_relapse.hr": (
+        "free of the time to relapse; the wait for salvage and selection remain"
+    ),
+    "cox.late_vs_early.from_salvage.hr": "free of guaranteed time; selection remains",
     "cox.late_vs_early.delayed_entry.hr": "right only if the hazard after relapse is constant",
     "cox.late_vs_early.landmark.hr": "not repaired: late patients have yet to relapse",
 }
@@ -35,7 +37,7 @@ def origins(cohort: Cohort) -> Table:
     found = bias.contrasts(cohort)
     return Table(
         "tab-bias-origins",
-        "Late against early relapse, with the clock started at five points." + caution(found),
+        "Late against early relapse, by five ways to count time." + caution(found),
         ("Clock", "Patients", "Deaths", "HR", "95% CI", "P", "What it is worth"),
         [(BEGINNINGS[e.id], *_numbers(e), VERDICTS[e.id]) for e in found],
         (

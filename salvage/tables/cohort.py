@@ -1,6 +1,7 @@
 """Tables of the chapter on the cohort: baseline, relapse, follow-up, completeness."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,7 +79,7 @@ def cut_off_note(cohort: Cohort) -> str:
     """What early and late mean in this cohort."""
     cut = f"{cohort.study.early_relapse_months:g}"
     return (
-        f"Early: relapse in month {cut} or before, counted from the first CAR-T infusion. "
+        f"Early: relapse at month {cut} or before, counted from the first CAR-T infusion. "
         f"Late: after month {cut}."
     )
 
@@ -103,7 +104,7 @@ def baseline(cohort: Cohort) -> Table:
         "Baseline of the patients before the first CAR-T infusion, and time to relapse.",
         ("Characteristic", *_group_heads(groups), "Not recorded"),
         rows,
-        _baseline_notes(cohort, shown),
+        [*_baseline_notes(cohort, shown), *_abbreviations([item.label for item in items])],
         mark(cohort),
     )
 
@@ -150,6 +151,13 @@ def _baseline_notes(cohort: Cohort, shown: set[str]) -> list[str]:
     if absent:
         notes.append(f"Not recorded for any patient: {'; '.join(sorted(absent))}.")
     return notes
+
+
+def _abbreviations(labels: Sequence[str]) -> list[str]:
+    """What the kinds of lymphoma in some labels stand for."""
+    used = {word for label in labels for word in re.findall(r"\w+", label)}
+    told = [f"{short}, {long}" for short, long in words.DISEASES.items() if short in used]
+    return [f"{'; '.join(told)}."] if told else []
 
 
 def _short(label: str) -> str:

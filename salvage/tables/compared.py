@@ -128,7 +128,8 @@ def pairs(cohort: Cohort, measure: str) -> Shown:
             last = (
                 _p_cells(made[key], compared) if with_p else (_exact_limits(found, key, compared),)
             )
-            cells = (*_ratio_cells(made[key]), *last)
+            middle = _ratio_cells(made[key])
+            cells = (*middle, *last) if with_p else (middle[0], *last, middle[1])
         width = 4 if with_p else 3
         rows.append((labels[key], f"{events:,} / {n:,}", *cells[:width]))
     return Table(
@@ -138,7 +139,7 @@ def pairs(cohort: Cohort, measure: str) -> Shown:
             "Category",
             f"{words.MEASURES_SHORT[measure]} / lines",
             "Odds ratio",
-            *(("95% CI", "P", "P, Holm") if with_p else ("Bootstrap 95% CI", "Exact 95% CI")),
+            *(("95% CI", "P", "P, Holm") if with_p else ("Exact 95% CI", "Middle 95% of samples")),
         ),
         rows,
         _pair_notes(compared),
@@ -180,10 +181,11 @@ def _pair_notes(compared: comparison.Pairs) -> list[str]:
         return notes + [f"A dash where not estimable: {why}." for why in reasons]
     return [
         "In at least one category none or all of the lines responded, so no P is given for any "
-        "pair. The odds ratios are approximate: Firth's estimate, with the middle 95% of samples "
-        "of patients drawn with replacement. The reference is the category with most lines.",
-        "The bootstrap allows for patients who repeat, but its intervals are too narrow where "
-        "responses are few. The exact intervals are conditional and take lines as independent.",
+        "pair. The odds ratios are approximate: Firth's estimate. The exact intervals are "
+        "conditional and take lines as independent. The reference is the category with most lines.",
+        "The middle 95% of the odds ratios in samples of patients drawn with replacement allows "
+        "for patients who repeat. It is no confidence interval: it is too narrow where responses "
+        "are few.",
     ]
 
 
@@ -208,13 +210,15 @@ def detectable(cohort: Cohort) -> Shown:
     ]
     return Table(
         "tab-compared-detectable",
-        "The smallest difference in response rate that two categories could have shown.",
+        f"The smallest difference from a response rate of {percent(base, 0)} that two categories"
+        " could have shown.",
         ("Categories", "Lines", "Rate in one, %", "Rate in the other, %", "Difference, points"),
         [tuple(cell.rstrip("%") for cell in row) for row in rows],
         (
             f"With {percent(response.POWER, 0)} power at a two-sided level of 5%, by the arcsine "
             "transformation, for one comparison and with lines as if independent. "
-            "Several comparisons, and patients who repeat, make the difference larger.",
+            "Several comparisons, and patients who repeat, make the difference larger. The rate in "
+            "one category is chosen; from another rate, another difference could be shown.",
             "A dash: not even a rate of 100% would have been enough.",
         ),
         mark(cohort),

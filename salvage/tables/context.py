@@ -40,8 +40,8 @@ def reported(cohort: Cohort, key: str) -> Table | Absent:
 
 
 DERIVED_NOTE = (
-    "An interval is exact where the count is printed or is the only one that prints the rate;"
-    " otherwise as printed, or not known."
+    "An interval is exact where the count is printed, or where one count alone rounds to the"
+    " printed rate; otherwise as printed, or a dash."
 )
 
 

@@ -95,7 +95,7 @@ def restricted_means(cohort: Cohort) -> Shown:
     return Table(
         "tab-survival-restricted-mean",
         f"Mean survival time within {words.months(month)} of each origin.",
-        ("Clock starts at", "Patients", "Deaths", "Mean, months", "95% CI, months"),
+        ("Clock starts at", "Patients", "Deaths, all follow-up", "Mean, months", "95% CI, months"),
         rows,
         (
             f"The area under the Kaplan-Meier curve up to {words.months(month)}. The horizon is "

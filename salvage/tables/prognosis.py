@@ -124,7 +124,7 @@ def origins(cohort: Cohort) -> Table:
         ("Factor", "Clock starts at", "Patients", "Deaths", "Hazard ratio", "95% CI", "P"),
         rows,
         [
-            f"Late: relapse after month {cut}. Early: in month {cut} or before.",
+            f"Late: relapse after month {cut}. Early: at month {cut} or before.",
             WALD_NOTE,
             *([FIRTH_NOTE] if any(_replaced(e) for e in made) else []),
             P_NOTE,

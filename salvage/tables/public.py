@@ -246,7 +246,7 @@ def relapse_groups(release: Release) -> Table:
         ("Group", "Patients (%)", "Deaths (%)"),
         rows,
         (
-            f"Early: relapse in month {cut} or before, counted from the first CAR-T infusion. "
+            f"Early: relapse at month {cut} or before, counted from the first CAR-T infusion. "
             "Late: after it.",
         ),
     )

@@ -26,7 +26,7 @@ def six_numbers(estimates: Estimates) -> Table:
             e.label,
             value_text(e),
             interval_text(e) if e.unit not in ("count", "events") else NONE,
-            e.provenance,
+            _marks(e),
         )
         for e in chosen
     ]
@@ -38,11 +38,18 @@ def six_numbers(estimates: Estimates) -> Table:
         (
             (
                 "Follow-up by reverse Kaplan-Meier; overall survival from the first CAR-T infusion;"
-                " rate over salvage lines."
+                " rate over salvage lines, its interval exact, as if lines were independent."
             ),
         ),
         left=(0, 3),
     )
+
+
+def _marks(e: Estimate) -> str:
+    """Where an estimate and its interval come from."""
+    if (e.low is None and e.high is None) or e.provenance_interval == e.provenance:
+        return e.provenance
+    return f"{e.provenance}; interval {e.provenance_interval}"
 
 
 def highest(estimates: Estimates, measure: str) -> list[Estimate]:
@@ -165,12 +172,12 @@ def evidence(cohort: Cohort, estimates: Estimates) -> Table:
         (
             "Which adverse event is most common?",
             words.listing([safety.label(t) for t in common]) if common else "Not recorded",
-            _fever(estimates) if common == [safety.FEVER] else NONE,
+            _fever(cohort, estimates) if common == [safety.FEVER] else NONE,
         ),
     ]
     return Table(
         "tab-summary-evidence",
-        "The state of the evidence at a glance.",
+        "What the cohort says, question by question.",
         ("Question", "What the data say", "How sure"),
         rows,
         _contrast_note(naive, relapse),
@@ -179,9 +186,10 @@ def evidence(cohort: Cohort, estimates: Estimates) -> Table:
     )
 
 
-def _fever(estimates: Estimates) -> str:
+def _fever(cohort: Cohort, estimates: Estimates) -> str:
     e = estimates["ae.fever.patients"]
-    return f"{e.events} of {e.n} treated patients"
+    counted = f"{e.events} of {e.n} treated patients"
+    return f"{counted}; the count is assumed" if cohort.study.synthetic else counted
 
 
 def reproduction(cohort: Cohort, estimates: Sequence[Estimate]) -> Table:
