@@ -63,6 +63,9 @@ def _check(arguments: argparse.Namespace) -> int:
     if cohort.warnings:
         sys.stdout.write(f"{words.count(len(cohort.warnings), 'warning')}, worth a second look:\n")
         sys.stdout.writelines(f"  {warning}\n" for warning in cohort.warnings)
+    if cohort.left_out:
+        sys.stdout.write("Left out:\n")
+        sys.stdout.writelines(f"  {line}\n" for line in cohort.left_out)
     return 0
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+MANY_MONTHS = 240.0
+FATAL_GRADE = 5
 LONG_GAP_MONTHS = 24.0
 ADULT_YEARS = 18
 _MONTH_DECIMALS = 9
@@ -45,7 +47,8 @@ class Cohort:
     """A checked cohort. Times are months since the first CAR-T infusion; no calendar date enters.
 
     ``patients``, ``salvage`` and ``adverse_events`` hold every column of :mod:`salvage.schema`, in
-    its order; what was not given is missing. ``warnings`` are allowed but unusual.
+    its order; what was not given is missing. ``warnings`` are allowed but unusual; ``left_out``
+    says what was there and is no part of the cohort.
     """
 
     study: Study
@@ -53,6 +56,7 @@ class Cohort:
     salvage: pd.DataFrame
     adverse_events: pd.DataFrame
     warnings: tuple[Problem, ...] = field(default=())
+    left_out: tuple[str, ...] = field(default=())
 
     @cached_property
     def late(self) -> "pd.Series[bool]":
@@ -138,14 +142,27 @@ def check_source(source: Source) -> tuple[Cohort | None, list[Problem]]:
     if all(table.name in raw for table in schema.TABLES if table.required):
         problems += _relations(frames, files)
     if problems:
+        problems = [_as_typed(p, source) for p in problems]
         return None, sorted(problems, key=lambda p: (p.file, p.row or 0, p.column))
-    warnings = source.warnings + _unusual(frames, files)
+    warnings = _unusual(frames, files)  # the book prints them: in months, without a date
     for name, keys in SORT_KEYS.items():
         frames[name] = _sorted(frames[name], keys).drop(columns=NUMBER)
     patients = frames["patients"].astype({"died": bool})
     salvage = frames["salvage"].astype({"line": int})
-    made = Cohort(source.study, patients, salvage, frames["adverse_events"], tuple(warnings))
+    events = frames["adverse_events"]
+    made = Cohort(source.study, patients, salvage, events, tuple(warnings), tuple(source.left_out))
     return made, warnings
+
+
+def _as_typed(problem: Problem, source: Source) -> Problem:
+    """A problem of a month at the cell that it was typed in, if that holds a date.
+
+    For the terminal alone.
+    """
+    typed = source.dated.get((problem.file, problem.column))
+    if typed is None or problem.row is None or problem.row not in typed.index:
+        return problem
+    return replace(problem, column=str(typed.name), value=str(typed[problem.row]))
 
 
 # --- one table ------------------------------------------------------------------------------------
@@ -434,7 +451,49 @@ def _unusual(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[Pro
     same = lines[NUMBER] == lines[NUMBER].shift()
     long = same & (lines["start_month"].diff() > LONG_GAP_MONTHS)
     expected = f"usually within {LONG_GAP_MONTHS:g} months of the line before it"
-    return found + _cells(lines, long, file, "start_month", expected)
+    found += _cells(lines, long, file, "start_month", expected)
+    return found + _contradictions(frames, files) + _unlikely_months(frames, files)
+
+
+def _contradictions(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[Problem]:
+    """What one cell says against another, and what is left out of the counts for that reason."""
+    patients, salvage = frames["patients"], frames["salvage"]
+    twice = patients["patient_id"].map(_plain_id)
+    alike = twice.duplicated() & (twice != "")
+    expected = "usually no id that differs from another by capitals or marks alone"
+    found = _cells(patients, alike, files["patients"], "patient_id", expected)
+    alive = patients.set_index(NUMBER)["died"] == 0
+    file = files["salvage"]
+    late = salvage[NUMBER].map(alive).eq(True) & (salvage["response_end_reason"] == "death")
+    expected = "no death of a patient who is alive at last contact"
+    found += _cells(salvage, late, file, "response_end_reason", expected)
+    silent = ~salvage["best_response"].isin(("CR", "PR"))
+    expected = "usually blank unless the best response is CR or PR; it is not counted"
+    for column in ("response_month", "response_end_month", "response_end_reason"):
+        found += _cells(salvage, silent & salvage[column].notna(), file, column, expected)
+    adverse = frames["adverse_events"]
+    if not len(adverse):
+        return found
+    file = files["adverse_events"]
+    fatal = adverse[NUMBER].map(alive).eq(True) & (adverse["grade"] == FATAL_GRADE)
+    expected = "no fatal event of a patient who is alive at last contact"
+    found += _cells(adverse, fatal, file, "grade", expected)
+    untreated = ~adverse[NUMBER].isin(salvage[NUMBER])
+    expected = "usually a patient with a salvage line; the event is not counted"
+    return found + _cells(adverse, untreated, file, "patient_id", expected)
+
+
+def _unlikely_months(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[Problem]:
+    """Months that are days, or a date in the future."""
+    expected = f"usually no more than {MANY_MONTHS:g} months; is it in days, or a wrong date"
+    found = []
+    for table in schema.TABLES:
+        frame = frames[table.name]
+        for column in table.columns:
+            if column.kind == "month" and len(frame):
+                many = frame[column.name] > MANY_MONTHS
+                found += _cells(frame, many, files[table.name], column.name, expected)
+    return found
 
 
 def _sorted(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

@@ -1,9 +1,11 @@
-"""Calendar dates into months since the first CAR-T infusion. No date goes further than this module.
+"""Calendar dates into months since the first CAR-T infusion. No date enters a cohort or a book:
+they go on only to name a wrong one as it was typed.
 
 Beside each column ``x_month`` a file may hold a column ``x_date``; patients then need an
 ``infusion_date``. A month is 30.4375 days.
 """
 
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -16,7 +18,22 @@ from salvage.schema import Table
 
 INFUSION_DATE: Final = "infusion_date"
 Tables = dict[str, tuple[pd.DataFrame, str]]
-Reported = set[tuple[str, int | None, str]]
+Place = tuple[str, int | None, str]
+Dated = dict[tuple[str, str], "pd.Series[str]"]
+
+
+@dataclass
+class Converted:
+    """Tables without dates, and every problem.
+
+    ``reported``: cells of months that are blank or doubtful because of a problem that is listed.
+    ``dated``: by file and column of months, the dates as typed, under the name of their column.
+    """
+
+    tables: Tables = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    reported: set[Place] = field(default_factory=set)
+    dated: Dated = field(default_factory=dict)
 
 
 def date_column(month_column: str) -> str:
@@ -29,15 +46,10 @@ def date_columns(table: Table) -> dict[str, str]:
     return {date_column(c.name): c.name for c in table.columns if c.kind == "month"}
 
 
-def to_months(tables: Tables) -> tuple[Tables, list[Problem], Reported]:
-    """Text tables with every date column turned into its month column and dropped.
-
-    Also every problem, and the cells that are blank or doubtful because of one.
-    """
-    problems: list[Problem] = []
-    reported: Reported = set()
-    infusion, bad = _infusion(tables, problems)
-    converted: Tables = {}
+def to_months(tables: Tables) -> Converted:
+    """Text tables with every date column turned into its month column and dropped."""
+    made = Converted()
+    infusion, bad = _infusion(tables, made.problems)
     for table in schema.TABLES:
         if table.name not in tables:
             continue
@@ -46,11 +58,16 @@ def to_months(tables: Tables) -> tuple[Tables, list[Problem], Reported]:
             frame = frame.copy()
         for date_name, month_name in date_columns(table).items():
             if date_name in frame.columns:
-                frame, found = _one_column(frame, date_name, month_name, file, infusion, bad)
-                problems += found
-                reported |= {(file, problem.row, month_name) for problem in found}
-        converted[table.name] = (frame.drop(columns=INFUSION_DATE, errors="ignore"), file)
-    return converted, problems, reported
+                given = frame.loc[frame[date_name] != "", date_name]
+                frame, found, lost = _one_column(frame, date_name, month_name, file, infusion, bad)
+                made.problems += found
+                rows = [*(problem.row for problem in found), *lost]
+                made.reported |= {(file, row, month_name) for row in rows}
+                made.dated[file, month_name] = given
+        if table is schema.PATIENTS:
+            frame = frame.drop(columns=INFUSION_DATE, errors="ignore")
+        made.tables[table.name] = (frame, file)
+    return made
 
 
 def _infusion(tables: Tables, problems: list[Problem]) -> tuple["pd.Series[float]", set[str]]:
@@ -91,8 +108,10 @@ def _one_column(
     file: str,
     infusion: "pd.Series[float]",
     bad: set[str],
-) -> tuple[pd.DataFrame, list[Problem]]:
-    """``frame`` with the column ``date_name`` turned into ``month_name``."""
+) -> tuple[pd.DataFrame, list[Problem], list[int]]:
+    """``frame`` with the column ``date_name`` turned into ``month_name``; its problems; and the
+    rows whose date cannot be counted, since the infusion of the patient is not known.
+    """
     dates = frame[date_name]
     given = dates != ""
     day = _days(dates).astype(float)
@@ -126,7 +145,7 @@ def _one_column(
         for row in frame.index[expected != ""]
     ]
     frame[month_name] = typed.where(turned.isna() | differ, turned.map(text_of))
-    return frame.drop(columns=date_name), problems
+    return frame.drop(columns=date_name), problems, list(frame.index[given & origin.isna()])
 
 
 def _same(typed: str, exact: float) -> bool:

@@ -10,7 +10,7 @@ import difflib
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from salvage import dates, schema
+from salvage import dates, schema, words
 from salvage.cells import NotPlain, text_of, unguarded
 from salvage.decoding import decode
 from salvage.problems import Problem
@@ -31,9 +31,13 @@ Cells = npt.NDArray[np.object_]
 
 #: A header is looked for in as many rows below the first.
 MOST_TITLE_ROWS: Final = 20
+#: What an import lists beside the cohort that it writes.
+UNMAPPED_FILE: Final = "unmapped.csv"
 #: How an Excel workbook begins, new and old.
 BINARY_MARKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 WORKBOOKS: Final = (".xlsx", ".xlsm")
+#: What a table may be in, whether it can be read or not.
+TABLE_FILES: Final = (".csv", ".tsv", ".txt", ".parquet", ".xls", *WORKBOOKS)
 SETTINGS_FILE: Final = "study.yaml"
 SETTINGS_SHEET: Final = "settings"
 DICTIONARY_SHEET: Final = "dictionary"
@@ -47,15 +51,17 @@ EXAMPLE_PREFIX: Final = "EXAMPLE"
 class Source:
     """What was read: settings, a text table and the name of its file for each table.
 
-    ``reported`` names cells (file, row, column) whose problem is already listed under another
-    column, so that they need not be listed again.
+    ``left_out`` says what was there and is no part of the cohort. ``reported`` names cells (file,
+    row, column) whose problem is already listed under another column, so that they need not be
+    listed again; ``dated`` holds the dates that months were computed from.
     """
 
     study: Study = field(default_factory=Study)
     tables: dict[str, tuple[pd.DataFrame, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     reported: set[tuple[str, int | None, str]] = field(default_factory=set)
+    dated: dates.Dated = field(default_factory=dict)
 
 
 def read(path: Path) -> Source:
@@ -70,8 +76,9 @@ def read(path: Path) -> Source:
     for table in schema.TABLES:
         if table.name in source.tables:
             _tidy(source, table)
-    source.tables, problems, source.reported = dates.to_months(source.tables)
-    source.problems += problems
+    made = dates.to_months(source.tables)
+    source.tables, source.reported, source.dated = made.tables, made.reported, made.dated
+    source.problems += made.problems
     return source
 
 
@@ -83,8 +90,9 @@ def _folder(path: Path) -> Source:
     else:
         expected = "this file; it may be empty, every setting has a default"
         source.problems.append(Problem(SETTINGS_FILE, None, "", "", expected))
+    named = {table.name: _named(table, files.values()) for table in schema.TABLES}
     for table in schema.TABLES:
-        found = [files[n] for s in READERS if (n := f"{table.name}{s}") in files]
+        found = named[table.name]
         if len(found) > 1:
             names = " and ".join(file.name for file in found)
             source.problems.append(Problem(table.name, None, "", names, "one file for each table"))
@@ -95,11 +103,41 @@ def _folder(path: Path) -> Source:
                 source.tables[table.name] = (frame, found[0].name)
         elif table.required:
             near = difflib.get_close_matches(f"{table.name}.csv", files, n=1)
-            hint = f"{files[near[0]].name} renamed?" if near else ""
+            hint = f"{files[near[0]].name} renamed?" if near else _workbook_hint(files.values())
             source.problems.append(
                 Problem(f"{table.name}.csv", None, "", "", f"this file: {table.row}", hint)
             )
+    source.left_out += _not_read(files.values(), named)
     return source
+
+
+def _named(table: Table, files: Iterable[Path]) -> list[Path]:
+    """The files that hold a table, by their names: ``Adverse events.csv`` is adverse_events."""
+    return [f for f in files if f.suffix.lower() in READERS and _sheet_key(f.stem) == table.name]
+
+
+def _workbook_hint(files: Iterable[Path]) -> str:
+    books = [f.name for f in files if f.suffix.lower() in WORKBOOKS]
+    return f"the workbook {books[0]} itself, instead of its folder?" if len(books) == 1 else ""
+
+
+def _not_read(files: Iterable[Path], named: Mapping[str, Sequence[Path]]) -> list[str]:
+    """Files that may be a table that is missing, or one whose name is nearly theirs.
+
+    Not each further file: a folder may hold what it likes.
+    """
+    missing = [name for name, found in named.items() if not found]
+    read = {file for found in named.values() for file in found}
+    tables = [
+        f
+        for f in files
+        if f not in read and f.suffix.lower() in TABLE_FILES and f.name != UNMAPPED_FILE
+    ]
+    return [
+        f"{file.name} was not read: it is none of {', '.join(f'{name}.csv' for name in named)}"
+        for file in tables
+        if missing or difflib.get_close_matches(_sheet_key(file.stem), named, n=1, cutoff=0.8)
+    ]
 
 
 def _tidy(source: Source, table: Table) -> None:
@@ -116,18 +154,25 @@ def _tidy(source: Source, table: Table) -> None:
             source.problems.append(Problem(file, int(lower[0]), "", "", expected))
             del source.tables[table.name]
             return
-    kept, warnings = _without_examples(frame, file)
+    kept, examples = _without_examples(frame)
     source.tables[table.name] = (kept, file)
-    source.warnings += warnings
+    if examples:
+        rows = "1 example row" if examples == 1 else f"{examples} example rows"
+        source.left_out.append(f"{file}: {rows} of the template")
 
 
 def _names(given: Sequence[str], table: Table) -> dict[str, str]:
     """The schema's name of each column that is only written otherwise: ``Patient ID``, ``Age (y)``.
 
-    Not where the name is taken, or two columns claim it.
+    Not where the name is taken, two columns claim it, or a column of months says another unit.
     """
     known = {*table.names, *dates.date_columns(table), dates.INFUSION_DATE}
-    meant = {name: _plain_name(name) for name in given if name not in known}
+    counted = {column.name for column in table.columns if column.kind == "month"}
+    meant = {
+        name: plain
+        for name in given
+        if name not in known and ((plain := _plain_name(name)) not in counted or _says_months(name))
+    }
     claimed = [*given, *meant.values()]
     return {n: plain for n, plain in meant.items() if plain in known and claimed.count(plain) == 1}
 
@@ -137,19 +182,22 @@ def _plain_name(name: str) -> str:
     return "_".join(re.sub(r"[(\[（].*", "", name).lower().replace("-", " ").split())
 
 
-def _without_examples(frame: pd.DataFrame, file: str) -> Read:
+def _says_months(name: str) -> bool:
+    """Whether what stands in brackets behind a column's name is no other unit than months."""
+    unit = name[len(re.sub(r"[(\[（].*", "", name)) :].strip("()[]（） ").lower()
+    return not unit or unit.startswith(("mo", "月", "个月", "mth"))
+
+
+def _without_examples(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """A table without the example rows of the template, and how many there were."""
     if "patient_id" not in frame.columns:
-        return frame, []
+        return frame, 0
     ids = frame["patient_id"].unique()
     examples = [i for i in ids if i[:1] in "Ee" and i.upper().startswith(EXAMPLE_PREFIX)]
     if not examples:
-        return frame, []
+        return frame, 0
     example = frame["patient_id"].isin(examples)
-    expected = "patients only; this row is an example of the template and was left out"
-    return frame[~example], [
-        Problem(file, int(row), "patient_id", str(frame.loc[row, "patient_id"]), expected)
-        for row in frame.index[example]
-    ]
+    return frame[~example], int(example.sum())
 
 
 # --- CSV ------------------------------------------------------------------------------------------
@@ -371,6 +419,11 @@ def sheets(path: Path) -> tuple[dict[str, list[list[str]]], list[Problem]]:
     finally:
         values.close()
         formulas.close()
+    if not found:
+        expected = (
+            'a sheet; in Excel, save it as "Excel Workbook (.xlsx)", not as "Strict Open XML"'
+        )
+        problems.append(Problem(path.name, None, "", "", expected))
     return found, problems
 
 
@@ -390,8 +443,11 @@ def _sheet_rows(values: Any, formulas: Any, source: str) -> tuple[list[list[str]
     for number, (cells, origins) in enumerate(pairs, 1):
         row = []
         for position, (cell, origin) in enumerate(zip(cells, origins, strict=True)):
-            text = text_of(cell.value).strip()
             expected = ""
+            try:
+                text = text_of(cell.value).strip()
+            except NotPlain as error:
+                text, expected, shown = "", f"one value in a cell, not {error}", ""
             if cell.data_type == "e":
                 expected, shown = "a value; this is an error of Excel", text
             elif not text and cell.data_type == "n" and origin.data_type == "f":
@@ -413,7 +469,12 @@ def _workbook(path: Path) -> Source:
     source = Source(problems=problems)
     if not found:
         return source
-    by_key = {_sheet_key(title): title for title in found}
+    by_key = {_sheet_key(title): title for title in reversed(found)}
+    source.problems += [
+        Problem(sheet_name(path, title), None, "", "", f"one sheet for {_sheet_key(title)}")
+        for title in found
+        if by_key[_sheet_key(title)] != title and any(map(any, found[title]))
+    ]
     read_sheets = {SETTINGS_SHEET, DICTIONARY_SHEET}
     if SETTINGS_SHEET in by_key:
         title = by_key[SETTINGS_SHEET]
@@ -437,10 +498,10 @@ def _workbook(path: Path) -> Source:
             near = difflib.get_close_matches(table.name, by_key, n=1)
             hint = f"{by_key[near[0]]} renamed to {table.name}?" if near else ""
             source.problems.append(Problem(name, None, "", "", f"this sheet: {table.row}", hint))
-    source.warnings += [
-        Problem(sheet_name(path, title), None, "", "", "a sheet of the template; it was not read")
-        for key, title in by_key.items()
-        if key not in read_sheets and any(map(any, found[title]))
+    source.left_out += [
+        f"{sheet_name(path, title)} was not read: it is no sheet of the template"
+        for title in found
+        if _sheet_key(title) not in read_sheets and any(map(any, found[title]))
     ]
     return source
 
@@ -463,14 +524,15 @@ def _settings(rows: Iterable[Sequence[str]], source: str) -> tuple[Study, list[P
             problems.append(Problem(source, number, key, value, "each setting once"))
         place[key] = number
         if key.startswith(LABEL_PREFIX):
-            if value:
+            if key.removeprefix(LABEL_PREFIX) not in words.CATEGORIES:
+                expected = f"{LABEL_PREFIX}one of {', '.join(words.CATEGORIES)}"
+                problems.append(Problem(source, number, key, value, expected))
+            elif value:
                 labels[key.removeprefix(LABEL_PREFIX)] = value
         else:
             raw[key] = setting(key, value)
     if labels:
         raw["labels"] = labels
-        first = next(n for k, n in place.items() if k.startswith(LABEL_PREFIX))
-        place.setdefault("labels", first)
     study, found = from_settings(raw, source)
     return study, problems + [replace(p, row=place.get(p.column)) for p in found]
 

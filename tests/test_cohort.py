@@ -310,6 +310,23 @@ UNUSUAL = {
     "a target switched outside a second CAR-T": (
         "salvage.csv", "polatuzumab,", "polatuzumab,1", (4, "target_switched"),
     ),
+    "days for months": ("patients.csv", "12.0,0", "273,0", (3, "os_month")),
+    "ids that differ by capitals": (
+        "patients.csv", "C,,,1.0,1.0,1", "C,,,1.0,1.0,1\nb,,,1.0,1.0,1", (5, "patient_id"),
+    ),
+    "a response that ends by the death of a patient who is alive": (
+        "salvage.csv", "ongoing", "death", (4, "response_end_reason"),
+    ),
+    "a month of response without one": (
+        "salvage.csv", "PD,,,,6.0", "PD,5.5,,,6.0", (3, "response_month"),
+    ),
+    "a fatal event of a patient who is alive": (
+        "adverse_events.csv", "CRS,1", "CRS,5", (3, "grade"),
+    ),
+    "an event of a patient without a line": (
+        "adverse_events.csv", "A,1,Fever,2,CTCAE 5.0,2.5", "C,,Fever,2,CTCAE 5.0,",
+        (2, "patient_id"),
+    ),
 }  # fmt: skip
 
 

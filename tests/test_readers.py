@@ -234,13 +234,72 @@ def test_workbook_places_name_the_sheet(tmp_path: Path) -> None:
     assert "the formula's value; open the file in Excel and save it" in "\n".join(found)
 
 
-def test_a_sheet_that_is_not_read_is_a_warning(tmp_path: Path) -> None:
+def test_a_sheet_that_is_not_read_is_told(tmp_path: Path) -> None:
     path = workbook(
         tmp_path / "c.xlsx", {"patients": PATIENTS, "salvage": SALVAGE, "salvage (2)": SALVAGE}
     )
-    assert [str(w) for w in load(path).warnings] == [
-        "c.xlsx, sheet salvage (2); expected a sheet of the template; it was not read"
+    assert load(path).left_out == (
+        "c.xlsx, sheet salvage (2) was not read: it is no sheet of the template",
+    )
+
+
+def test_two_sheets_for_one_table_are_refused(tmp_path: Path) -> None:
+    sheets = {"patients": PATIENTS, "salvage": SALVAGE, "Patients ": [[""]]}
+    assert len(load(workbook(tmp_path / "c.xlsx", sheets)).patients)  # the second is blank
+    sheets["Patients "] = PATIENTS
+    assert problems_of(workbook(tmp_path / "d.xlsx", sheets)) == [
+        "d.xlsx, sheet Patients ; expected one sheet for patients"
     ]
+
+
+def test_a_cell_that_holds_no_plain_value_is_refused_at_its_place(tmp_path: Path) -> None:
+    patients = [list(row) for row in PATIENTS]
+    patients[1][1] = dt.timedelta(hours=30)
+    found = problems_of(workbook(tmp_path / "c.xlsx", {"patients": patients, "salvage": SALVAGE}))
+    assert found == [
+        "c.xlsx, sheet patients, row 2, column age; expected one value in a cell, not timedelta"
+    ]
+
+
+def test_files_that_may_be_a_table_are_told(tmp_path: Path) -> None:
+    write_shipped(tmp_path, ".csv")
+    events = tmp_path / "adverse_events.csv"
+    assert load(tmp_path).left_out == ()
+    (tmp_path / "notes.csv").write_text("a,b\n")
+    assert load(tmp_path).left_out == ()  # nothing is missing
+    events.rename(tmp_path / "Adverse events.csv")
+    assert len(load(tmp_path).adverse_events)
+    for name in ("adverse_event.csv", "adverse_events.txt", "adverse_events.xlsx"):
+        (tmp_path / "Adverse events.csv").rename(tmp_path / name)
+        told = load(tmp_path).left_out
+        assert [line.partition(" was not read")[0] for line in told] == [name, "notes.csv"]
+        (tmp_path / name).rename(tmp_path / "Adverse events.csv")
+
+
+def test_a_folder_that_holds_a_workbook_alone_says_so(tmp_path: Path) -> None:
+    workbook(tmp_path / "cohort.xlsx", {"patients": PATIENTS, "salvage": SALVAGE})
+    assert "did you mean the workbook cohort.xlsx itself" in "\n".join(problems_of(tmp_path))
+
+
+@pytest.mark.parametrize(("unit", "read"), [("months", True), ("月", True), ("days", False)])
+def test_a_column_of_months_that_says_another_unit_is_not_read(
+    tmp_path: Path, unit: str, read: bool
+) -> None:
+    patients = [[name if name != "os_month" else f"os_month ({unit})" for name in PATIENTS[0]]]
+    path = workbook(
+        tmp_path / "c.xlsx", {"patients": [*patients, *PATIENTS[1:]], "salvage": SALVAGE}
+    )
+    cohort, found = check(path)
+    assert (cohort is not None) == read
+    assert read or f"os_month ({unit})" in str(found)
+
+
+def test_a_date_of_the_infusion_stands_in_the_patients_table_alone(tmp_path: Path) -> None:
+    salvage = [[*SALVAGE[0], "infusion_date"], *([*row, "2023-01-01"] for row in SALVAGE[1:])]
+    found = problems_of(workbook(tmp_path / "c.xlsx", {"patients": PATIENTS, "salvage": salvage}))
+    assert len(found) == 1
+    assert "column infusion_date" in found[0]
+    assert "a column of the data dictionary" in found[0]
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\xd0\xcf\x11\xe0 old or locked", b"a,b"])
@@ -392,9 +451,24 @@ def test_example_rows_of_the_template_are_left_out_and_named(tmp_path: Path) -> 
     patients = [*PATIENTS, ["EXAMPLE-1", 50, 1, 2, 1]]
     cohort = load(workbook(tmp_path / "c.xlsx", {"patients": patients, "salvage": SALVAGE}))
     assert cohort.patients["patient_id"].tolist() == ["P1", "P2"]
-    assert [(w.file, w.row) for w in cohort.warnings] == [("c.xlsx, sheet patients", 4)]
+    assert cohort.left_out == ("c.xlsx, sheet patients: 1 example row of the template",)
+    assert cohort.warnings == ()
 
 
 def test_a_path_that_is_no_cohort_is_refused(tmp_path: Path) -> None:
     for name in ("nothing", "nothing.xlsx"):
         assert name in str(read(tmp_path / name).problems[0])
+
+
+def test_a_wrong_date_is_named_as_it_was_typed(tmp_path: Path) -> None:
+    """The month that it was turned into stands in no cell of the sheet."""
+    path = workbook(tmp_path / "c.xlsx", dated(_set(1, 1, 3, "2031-07-01")))
+    cohort, found = check(path)
+    assert cohort is None
+    assert {(p.column, p.value) for p in found} == {("start_date", "2031-07-01")}
+
+
+def test_dates_that_cannot_be_counted_are_not_called_blank(tmp_path: Path) -> None:
+    found = problems_of(workbook(tmp_path / "c.xlsx", dated(_set(0, 1, 1, "soon"))))
+    assert len(found) == 1
+    assert "infusion_date" in found[0]

@@ -206,10 +206,12 @@ def courses(cohort: Cohort) -> Text:
 
 
 def unusual(cohort: Cohort) -> Text:
-    """What the check of the data allowed but found unusual."""
+    """What the check of the data allowed but found unusual, and what it left out."""
     found = cohort.warnings
+    left_out = f"Left out of what was read: {'; '.join(cohort.left_out)}."
+    left_out = left_out if cohort.left_out else ""
     if not found:
-        return text("The check of the data found no error and nothing unusual.")
+        return text("The check of the data found no error and nothing unusual.", left_out)
     listed = [
         f"{p.file}, row {p.row}, {p.column}: {p.value} ({p.expected})" for p in found[:MOST_LISTED]
     ]
@@ -217,5 +219,6 @@ def unusual(cohort: Cohort) -> Text:
     entries = words.count(len(found), "unusual entry", "unusual entries")
     return text(
         f"The check of the data found no error and {entries}, kept as given: {'; '.join(listed)}"
-        + (f"; and {rest:,} more." if rest else ".")
+        + (f"; and {rest:,} more." if rest else "."),
+        left_out,
     )
