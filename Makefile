@@ -1,5 +1,5 @@
-# make book [COHORT=folder]   the book: _build/html/index.html, _build/print/book.pdf and book.docx
-# make test                   everything that must pass before a change is taken
+# make book [COHORT=folder or workbook]   the book: _build/html/index.html, _build/print/book.pdf and book.docx
+# make test                   the tests; .ci/run adds make check and make test-slow
 # make help                   the rest
 #
 # Every target sets up what it needs: a virtual environment in .venv and the locked requirements.
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # Brings the requirements in seconds; plain pip does the same where it is not to be had.
 UV := uv==0.13.9
 
-# The cohort to read: a folder. Without it, the shipped one in data/.
+# The cohort to read: a folder or an Excel workbook. Without it, the shipped one in data/.
 ifdef COHORT
 export SALVAGE_COHORT := $(COHORT)
 endif
@@ -30,10 +30,10 @@ BUILD := $(BIN)/jupyter-book build . -n -W --keep-going
 .DEFAULT_GOAL := book
 
 help:
-	@echo 'make book [COHORT=folder]   build the book: _build/html/index.html and, in _build/print,'
+	@echo 'make book [COHORT=path]     build the book: _build/html/index.html and, in _build/print,'
 	@echo '                            book.pdf and book.docx'
-	@echo 'make tables [COHORT=folder]  write each table and figure as files: _build/tables'
-	@echo 'make results [COHORT=folder]  print every estimate as JSON'
+	@echo 'make tables [COHORT=path]   write each table and figure as files: _build/tables'
+	@echo 'make results [COHORT=path]  print every estimate as JSON'
 	@echo 'make test                   lint, unit, property, book, notebook and browser tests'
 	@echo 'make test-slow              what takes minutes: planted faults, odd and big cohorts'
 	@echo 'make check                  ruff, mypy and codespell: quick enough for every commit'

@@ -121,16 +121,28 @@ def _calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alternatives",
         action="store_true",
-        help="search for the many other cohorts that print the same figures (chapter 14)",
+        help="search for the many other cohorts that print the same figures (chapter 14), and, in"
+        " data/, measure what varies over them",
+    )
+    parser.add_argument(
+        "--sequences",
+        action="store_true",
+        help="search again for the sequences of deaths that print the published ratio (chapter 14)",
     )
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from salvage import calibrate
+    from salvage import audit, calibrate, spread
 
-    search = calibrate.write_alternatives if arguments.alternatives else calibrate.write
-    for path in search(arguments.out):
-        sys.stdout.write(f"{path}\n")
+    if arguments.sequences:
+        written = [audit.write_witnesses(arguments.out / audit.SEQUENCES.name)]
+    elif arguments.alternatives:
+        written = calibrate.write_alternatives(arguments.out)
+        if arguments.out.resolve() == DATA.resolve():
+            written.append(spread.write())
+    else:
+        written = calibrate.write(arguments.out)
+    sys.stdout.writelines(f"{path}\n" for path in written)
     return 0
 
 

@@ -2,8 +2,8 @@
 
 Any other abstract is audited by :func:`audit_facts` from a small YAML file.
 
-``python -m salvage.audit`` searches again for the sequences in ``data/audit.json`` that prove which
-numbers of deaths are possible. Each of them is fitted again by a test.
+``python -m salvage calibrate --sequences`` searches again for the sequences in ``data/audit.json``
+that prove which numbers of deaths are possible. Each of them is fitted again by a test.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ __all__ = [
 ]
 
 SEQUENCES: Final = DATA / "audit.json"
+#: Printed medians of times.
+MEDIANS: Final = ("followup.observed.median", "os.median")
 
 
 def _printed(figure: str, part: str = "value") -> Printed:
@@ -165,6 +167,20 @@ def most_censored() -> int:
 def published_follow_up() -> FollowUp:
     """Whether the published median follow-up can be a reverse Kaplan-Meier median."""
     return follow_up(figures()["n.patients"]["value"], most_censored())
+
+
+def within_range(figure: str) -> bool:
+    """Whether a printed median lies within the printed range of survival, as it must if both are of
+    the same times.
+    """
+    value, low, high = (figures()[i]["value"] for i in (figure, "os.range.min", "os.range.max"))
+    return bool(low <= value <= high)
+
+
+def consistent() -> bool:
+    """Whether all published figures fit one another."""
+    medians = all(map(within_range, MEDIANS))
+    return medians and ratio().consistent and bool(percentages()["consistent"].all())
 
 
 def estimates() -> list[Estimate]:
@@ -296,7 +312,7 @@ def search_witnesses(check: RatioCheck) -> list[Witness]:
     return found
 
 
-def write_witnesses(path: Path = SEQUENCES) -> None:
+def write_witnesses(path: Path = SEQUENCES) -> Path:
     """Search the sequences of the published study and store them."""
     found = search_witnesses(ratio())
     rows = [
@@ -306,12 +322,10 @@ def write_witnesses(path: Path = SEQUENCES) -> None:
     about = (
         "Sequences of deaths (E early, L late relapse; one time in brackets) and last contacts "
         "(e, l) whose Cox model prints the published hazard ratio, interval and P. They show only "
-        "that such a model can exist. Written by python -m salvage.audit."
+        "that such a model can exist. Written by python -m salvage calibrate "
+        "--sequences."
     )
     body = ",\n  ".join(rows)
     text = f'{{\n "about": {json.dumps(about)},\n "sequences": [\n  {body}\n ]\n}}\n'
     path.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write_witnesses()
+    return path

@@ -2,13 +2,12 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from salvage import words
 from salvage.published import Mark, marks
 from salvage.study import Study
 
-LEVEL: Final = 0.95
 Unit = Literal[
     "proportion", "months", "ratio", "count", "events", "rate", "probability", "log ratio"
 ]

@@ -5,7 +5,8 @@ although nobody can relapse late without living that long. This module measures 
 a ratio arises from that guarantee alone: relapse times and survival after relapse are drawn
 independently, so every hazard ratio that departs from 1 does so by design of the analysis.
 
-Arrays in, arrays out: nothing here knows a cohort file or the published study.
+Arrays in, arrays out: nothing here reads a cohort. The default settings are those of the published
+study.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ QUANTITIES: Final = (
         for key in CATEGORY_KEYS
         if key != "second_cart"
     ),
-    Quantity("orr.rao_scott.p", "P across categories, ORR (Rao-Scott)", "ratio"),
-    Quantity("orr.exact.p", "P across categories, ORR (exact, ignoring patients)", "ratio"),
+    Quantity("orr.rao_scott.p", "P across categories, ORR (Rao-Scott)", "probability"),
+    Quantity("orr.exact.p", "P across categories, ORR (exact, ignoring patients)", "probability"),
 )
 
 

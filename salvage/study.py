@@ -10,6 +10,7 @@ import yaml
 from salvage import words
 from salvage.decoding import decode
 from salvage.problems import Problem
+from salvage.schema import MOST_MONTHS
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,10 @@ def _number(value: Any) -> bool:
 
 # For each key: a test of its value, and what was expected.
 _TESTS: dict[str, tuple[Any, str]] = {
-    "early_relapse_months": (lambda v: _number(v) and 0 < v < 1200, "a number of months above 0"),
+    "early_relapse_months": (
+        lambda v: _number(v) and 0 < v <= MOST_MONTHS and round(v, 2) == v,
+        f"a number of months above 0, up to {MOST_MONTHS:g}, with at most two decimals",
+    ),
     "audience": (lambda v: v in ("internal", "public"), "internal or public"),
     "suppress_below": (
         lambda v: isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 1000,

@@ -1,6 +1,6 @@
-"""The reader's words: every label that a table, a figure or a message shows.
+"""The reader's words that several tables, figures, sentences or messages share.
 
-A translated edition changes this file and the prose of the chapters, and no code.
+What one of them alone says stands in `salvage/tables`, `salvage/sentences` and `salvage/figures`.
 """
 
 from typing import Final
@@ -94,13 +94,6 @@ FACTORS: Final = {
     "cart_target": "First CAR-T target",
     "cart_product": "First CAR-T product",
     "cart_best_response": "CR to the first CAR-T against less",
-}
-
-MARKS: Final = {
-    "published": "printed in the abstract",
-    "implied": "follows from printed figures by arithmetic or proof",
-    "assumed": "true of the synthetic cohort only",
-    "observed": "seen in this hospital's own cohort",
 }
 
 # In a caption, which may be read away from the page that says it.

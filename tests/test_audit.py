@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from statsmodels.duration.hazard_regression import PHReg
 
-from salvage import audit, checks, facts, feasible, risksets
+from salvage import audit, checks, facts, feasible, published, risksets
 from salvage.checks import RateFact, RatioFact, check_rate, check_ratio, follow_up
 from salvage.problems import InputError
 from salvage.rounding import (
@@ -27,7 +28,6 @@ from salvage.rounding import (
     wald_p,
 )
 
-pytestmark = pytest.mark.xdist_group("audit")
 Z = norm.isf(0.025)
 
 
@@ -669,3 +669,12 @@ def test_unreadable_files(tmp_path):
     path.write_bytes(b"title: caf\xe9\n")
     with pytest.raises(InputError, match="a readable UTF-8 text file"):
         audit.audit_facts(path)
+
+
+def test_the_verdict_on_medians_and_range_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert audit.consistent()
+    odd = copy.deepcopy(dict(published.facts()))
+    odd["figures"]["os.range.max"]["value"] = 5.0
+    monkeypatch.setattr(published, "facts", lambda: odd)
+    assert not audit.within_range("os.median")
+    assert not audit.consistent()

@@ -159,6 +159,8 @@ def test_a_printed_book_that_cannot_be_made_fails_and_spares_the_pages(book: Boo
     shutil.copytree(ROOT / "book/print", book.root / "book/print")
     book.replace("_config.yml", "print_with_html: false", "print_with_html: true")
     book.write("book/print/template.typ", "#let book(")
+    for folder in ("html", "print"):
+        book.write(f"_build/{folder}/book.pdf", "of an earlier build")
     built = book.build()
     assert built.code == 1
     assert built.text.count("the printed book could not be made: ") == 1

@@ -57,8 +57,6 @@ PAGE = (595.28, 841.89)
 # Words that share more than this, in points, both across and down stand on top of each other.
 OVERLAP = 2.0
 
-# One worker reads the book once.
-pytestmark = pytest.mark.xdist_group("print")
 needs_poppler = pytest.mark.skipif(
     shutil.which("pdftotext") is None, reason="no pdftotext: apt-get install poppler-utils"
 )

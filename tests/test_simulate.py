@@ -26,9 +26,6 @@ from salvage.simulate import (
     summarise,
 )
 
-# One worker runs the module, so that each setting is simulated once.
-pytestmark = pytest.mark.xdist_group("simulate")
-
 PUBLISHED_HR = 0.44
 #: Cohorts behind each cell of the reference table, and simulated here.
 REFERENCE_COHORTS, OWN_COHORTS = 4_000, 12_000

@@ -32,7 +32,7 @@ CELLS = {
     "warning": "import warnings\nwarnings.warn('odd', DeprecationWarning)",
     "magic": "%pprint off",
     "async": "import asyncio\nawait asyncio.sleep(0, 'slept')",
-    "error": "1 / 0",
+    "error": "1 / 0",  # the last: a chapter stops there
 }
 # What differs from run to run, or names the file or the process in which a cell was run.
 PICTURE_MIMES = {"image/png"}
@@ -89,7 +89,6 @@ def in_worker(tmp_path_factory: pytest.TempPathFactory) -> worker.Run:
         worker.run_cells,
         list(CELLS.values()),
         str(tmp_path_factory.mktemp("worker")),
-        [True] * len(CELLS),
     )
     assert answer[0] == "ok", answer
     run: worker.Run = answer[1]
@@ -165,7 +164,9 @@ def test_what_cannot_be_read_is_not_kept(tmp_path: Path) -> None:
     assert cache.read("a", "1") is None
 
 
-def test_the_digest_sees_every_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_digest_sees_the_cohort_and_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in "patients.csv", "salvage.csv", "study.yaml":
         (tmp_path / name).write_text("a", encoding="utf-8")
     monkeypatch.setenv("SALVAGE_COHORT", str(tmp_path))

@@ -116,7 +116,6 @@ class Chapter:
     name: str
     file: Path
     sources: tuple[str, ...]
-    may_fail: tuple[bool, ...] = ()
 
 
 class Runner:
@@ -145,7 +144,7 @@ class Runner:
             self._run(chapter)
         self._submit("results", self.shared, worker.collect_results)
 
-    def running(self) -> bool:
+    def has_work(self) -> bool:
         """Whether anything had to be run in this build."""
         return self._context is not None
 
@@ -200,7 +199,6 @@ class Runner:
             worker.run_cells,
             list(chapter.sources),
             str(chapter.file.parent),
-            list(chapter.may_fail) or None,
         )
 
     def _submit(self, name: str, digest: str, task: Callable[..., Any], *arguments: Any) -> None:

@@ -39,11 +39,11 @@ def setup(app: "Sphinx") -> None:
 
 def _prepare_pages(app: "Sphinx", *_: object) -> None:
     """While there is no output to read yet, compile what the first page would wait for: its
-    templates, and the patterns by which the theme searches a table of contents.
+    templates, and the syntax of the selectors by which the theme searches a table of contents.
     """
-    if not app.chapters.runner.running():  # type: ignore[attr-defined]
+    if not app.chapters.runner.has_work():  # type: ignore[attr-defined]
         return
-    soupsieve.compile("li.chapter > a")
+    soupsieve.compile("li.toctree-l0 > details")
     if isinstance(app.builder, StandaloneHTMLBuilder):
         _compile_templates(app.builder.templates, "page.html")
 

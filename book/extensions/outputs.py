@@ -41,7 +41,6 @@ class Chapters:
 
     def __init__(self, root: Path, build: Path, names: list[str]) -> None:
         self.root = root
-        self.build = build
         self.figures = build / "figures"
         self._figure_link = "/" + Path(os.path.relpath(self.figures, root)).as_posix() + "/"
         self.runner = Runner(Cache(build / ".cache" / "outputs"), sys.stdout)
@@ -62,14 +61,7 @@ class Chapters:
         if not cells:
             return []
         name = file.relative_to(self.root).with_suffix("").as_posix()
-        tags = [cell.metadata.get("tags", []) for cell in cells]
-        may_fail = tuple("raises-exception" in t for t in tags)
-        chapter = Chapter(
-            name,
-            file,
-            tuple(inputs.normal(cell.source) for cell in cells),
-            may_fail if any(may_fail) else (),
-        )
+        chapter = Chapter(name, file, tuple(inputs.normal(cell.source) for cell in cells))
         from nbformat.notebooknode import from_dict
 
         run = self.runner.outputs(chapter)

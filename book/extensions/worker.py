@@ -52,17 +52,17 @@ class Facts(TypedDict):
     synthetic: bool
 
 
-def run_cells(sources: list[str], folder: str, may_fail: list[bool] | None = None) -> Run:
+def run_cells(sources: list[str], folder: str) -> Run:
     """Run the cells of a chapter, in order, up to the first that fails.
 
-    ``folder`` is the working directory, as a kernel has the folder of its notebook. ``may_fail``
-    marks the cells whose error is part of the story (tag ``raises-exception``).
+    ``folder`` is the working directory, as a kernel has the folder of its notebook. No cell of a
+    chapter may fail.
     """
     os.chdir(folder)
     sys.path.insert(0, "")
     shell, recorded = _shell()
     done = Run(outputs=[], counts=[], seconds=[], failure=None)
-    for index, source in enumerate(sources):
+    for source in sources:
         recorded.clear()
         start = time.perf_counter()
         with _redirected(recorded):
@@ -71,7 +71,7 @@ def run_cells(sources: list[str], folder: str, may_fail: list[bool] | None = Non
         done["outputs"].append([_without_display_id(output) for output in recorded])
         done["counts"].append(result.execution_count)
         failure = _failure(source, result, recorded)
-        if failure and not (may_fail and may_fail[index]):
+        if failure:
             done["failure"] = failure
             break
     return done

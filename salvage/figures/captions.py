@@ -1,7 +1,7 @@
 """The words of the figures: captions, alt texts, axes and legends.
 
-A translated edition changes this file and :mod:`salvage.words`, and no code. Templates are filled
-by ``str.format``; a count with its noun, such as ``29 patients``, arrives as one word.
+Templates are filled by ``str.format``; a count with its noun, such as ``29 patients``, arrives as
+one word.
 """
 
 from typing import Final

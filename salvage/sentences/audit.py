@@ -14,7 +14,8 @@ def audit_answer(found: Found) -> Box:
     """What the audit finds, in short."""
     hr = spread.measured()["cox.from_relapse.hr"].dropna()
     return answer(
-        "The published figures fit one another. Hazard ratio, interval and P together imply at"
+        f"The published figures {'fit' if audit.consistent() else 'do not all fit'} one another."
+        " Hazard ratio, interval and P together imply at"
         f" least {_count(found, 'audit.deaths.min')} deaths among {found['audit.deaths.min'].n}"
         " patients, if they come from one Cox model of the patients.",
         f"{_count(found, 'audit.tables.count')} tables of the six categories print the published"

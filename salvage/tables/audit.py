@@ -36,7 +36,7 @@ def overview() -> Table:
         ),
         (
             "Median follow-up",
-            VERDICT[True],
+            VERDICT[audit.within_range(audit.MEDIANS[0])],
             "Counted from infusion, no reverse Kaplan-Meier median"
             if not follow_up.possible
             else "No definition is excluded",
@@ -44,7 +44,7 @@ def overview() -> Table:
         ),
         (
             "Median survival and range",
-            VERDICT[True],
+            VERDICT[audit.within_range(audit.MEDIANS[1])],
             "Nothing: read here as the range of observed times",
             "The confidence interval of the median",
         ),
