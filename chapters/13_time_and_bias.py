@@ -27,6 +27,7 @@ figures.null_distribution(
     [figures.Null(label, bias.null_results()[key].log_hr) for key, label in bias.SHOWN.items()],
     bias.published_hr(),
     patients=bias.SETTING.patients,
+    world=tables.WORLDS["default"].lower(),
 )
 
 # %% [markdown]

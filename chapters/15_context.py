@@ -26,7 +26,7 @@ sentences.context_answer(cohort)
 #
 # - **Patients or events.** Other cohorts count patients at their first line after CAR-T. The index study counts events over all lines. This chapter shows the first-line rates of this cohort, per patient, first, and the event rates second.
 # - **Where the clock starts.** Most cohorts count survival from failure; the index study counts it from infusion. Survival from different origins never shares an axis here.
-# - **What late means.** Each cohort has its own cut-off between early and late relapse, so late groups are not compared.
+# - **What late means.** Each cohort has its own cut-off between early and late relapse, so a late group here is another one there.
 
 # %% tags=["hide-input"]
 tables.own_first_lines(cohort)

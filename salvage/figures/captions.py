@@ -331,10 +331,11 @@ AE_SEVERE: Final = "Grade 3 or more, %"
 
 NULL_CAPTION: Final = (
     "Late against early relapse where relapse timing has no effect at all: hazard ratios of {n} "
-    "simulated cohorts{of}. Dashed line: no effect. Solid line: the published hazard ratio, "
+    "simulated cohorts{of}{world}. Dashed line: no effect. Solid line: the published hazard ratio, "
     "{published}.{left_out}"
 )
 NULL_OF: Final = " of {patients}"
+NULL_WORLD: Final = " in one world ({world})"
 NULL_LEFT_OUT: Final = " Left out, without a contrast or with a hazard ratio beyond 400-fold: {n}."
 NULL_ALT: Final = "Histograms of hazard ratios simulated without any effect. {parts}."
 NULL_PART: Final = (

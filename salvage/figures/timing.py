@@ -49,12 +49,13 @@ def null_distribution(
     published: float,
     *,
     patients: int | None = None,
+    world: str = "",
     name: str = "fig-null",
     marks: Sequence[Mark] = ("published", "assumed"),
 ) -> Figure | Absent:
     """Histograms of simulated hazard ratios, one under the other, with the published one as a line.
 
-    ``published`` is a hazard ratio; values beyond a fiftyfold stand in the outermost bars.
+    ``published`` is a hazard ratio; ``world`` names how the cohorts were simulated; values beyond a fiftyfold stand in the outermost bars.
     """
     drawn = [null for null in nulls if len(null.usable)]
     if not drawn:
@@ -111,6 +112,7 @@ def null_distribution(
             of=captions.NULL_OF.format(patients=words.count(patients, "patient"))
             if patients
             else "",
+            world=captions.NULL_WORLD.format(world=world) if world else "",
             published=ratio(published),
             left_out=captions.NULL_LEFT_OUT.format(n=left_out) if left_out else "",
         ),

@@ -21,8 +21,9 @@ def audit_answer(found: Found) -> Box:
         f"{_count(found, 'audit.tables.count')} tables of the six categories print the published"
         " counts and rates, so the split over categories is not known. A second CAR-T infusion was"
         f" given {words.listing(second_sizes(), 'or')} times; nearly everything else stays open.",
-        f"Over {spread.found()} cohorts that agree with every published figure, the ratio of late"
-        f" to early relapse counted from relapse runs from {ratio(hr.min())} to {ratio(hr.max())}.",
+        f"Over {spread.found()} cohorts that agree with every published figure, the hazard ratio of"
+        " death, late against early relapse, counted from relapse runs from"
+        f" {ratio(hr.min())} to {ratio(hr.max())}.",
         cleared=True,
     )
 
