@@ -1,6 +1,7 @@
 """Read and check a cohort. Whoever holds a :class:`Cohort` knows that it passed every check."""
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
@@ -34,6 +35,7 @@ _NUMERIC = ("integer", "number", "month", "flag")
 _WITHIN_LINE = ("response_month", "response_end_month", "progression_month", "end_month")
 #: Column that numbers the patients while a cohort is checked.
 NUMBER = "number"
+_NOT_OF_AN_ID = re.compile(r"[\W_]+")
 #: What the rows of a patient are sorted by.
 SORT_KEYS: dict[str, list[str]] = {
     "patients": [],
@@ -336,7 +338,7 @@ def _with_near_ids(problems: list[Problem], ids: pd.Series) -> list[Problem]:
 
 
 def _plain_id(text: str) -> str:
-    return "".join(ch for ch in text.casefold() if ch.isalnum())
+    return _NOT_OF_AN_ID.sub("", text.casefold())
 
 
 def _pairs(frame: pd.DataFrame) -> "pd.Series[float]":

@@ -55,7 +55,8 @@ def null_distribution(
 ) -> Figure | Absent:
     """Histograms of simulated hazard ratios, one under the other, with the published one as a line.
 
-    ``published`` is a hazard ratio; ``world`` names how the cohorts were simulated; values beyond a fiftyfold stand in the outermost bars.
+    ``published`` is a hazard ratio; ``world`` names how the cohorts were simulated. Values beyond a
+    fiftyfold stand in the outermost bars.
     """
     drawn = [null for null in nulls if len(null.usable)]
     if not drawn:
