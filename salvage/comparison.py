@@ -271,13 +271,9 @@ def _ordered(ratios: Sequence[OddsRatio]) -> tuple[OddsRatio, ...]:
 
 
 def _holm(ratios: Sequence[OddsRatio]) -> dict[str, float]:
-    """Holm's adjusted P of each pair that has one (Holm 1979)."""
-    known = sorted((r.p, r.category) for r in ratios if r.p is not None)
-    adjusted, highest = {}, 0.0
-    for rank, (p, category) in enumerate(known):
-        highest = max(highest, min(1.0, (len(known) - rank) * p))
-        adjusted[category] = highest
-    return adjusted
+    """Holm's adjusted P of each pair that has one."""
+    adjusted = proportions.holm([ratio.p for ratio in ratios])
+    return {r.category: p for r, p in zip(ratios, adjusted, strict=True) if p is not None}
 
 
 def unknown(ratio: OddsRatio | None) -> str:

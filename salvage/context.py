@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from salvage.cells import DAYS_PER_MONTH
 from salvage.paths import COMPARATORS
 from salvage.problems import InputError, Problem
 from salvage.rounding import Printed, numerators
@@ -36,7 +37,7 @@ PROPORTIONS: Final = ("os_rate", "pfs_rate", "local_control", "nrm")
 RATIOS: Final = ("os_hr", "pfs_hr", "c_index")
 READ_IN: Final[tuple[ReadIn, ...]] = ("abstract", "secondary", "not stated")
 #: Months of each unit of time.
-MONTHS: Final = {"months": 1.0, "weeks": 7 / 30.4375, "days": 1 / 30.4375}
+MONTHS: Final = {"months": 1.0, "weeks": 7 / DAYS_PER_MONTH, "days": 1 / DAYS_PER_MONTH}
 #: Fewest comparable counts that are pooled.
 FEWEST: Final = 3
 

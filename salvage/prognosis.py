@@ -304,17 +304,6 @@ def univariable(cohort: Cohort, times: Times) -> list[Fit]:
     return [fit(cohort, [factor.key], times) for factor in FACTORS]
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment of the P-values that exist (Scand J Statist 1979;6:65)."""
-    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    running = 0.0
-    for rank, (p, i) in enumerate(known):
-        running = max(running, min(1.0, (len(known) - rank) * p))
-        adjusted[i] = running
-    return adjusted
-
-
 @once
 def prespecified(cohort: Cohort) -> Fit:
     """The one multivariable model: months to relapse and ECOG 2 or more, OS from relapse, Firth."""

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from salvage import survival, words
+from salvage.cells import DAYS_PER_MONTH
 from salvage.cohort import Cohort
 from salvage.estimate import months, percent
 from salvage.figures import captions, style
@@ -22,7 +23,7 @@ from salvage.show import Absent, Figure
 from salvage.stats.survival import KM, risk_table
 from salvage.survival import Times
 
-DAY: Final = 1 / 30.4375
+DAY: Final = 1 / DAYS_PER_MONTH
 MANY_TIMES: Final = 1500
 MOST_POINTS: Final = 4000
 PITCH: Final = 13.0

@@ -385,6 +385,17 @@ def fisher_2x2(events: int, n: int, other_events: int, other_n: int) -> Fisher:
     )
 
 
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down adjustment of the P-values that exist (Scand J Statist 1979;6:65)."""
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    running = 0.0
+    for rank, (p, i) in enumerate(known):
+        running = max(running, min(1.0, (len(known) - rank) * p))
+        adjusted[i] = running
+    return adjusted
+
+
 def _check_counts(events: int, n: int) -> None:
     if not (n >= 1 and 0 <= events <= n):
         raise ValueError(f"{events} of {n} is not a proportion")
