@@ -507,10 +507,110 @@ def test_no_date_is_left_in_the_cohort(tmp_path: Path) -> None:
         assert "2023" not in (tmp_path / "out" / file).read_text()
 
 
-def test_importing_again_replaces_the_files(tmp_path: Path) -> None:
+# --- a folder that is there already ---------------------------------------------------------------
+
+
+def with_events() -> dict[str, Any]:
+    """The mapping with a table of adverse events beside the other two."""
+    made = mapping_of()
+    fever = {"patient_id": "id", "term": {"value": "fever"}, "grade": {"value": "1"}}
+    made["tables"]["adverse_events"] = [{"source": "all", "columns": fever}]
+    return made
+
+
+def test_importing_again_replaces_the_tables(tmp_path: Path) -> None:
+    run(tmp_path, mapping_of())
+    again = cohort_of(run(tmp_path, mapping_of(), {**ONE, "age": [50, 51]}))
+    assert again.patients["age"].tolist() == [50.0, 51.0]
+    assert "earlier import" not in run(tmp_path, mapping_of()).report()
+
+
+def test_a_table_that_the_mapping_has_no_longer_is_removed_and_named(tmp_path: Path) -> None:
+    assert len(cohort_of(run(tmp_path, with_events())).adverse_events) == 2
+    again = run(tmp_path, mapping_of())
+    assert cohort_of(again).adverse_events.empty
+    assert again.removed == ("adverse_events.csv",)
+    assert "adverse_events.csv of an earlier import was removed" in again.report()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["adverse_events.csv"],
+        ["patients.parquet"],
+        ["Salvage.CSV"],
+        ["study.yaml"],
+        ["patients.csv", "salvage.csv", "study.yaml"],
+    ],
+)
+def test_a_cohort_that_no_import_made_is_never_written_over(
+    tmp_path: Path, names: list[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (*names, "notes.txt"):
+        (out / name).write_text(f"by hand: {name}")
+    with pytest.raises(InputError, match="Nothing was written") as caught:
+        run(tmp_path, mapping_of())
+    assert [problem.file for problem in caught.value.problems] == [str(out / n) for n in names]
+    assert {f.name: f.read_text() for f in out.iterdir()} == {
+        name: f"by hand: {name}" for name in (*names, "notes.txt")
+    }
+
+
+def test_the_command_refuses_a_cohort_that_no_import_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mapping, source, out = tmp_path / "mapping.yaml", tmp_path / "all.csv", tmp_path / "out"
+    mapping.write_text(yaml.safe_dump(mapping_of()))
+    pd.DataFrame(ONE).to_csv(source, index=False)
+    out.mkdir()
+    (out / "patients.csv").write_text("patient_id\nOLD\n")
+    assert main(["import", str(source), "--mapping", str(mapping), "--out", str(out)]) == 1
+    message = capsys.readouterr()
+    assert not message.out
+    assert "Nothing was written, so that no cohort is lost: 1 problem" in message.err
+    assert "patients.csv; expected a folder without this file" in message.err
+
+
+def test_other_files_of_a_folder_stay(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "adverse_events.csv").write_text("patient_id,term\nOLD,fever\n")
-    assert cohort_of(run(tmp_path, mapping_of())).adverse_events.empty
+    (tmp_path / "out" / "notes.txt").write_text("by hand")
+    cohort_of(run(tmp_path, mapping_of()))
+    assert (tmp_path / "out" / "notes.txt").read_text() == "by hand"
+
+
+def test_settings_that_were_edited_stay_and_what_differs_is_said(tmp_path: Path) -> None:
+    settings = tmp_path / "out" / "study.yaml"
+    run(tmp_path, mapping_of())
+    edited = settings.read_text().replace("audience: internal", "audience: public # by hand")
+    settings.write_text(edited.replace("centre: ''", "centre: Ours"))
+    before = settings.read_bytes()
+    again = run(tmp_path, mapping_of())
+    assert settings.read_bytes() == before
+    assert cohort_of(again).study.public
+    assert again.settings == ("centre", "audience")
+    text = again.report()
+    assert "study.yaml was kept as it was. It differs from the mapping's study in centre" in text
+    assert "centre and audience. To take the mapping's settings, remove study.yaml" in text
+    settings.unlink()
+    fresh = run(tmp_path, mapping_of())
+    assert not cohort_of(fresh).study.public
+    assert fresh.settings == ()
+
+
+def test_settings_that_are_the_same_are_not_mentioned(tmp_path: Path) -> None:
+    given = {**mapping_of(), "study": {"early_relapse_months": "6", "labels": {"other": "Drugs"}}}
+    run(tmp_path, given)
+    assert "study.yaml" not in run(tmp_path, given).report()
+
+
+def test_kept_settings_that_cannot_be_read_are_a_problem_of_the_cohort(tmp_path: Path) -> None:
+    run(tmp_path, mapping_of())
+    (tmp_path / "out" / "study.yaml").write_text("audience: everyone\n")
+    again = run(tmp_path, mapping_of())
+    assert again.cohort is None
+    assert [problem.file for problem in again.problems] == ["study.yaml"]
 
 
 def test_the_source_is_never_written_over(tmp_path: Path) -> None:

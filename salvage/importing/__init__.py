@@ -27,7 +27,8 @@ from salvage.importing.mapping import (
 from salvage.importing.rows import LEFT_BLANK, NOT_KEPT, Count, Mapped, Unmapped, apply
 from salvage.importing.sources import place_of, read_sources
 from salvage.problems import InputError, Problem
-from salvage.readers import SETTINGS_FILE
+from salvage.readers import READERS, SETTINGS_FILE
+from salvage.study import Study, read_study
 
 UNMAPPED_FILE: Final = "unmapped.csv"
 #: Rows printed one by one; all of them are in the file.
@@ -36,13 +37,19 @@ PRINTED: Final = 20
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import made: the cohort, or every reason why it cannot be used yet."""
+    """What an import made: the cohort, or every reason why it cannot be used yet.
+
+    ``unused`` are files that the mapping does not name, ``removed`` are files of an earlier import,
+    and ``settings`` those settings of its study.yaml that differ from the mapping's.
+    """
 
     folder: Path
     mapped: Mapped
     cohort: Cohort | None
     problems: tuple[Problem, ...]
     unused: tuple[str, ...]
+    removed: tuple[str, ...]
+    settings: tuple[str, ...]
 
     def report(self) -> str:
         """How many rows went where, and what could not be mapped."""
@@ -53,7 +60,8 @@ def run(source: Path, mapping_file: Path, out: Path) -> Imported:
     """Write the cohort folder ``out`` from the files in ``source``.
 
     Raises :class:`MappingError` with every problem of the mapping or of the files; nothing is
-    written then. Rows that could not be mapped are listed in ``unmapped.csv`` of ``out``.
+    written then, nor into a folder whose cohort no import made. Rows that could not be mapped are
+    listed in ``unmapped.csv`` of ``out``.
     """
     mapping = read_mapping(mapping_file)
     if not source.exists():
@@ -64,17 +72,22 @@ def run(source: Path, mapping_file: Path, out: Path) -> Imported:
     if out.resolve() == root.resolve():
         expected = "another folder: the cohort's files would replace the files that are imported"
         raise InputError("Nothing was written", [Problem(str(out), None, "", "", expected)])
+    foreign = _foreign(out)
+    if foreign:
+        raise InputError("Nothing was written, so that no cohort is lost", foreign)
     tables = read_sources(source, mapping.sources)
     problems = _unknown_columns(mapping, tables)
     if problems:
         raise MappingError(f"The mapping {mapping.name} does not fit the files", problems)
     mapped = apply(mapping, tables)
-    _write(out, mapping, mapped)
+    settings = _differing(out / SETTINGS_FILE, mapping.study)
+    removed = _write(out, mapping, mapped)
     cohort, found = check(out)
     errors = [] if cohort is not None else [_with_origin(p, mapped) for p in found]
     used = {place.name for s in mapping.sources.values() if (place := place_of(source, s))}
     present = {f.name for f in source.iterdir() if f.is_file()} if source.is_dir() else set()
-    return Imported(out, mapped, cohort, tuple(errors), tuple(sorted(present - used)))
+    unused = tuple(sorted(present - used))
+    return Imported(out, mapped, cohort, tuple(errors), unused, removed, settings)
 
 
 # --- the mapping against the files ----------------------------------------------------------------
@@ -113,23 +126,61 @@ def _of_rules(rules: Sequence[Condition]) -> Iterable[str]:
 # --- what is written ------------------------------------------------------------------------------
 
 
-def _write(out: Path, mapping: Mapping, mapped: Mapped) -> None:
-    """The files of the cohort. A file of a table that is not mapped now is not left from before."""
+def _foreign(out: Path) -> list[Problem]:
+    """Files of a cohort in a folder that no import made; they would be overwritten or mixed up."""
+    if not out.is_dir() or (out / UNMAPPED_FILE).is_file():
+        return []
+    known = {f"{table.name}{suffix}" for table in schema.TABLES for suffix in READERS}
+    known.add(SETTINGS_FILE)
+    expected = (
+        "a folder without this file, since no import made it "
+        f"(a folder that an import made holds {UNMAPPED_FILE})"
+    )
+    names = sorted(f.name for f in out.iterdir() if f.is_file() and f.name.lower() in known)
+    return [Problem(str(out / name), None, "", "", expected) for name in names]
+
+
+def _differing(kept: Path, study: Study) -> tuple[str, ...]:
+    """Settings in which the study.yaml of an earlier import differs from the mapping's.
+
+    None where it cannot be read: the check of the cohort says why.
+    """
+    if not kept.is_file():
+        return ()
+    given, problems = read_study(kept)
+    if problems:
+        return ()
+    names = (one.name for one in fields(Study))
+    return tuple(name for name in names if getattr(given, name) != getattr(study, name))
+
+
+def _write(out: Path, mapping: Mapping, mapped: Mapped) -> tuple[str, ...]:
+    """Write the files of the cohort, and name those of tables that the mapping has no longer.
+
+    Such a table is not left from before. The list of unmapped rows is the first file, since it is
+    the mark of a folder that an import made. A study.yaml that is there may have been edited: it
+    stays.
+    """
     out.mkdir(parents=True, exist_ok=True)
+    head = [one.name for one in fields(Unmapped)]
+    listed = (astuple(one) for one in mapped.unmapped)
+    (out / UNMAPPED_FILE).write_text(_csv(head, listed), encoding="utf-8", newline="")
+    removed = []
     for table in schema.TABLES:
         path = out / f"{table.name}.csv"
         if table.name not in mapped.tables:
-            path.unlink(missing_ok=True)
+            if path.is_file():
+                path.unlink()
+                removed.append(path.name)
             continue
         frame = mapped.tables[table.name]
         shown = [c.name for c in table.columns if c.required or (frame[c.name] != "").any()]
         rows = frame[shown].itertuples(index=False, name=None)
         path.write_text(_csv(shown, rows), encoding="utf-8", newline="")
-    settings = yaml.safe_dump(asdict(mapping.study), sort_keys=False, allow_unicode=True)
-    (out / SETTINGS_FILE).write_text(settings, encoding="utf-8")
-    head = [one.name for one in fields(Unmapped)]
-    rows = (astuple(one) for one in mapped.unmapped)
-    (out / UNMAPPED_FILE).write_text(_csv(head, rows), encoding="utf-8", newline="")
+    if not (out / SETTINGS_FILE).exists():
+        settings = yaml.safe_dump(asdict(mapping.study), sort_keys=False, allow_unicode=True)
+        (out / SETTINGS_FILE).write_text(settings, encoding="utf-8")
+    return tuple(removed)
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -156,6 +207,7 @@ def _with_origin(problem: Problem, mapped: Mapped) -> Problem:
 def _report(imported: Imported) -> Iterable[str]:
     mapped = imported.mapped
     yield from (_count_line(count) for count in mapped.counts)
+    yield from _replaced(imported)
     for text, code in sorted(mapped.ambiguous.items()):
         yield f'More than one pattern fits "{_plain(text)}"; taken as {code}, which comes first.'
     blanked = sum(one.outcome == LEFT_BLANK for one in mapped.unmapped)
@@ -190,6 +242,18 @@ def _count_line(count: Count) -> str:
         f"{count.written} written, {count.not_kept} not kept by the mapping's rules, "
         f"{count.left_out} left out because they could not be mapped."
     )
+
+
+def _replaced(imported: Imported) -> Iterable[str]:
+    """What an earlier import left in the folder, and what became of it."""
+    for name in imported.removed:
+        yield f"{name} of an earlier import was removed: the mapping no longer has this table."
+    if imported.settings:
+        yield (
+            f"{SETTINGS_FILE} was kept as it was. It differs from the mapping's study in "
+            f"{words.listing(list(imported.settings))}. To take the mapping's settings, remove "
+            f"{SETTINGS_FILE} and import again."
+        )
 
 
 def _first_rows(unmapped: Sequence[Unmapped]) -> Iterable[str]:
