@@ -264,6 +264,7 @@ def test_the_mapping_of_the_mesothelioma_patients(tmp_path: Path) -> None:
     assert unmapped(imported) == [
         (4, "days_to_first_new_tumor_event", "", "row not kept"),
         (5, "os_days", "-8.0", "row not kept"),
+        (6, "stage", "stage x", "row left out"),
         (6, "relapse_month", "-30.0", "row left out"),
         (2, "salvage.start_month", months_text(52), "row not kept"),
         (5, "salvage.start_month", months_text(501), "row not kept"),
@@ -314,6 +315,32 @@ def test_a_patient_without_time_zero_is_left_out_with_his_lines(tmp_path: Path) 
     assert unmapped(imported) == [
         (3, "time_zero", "next week", "row left out"),
         (3, "patient_id", "B", "row left out"),
+    ]
+
+
+def test_times_of_a_patient_whose_source_gives_no_time_zero_are_listed(tmp_path: Path) -> None:
+    """One source of patients has time zero and another counts from it already."""
+    late = {"column": "late", "date": "auto"}
+    given = mapping_of(
+        {"relapse_month": late, "os_month": late},
+        {"start_month": late, "response_month": late, "best_response": {"value": "CR"}},
+    )
+    first = given["tables"]["patients"][0]
+    second = {"source": "all", "columns": dict(first["columns"])}
+    first["columns"]["time_zero"] = {"column": "zero", "date": "auto"}
+    second["columns"] |= {"relapse_month": {"value": "1"}, "os_month": {"value": "9"}}
+    first["keep"] = [{"column": "id", "equals": "A"}]
+    second["keep"] = [{"column": "id", "equals": "B"}]
+    given["tables"]["patients"].append(second)
+    data = {key: [*values, values[0]] for key, values in ONE.items()}
+    data |= {"id": ["A", "B", ""], "zero": ["2022-01-01"] * 3, "late": ["2023-01-01"] * 3}
+    imported = run(tmp_path, given, data)
+    assert [
+        (u.row, u.column, u.reason) for u in imported.mapped.unmapped if u.table == "salvage"
+    ] == [
+        (3, "start_month", "its patient has no time zero"),
+        (3, "response_month", "its patient has no time zero"),
+        (4, "patient_id", "expected a value (an identifier); the cell is blank"),
     ]
 
 
@@ -372,6 +399,111 @@ def test_one_value_for_each_patient_from_another_source(
     given["sources"] = {"all": "all.csv", "events": "events.csv"}
     cohort = cohort_of(run(tmp_path, given, source))
     assert cohort.patients["relapse_month"].tolist() == [expected, 1.0 if take == "count" else 0.0]
+
+
+def with_visits(
+    folder: Path, visits: Mapping[str, list[Any]], column: str = "relapse_month", **more: Any
+) -> Imported:
+    """Import dates, one column of the patients being the earliest day of their visits."""
+    source = folder / "source"
+    source.mkdir()
+    data = {**ONE, "zero": ["2022-01-01"] * 2, "late": ["2023-01-01"] * 2}
+    pd.DataFrame(data).to_csv(source / "all.csv", index=False)
+    pd.DataFrame(visits).to_csv(source / "visits.csv", index=False)
+    zero, late = ({"column": name, "date": "auto"} for name in ("zero", "late"))
+    spec = {"source": "visits", "by": "who", "column": "day", "take": "earliest", "date": "auto"}
+    asked = {key: value for key, value in (spec | more).items() if value is not None}
+    days = {"time_zero": zero, "relapse_month": late, "os_month": late}
+    given = mapping_of({**days, column: asked}, {"start_month": late})
+    given["sources"] = {"all": "all.csv", "visits": "visits.csv"}
+    return run(folder, given, source)
+
+
+def looked_up(imported: Imported) -> list[tuple[int, str, str, str, str]]:
+    """What stands in the way of the patients' cells, without the lines that follow them."""
+    return [
+        (u.row, u.column, u.value, u.found_in, u.outcome)
+        for u in imported.mapped.unmapped
+        if u.table == "patients"
+    ]
+
+
+UNREADABLE = {"who": ["A", "A", "B", "B"], "day": ["2022-05-01", "01.03.2022", "2022-06-01", ""]}
+
+
+@pytest.mark.parametrize("take", ["earliest", "latest"])
+def test_a_date_that_cannot_be_read_may_be_the_one_to_take(tmp_path: Path, take: str) -> None:
+    imported = with_visits(tmp_path, UNREADABLE, take=take)
+    assert cohort_of(imported).patients["patient_id"].tolist() == ["B"]
+    assert cohort_of(imported).patients["relapse_month"].tolist() == [months(151)]
+    assert looked_up(imported) == [
+        (2, "relapse_month", "01.03.2022", "visits, row 3", "row left out")
+    ]
+    text = imported.report()
+    assert 'all, row 2, relapse_month "01.03.2022" (visits, row 3): expected a date as' in text
+    assert f"without it the {take} is not known; row left out" in text
+    with (tmp_path / "out" / "unmapped.csv").open(newline="", encoding="utf-8") as stream:
+        first = next(iter(csv.DictReader(stream)))
+    assert (first["value"], first["found_in"]) == ("01.03.2022", "visits, row 3")
+
+
+def test_every_date_that_cannot_be_read_is_listed(tmp_path: Path) -> None:
+    visits = {"who": ["A", "A", "A"], "day": ["soon", "2022-05-01", "later"]}
+    imported = with_visits(tmp_path, visits)
+    assert looked_up(imported)[:2] == [
+        (2, "relapse_month", "soon", "visits, row 2", "row left out"),
+        (2, "relapse_month", "later", "visits, row 4", "row left out"),
+    ]
+    assert imported.mapped.counts[0].left_out == 2
+
+
+def test_a_time_zero_that_cannot_be_read_leaves_the_patient_out(tmp_path: Path) -> None:
+    imported = with_visits(tmp_path, UNREADABLE, column="time_zero")
+    assert looked_up(imported) == [(2, "time_zero", "01.03.2022", "visits, row 3", "row left out")]
+
+
+def test_an_optional_time_that_cannot_be_read_is_left_blank(tmp_path: Path) -> None:
+    imported = with_visits(tmp_path, UNREADABLE, column="age", date=None, blank="50", take="latest")
+    assert cohort_of(imported).patients["age"].isna().all()
+    assert {one[-1] for one in looked_up(imported)} == {"cell left blank"}
+    assert "2 cells could not be mapped and left blank" in imported.report()
+    assert "expected a number; without it the latest is not known" in imported.report()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"values": {"01.03.2022": ""}},
+        {"where": [{"column": "day", "not_in": ["01.03.2022"]}]},
+        {"take": "first"},
+    ],
+)
+def test_a_text_that_the_mapping_leaves_aside_is_in_no_ones_way(
+    tmp_path: Path, more: dict[str, Any]
+) -> None:
+    imported = with_visits(tmp_path, UNREADABLE, **more)
+    assert cohort_of(imported).patients["relapse_month"].tolist() == [months(120), months(151)]
+
+
+def test_a_source_that_is_only_looked_up_is_counted(tmp_path: Path) -> None:
+    visits = {
+        "who": ["A", "A", "B", "B", "C", ""],
+        "day": ["2022-05-01", "", "2022-06-01", "2022-07-01", "soon", "soon"],
+        "kind": list("rrrxrr"),
+    }
+    where = [{"column": "kind", "equals": "r"}]
+    imported = with_visits(tmp_path, visits, where=where)
+    assert (
+        "visits, looked up for patients.relapse_month: 6 rows read, 1 not kept by where, "
+        "2 of other patients, 1 blank, 2 to take from." in imported.report()
+    )
+    assert not imported.mapped.unmapped
+
+
+def test_a_source_from_which_nothing_is_taken_is_named(tmp_path: Path) -> None:
+    given = mapping_of()
+    given["sources"] = {"all": {}, "spare": {}}
+    assert "Read, but nothing is taken from it: spare." in run(tmp_path, given).report()
 
 
 # --- rules ----------------------------------------------------------------------------------------
@@ -435,6 +567,75 @@ def test_lines_keep_the_numbers_of_the_source(tmp_path: Path) -> None:
     given["tables"]["patients"][0]["keep"] = [{"column": "no", "equals": "1"}]
     lines = cohort_of(run(tmp_path, given, tmp_path / "source")).salvage
     assert lines["start_month"].tolist() == [months(31), months(40), 0.0]
+
+
+TWICE = {key: [*values, *values] for key, values in ONE.items()}
+
+
+def with_lines(
+    folder: Path, lines: Mapping[str, list[Any]], salvage: Mapping[str, Any] | None = None
+) -> Imported:
+    """Import the two patients with lines from a file of their own."""
+    source = folder / "source"
+    source.mkdir()
+    pd.DataFrame(ONE).to_csv(source / "all.csv", index=False)
+    pd.DataFrame(lines).to_csv(source / "lines.csv", index=False)
+    given = mapping_of(salvage=salvage)
+    given["sources"] = {"all": "all.csv", "lines": "lines.csv"}
+    given["tables"]["salvage"][0]["source"] = "lines"
+    return run(folder, given, source)
+
+
+def test_line_numbers_that_skip_a_row_are_said(tmp_path: Path) -> None:
+    lines = {**TWICE, "start": [31, 0, 60, 20], "drug": ["?", "nivo", "pola", "nivo"]}
+    imported = with_lines(tmp_path, lines)
+    made = cohort_of(imported).salvage
+    assert made[["patient_id", "line"]].to_numpy().tolist() == [["A", 1], ["B", 1], ["B", 2]]
+    text = imported.report()
+    assert "The line numbers of 1 patient skip a row that was left out: A. A later line" in text
+    assert "results of first lines, and adverse events that name a line, depend on it" in text
+    assert "without any salvage line" not in text
+
+
+def test_a_patient_all_of_whose_lines_were_left_out_is_named(tmp_path: Path) -> None:
+    imported = with_lines(tmp_path, {**ONE, "drug": ["?", "nivo"]})
+    text = imported.report()
+    assert "1 patient without any salvage line, since every row was left out: A." in text
+    assert "skip a row" not in text
+
+
+def test_line_numbers_of_the_source_skip_nothing_in_silence(tmp_path: Path) -> None:
+    lines = {**TWICE, "drug": ["?", "nivo", "pola", "nivo"], "no": [1, 1, 2, 2]}
+    imported = with_lines(tmp_path, lines, {"line": "no"})
+    assert imported.cohort is None
+    assert "without gaps" in imported.problems[0].expected
+    assert "skip a row" not in imported.report()
+
+
+def test_rows_that_a_rule_leaves_out_are_no_lines(tmp_path: Path) -> None:
+    keep = [{"column": "drug", "not_in": ["nivolumab"]}]
+    text = run(tmp_path, mapping_of(keep=keep)).report()
+    assert "skip a row" not in text
+    assert "without any salvage line" not in text
+
+
+def test_only_the_first_patients_are_named(tmp_path: Path) -> None:
+    data = {key: [values[0]] * 7 for key, values in ONE.items()}
+    data |= {"id": [f"P{n}" for n in range(7)], "drug": ["?"] * 6 + ["pola"]}
+    text = run(tmp_path, mapping_of(), data).report()
+    assert "6 patients without any salvage line" in text
+    assert "left out: P0, P1, P2, P3, P4 and 1 more." in text
+
+
+def test_every_failure_of_a_row_is_listed_at_once(tmp_path: Path) -> None:
+    data = {**ONE, "age": ["old", 50], "relapse": ["soon", 0], "last": ["", 200]}
+    imported = run(tmp_path, mapping_of(), data)
+    assert unmapped(imported)[:3] == [
+        (2, "age", "old", "row left out"),
+        (2, "relapse_month", "soon", "row left out"),
+        (2, "os_month", "", "row left out"),
+    ]
+    assert "1 written, 0 not kept by the mapping's rules, 1 left out" in imported.report()
 
 
 # --- what comes out -------------------------------------------------------------------------------
@@ -637,7 +838,7 @@ texts = st.sampled_from(
     st.booleans(),
 )
 def test_every_row_goes_somewhere(tmp_path: Path, rows: list[dict[str, str]], rule: bool) -> None:
-    """Rows read are rows written, not kept and left out; each of the latter is listed once."""
+    """Rows read are rows written, not kept and left out; each of the latter is listed."""
     keep = [{"column": "drug", "not_in": ["B"]}] if rule else []
     with (tmp_path / "all.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(ONE))
@@ -649,11 +850,16 @@ def test_every_row_goes_somewhere(tmp_path: Path, rows: list[dict[str, str]], ru
         assert count.read == filled
         assert count.read == count.written + count.not_kept + count.left_out
         listed = [
-            one.row
+            (one.row, one.column, one.outcome)
             for one in mapped.unmapped
-            if one.table == count.table and one.outcome != "cell left blank"
+            if one.table == count.table
         ]
-        assert len(listed) == len(set(listed)) == count.not_kept + count.left_out
+        assert len(listed) == len(set(listed))
+        gone = {row for row, _, outcome in listed if outcome != "cell left blank"}
+        blank = [row for row, _, outcome in listed if outcome == "cell left blank"]
+        assert len(gone) == count.not_kept + count.left_out
+        assert len(blank) == count.left_blank
+        assert not gone & set(blank)
         assert len(mapped.tables[count.table]) == count.written
 
 
@@ -706,6 +912,13 @@ P, S = "tables/patients/0/", "tables/salvage/0/"
         (_wrong(S + "keep", [{"column": "drug"}]), "keep, rule 1"),
         (_wrong(S + "keep", [{"column": "start", "at_least": "soon"}]), "a number or a name such"),
         (_wrong(S + "keep", [{"column": "start", "blank": "no"}]), "one of true, false"),
+        (_wrong(P + "columns/patient_id", {"source": "all", "by": "id", "take": "first",
+                                           "column": "id"}), "a column of this source"),
+        (_wrong(P + "columns/age", {"source": "all", "by": "id", "take": "first", "value": "5"}),
+         'found "5"; expected with source: column, and no value'),
+        (_wrong(P + "columns/age", {"source": "all", "by": "id", "take": "first", "column": "age",
+                                    "where": [{"column": "age", "above": "patients.os_month"}]}),
+         'found "age above patients.os_month"; expected a column of the source that is looked up'),
         (_wrong("study/audience", "everyone"), "mapping.yaml, study, column audience"),
         (_wrong(S + "columns/regimen", "drugs"), 'found "drugs"; expected a column of all: id'),
         (_wrong(S + "keep", [{"column": "stert", "blank": "true"}]), "(did you mean start?)"),

@@ -24,7 +24,7 @@ from salvage.importing.mapping import (
     is_mapped_name,
     read_mapping,
 )
-from salvage.importing.rows import LEFT_BLANK, NOT_KEPT, Count, Mapped, Unmapped, apply
+from salvage.importing.rows import NOT_KEPT, Count, LookUp, Mapped, Unmapped, apply
 from salvage.importing.sources import place_of, read_sources
 from salvage.problems import InputError, Problem
 from salvage.readers import READERS, SETTINGS_FILE
@@ -33,14 +33,17 @@ from salvage.study import Study, read_study
 UNMAPPED_FILE: Final = "unmapped.csv"
 #: Rows printed one by one; all of them are in the file.
 PRINTED: Final = 20
+#: Patients named one by one.
+NAMED: Final = 5
 
 
 @dataclass(frozen=True)
 class Imported:
     """What an import made: the cohort, or every reason why it cannot be used yet.
 
-    ``unused`` are files that the mapping does not name, ``removed`` are files of an earlier import,
-    and ``settings`` those settings of its study.yaml that differ from the mapping's.
+    ``unused`` are files that the mapping does not name, ``idle`` sources that it names and nothing
+    is taken from. ``removed`` are files of an earlier import, and ``settings`` those settings of
+    its study.yaml that differ from the mapping's.
     """
 
     folder: Path
@@ -48,6 +51,7 @@ class Imported:
     cohort: Cohort | None
     problems: tuple[Problem, ...]
     unused: tuple[str, ...]
+    idle: tuple[str, ...]
     removed: tuple[str, ...]
     settings: tuple[str, ...]
 
@@ -87,7 +91,8 @@ def run(source: Path, mapping_file: Path, out: Path) -> Imported:
     used = {place.name for s in mapping.sources.values() if (place := place_of(source, s))}
     present = {f.name for f in source.iterdir() if f.is_file()} if source.is_dir() else set()
     unused = tuple(sorted(present - used))
-    return Imported(out, mapped, cohort, tuple(errors), unused, removed, settings)
+    idle = tuple(name for name in mapping.sources if name not in _taken_from(mapping))
+    return Imported(out, mapped, cohort, tuple(errors), unused, idle, removed, settings)
 
 
 # --- the mapping against the files ----------------------------------------------------------------
@@ -117,6 +122,12 @@ def _named(entry: Entry) -> Iterable[tuple[str, str, str]]:
         source = cell.source or entry.source
         for name in (*cell.columns, *([cell.by] if cell.by else []), *_of_rules(cell.where)):
             yield place, source, name
+
+
+def _taken_from(mapping: Mapping) -> set[str]:
+    """Names of the sources that give rows or are looked up."""
+    looked_up = {cell.source for entry in mapping.entries for cell in entry.columns.values()}
+    return {entry.source for entry in mapping.entries} | {name for name in looked_up if name}
 
 
 def _of_rules(rules: Sequence[Condition]) -> Iterable[str]:
@@ -207,16 +218,23 @@ def _with_origin(problem: Problem, mapped: Mapped) -> Problem:
 def _report(imported: Imported) -> Iterable[str]:
     mapped = imported.mapped
     yield from (_count_line(count) for count in mapped.counts)
+    yield from (_look_up_line(look_up) for look_up in mapped.look_ups)
+    if imported.idle:
+        yield f"Read, but nothing is taken from it: {', '.join(map(_plain, imported.idle))}."
     yield from _replaced(imported)
+    yield from _lost_lines(mapped)
     for text, code in sorted(mapped.ambiguous.items()):
         yield f'More than one pattern fits "{_plain(text)}"; taken as {code}, which comes first.'
-    blanked = sum(one.outcome == LEFT_BLANK for one in mapped.unmapped)
+    blanked = sum(count.left_blank for count in mapped.counts)
     if blanked:
         yield f"{words.count(blanked, 'cell')} could not be mapped and left blank."
     if imported.unused:
         yield f"Not named in the mapping: {', '.join(map(_plain, imported.unused))}."
     if mapped.unmapped:
-        yield f"Every row and cell that is not in the cohort is in {UNMAPPED_FILE}; by reason:"
+        yield (
+            f"Every row and cell that is not in the cohort is in {UNMAPPED_FILE}, once for each "
+            "reason:"
+        )
         reasons = Counter(
             (u.outcome, u.source, u.table, u.column, u.reason) for u in mapped.unmapped
         )
@@ -244,6 +262,15 @@ def _count_line(count: Count) -> str:
     )
 
 
+def _look_up_line(look_up: LookUp) -> str:
+    return (
+        f"{look_up.source}, looked up for {look_up.table}.{look_up.column}: "
+        f"{words.count(look_up.read, 'row')} read, {look_up.not_kept} not kept by where, "
+        f"{look_up.of_others} of other patients, {look_up.blank} blank, "
+        f"{look_up.usable} to take from."
+    )
+
+
 def _replaced(imported: Imported) -> Iterable[str]:
     """What an earlier import left in the folder, and what became of it."""
     for name in imported.removed:
@@ -256,6 +283,35 @@ def _replaced(imported: Imported) -> Iterable[str]:
         )
 
 
+def _lost_lines(mapped: Mapped) -> Iterable[str]:
+    """Patients whose lines are not all in the cohort, which moves the numbers of the others."""
+    if not {"patients", "salvage"} <= mapped.tables.keys():
+        return
+    written = set(mapped.tables["salvage"]["patient_id"])
+    patients = mapped.tables["patients"]["patient_id"].unique()
+    lost = [patient for patient in patients if patient in mapped.lost_lines]
+    skipped = [patient for patient in lost if patient in written and mapped.numbered]
+    if skipped:
+        yield (
+            f"The line numbers of {words.count(len(skipped), 'patient')} skip a row that was left "
+            f"out: {_named_patients(skipped)}. A later line may count as an earlier one, such as "
+            "the first: results of first lines, and adverse events that name a line, depend on it."
+        )
+    untreated = [patient for patient in lost if patient not in written]
+    if untreated:
+        yield (
+            f"{words.count(len(untreated), 'patient')} without any salvage line, since every row "
+            f"was left out: {_named_patients(untreated)}."
+        )
+
+
+def _named_patients(patients: Sequence[str]) -> str:
+    """The first few ids, and how many more there are."""
+    shown = [_plain(patient) for patient in patients[:NAMED]]
+    more = len(patients) - len(shown)
+    return words.listing([*shown, f"{more} more"] if more else shown)
+
+
 def _first_rows(unmapped: Sequence[Unmapped]) -> Iterable[str]:
     failed = [one for one in unmapped if one.outcome != NOT_KEPT]
     if not failed:
@@ -263,6 +319,7 @@ def _first_rows(unmapped: Sequence[Unmapped]) -> Iterable[str]:
     yield "Rows and cells that could not be mapped:"
     for one in failed[:PRINTED]:
         shown = f' "{_plain(one.value)}"' if one.value else ""
+        shown += f" ({one.found_in})" if one.found_in else ""
         yield f"  {one.source}, row {one.row}, {one.column}{shown}: {one.reason}; {one.outcome}"
     if len(failed) > PRINTED:
         yield f"  and {len(failed) - PRINTED} more in {UNMAPPED_FILE}"

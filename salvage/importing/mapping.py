@@ -291,6 +291,9 @@ class _Parser:
                 columns[name] = self.cell(given[name], column, f"{place}.columns.{name}")
             elif column.required and name != "line":
                 self.wrong(f"{place}.columns", "", f"{name}: {column.meaning.lower()}")
+        if "patient_id" in columns and columns["patient_id"].source is not None:
+            expected = "a column of this source: other sources are looked up by it"
+            self.wrong(f"{place}.columns.patient_id", "", expected)
         return Entry(table, source, keep, columns, place)
 
     def conditions(self, raw: Any, place: str) -> tuple[Condition, ...]:
@@ -356,8 +359,14 @@ class _Parser:
             self.one_of(raw.get("take", ""), TAKES, f"{place}.take")
             if "by" not in raw or "take" not in raw:
                 self.wrong(place, "", "with source: by (its column of patient ids) and take")
+            if "value" in raw:
+                self.wrong(place, texts["value"], "with source: column, and no value")
         elif any(key in raw for key in ("by", "take", "where")):
             self.wrong(place, "", "source, with by, take and where")
+        where = self.conditions(raw.get("where"), f"{place}.where")
+        for rule in (rule for rule in where if rule.mapped):
+            expected = "a column of the source that is looked up, not one of the cohort"
+            self.wrong(f"{place}.where", rule, expected)
         return Cell(
             columns,
             texts.get("value"),
@@ -370,7 +379,7 @@ class _Parser:
             source,
             texts.get("by", ""),
             str(raw.get("take", "")),
-            self.conditions(raw.get("where"), f"{place}.where"),
+            where,
         )
 
     def codes(self, results: Sequence[str], column: Column, place: str) -> None:
