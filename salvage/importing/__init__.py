@@ -27,10 +27,9 @@ from salvage.importing.mapping import (
 from salvage.importing.rows import NOT_KEPT, Count, LookUp, Mapped, Unmapped, apply
 from salvage.importing.sources import place_of, read_sources
 from salvage.problems import InputError, Problem
-from salvage.readers import READERS, SETTINGS_FILE
+from salvage.readers import READERS, SETTINGS_FILE, UNMAPPED_FILE
 from salvage.study import Study, read_study
 
-UNMAPPED_FILE: Final = "unmapped.csv"
 #: Rows printed one by one; all of them are in the file.
 PRINTED: Final = 20
 #: Patients named one by one.
