@@ -55,8 +55,8 @@ def _number(value: Any) -> bool:
 # For each key: a test of its value, and what was expected.
 _TESTS: dict[str, tuple[Any, str]] = {
     "early_relapse_months": (
-        lambda v: _number(v) and 0 < v <= MOST_MONTHS and round(v, 2) == v,
-        f"a number of months above 0, up to {MOST_MONTHS:g}, with at most two decimals",
+        lambda v: _number(v) and 0 < v <= MOST_MONTHS and round(v, 3) == v,
+        f"a number of months above 0, up to {MOST_MONTHS:g}, with at most three decimals",
     ),
     "audience": (lambda v: v in ("internal", "public"), "internal or public"),
     "suppress_below": (

@@ -475,3 +475,12 @@ def test_what_is_computed_once_is_kept_with_its_cohort() -> None:
     assert [size(first), size(second), size(first)] == [3, 4, 3]
     assert len(calls) == 2
     assert size(replace(first, patients=first.patients.head(2))) == 2
+
+
+@pytest.mark.parametrize(("value", "sound"), [("12.616", True), ("3.0001", False), ("1200", False)])
+def test_a_cut_off_is_a_number_of_months_that_a_label_can_show(
+    tmp_path: Path, value: str, sound: bool
+) -> None:
+    cohort, found = check(write(tmp_path, {"study.yaml": ("", f"early_relapse_months: {value}")}))
+    assert (cohort is not None) == sound
+    assert sound or "up to 600, with at most three decimals" in str(found[0])
