@@ -16,7 +16,7 @@ from salvage import schema, words
 from salvage.cells import parse_date, stored_date
 from salvage.dates import INFUSION_DATE, date_column
 from salvage.problems import InputError, Problem
-from salvage.readers import Source, read
+from salvage.readers import Source, in_another_unit, read
 from salvage.schema import Column, Table
 from salvage.study import Study
 
@@ -188,13 +188,19 @@ def _header_problems(text: pd.DataFrame, table: Table, file: str) -> list[Proble
     problems = []
     given = list(text.columns)
     unknown = [name for name in given if name not in table.names]
+    counted = {name: month for name in unknown if (month := in_another_unit(name, table))}
     for column in table.columns:
-        if column.required and column.name not in given:
+        if column.required and column.name not in (*given, *counted.values()):
             near = difflib.get_close_matches(column.name, unknown, n=1)
             hint = f"{near[0]} renamed to {column.name}?" if near else ""
             expected = f"this column: {column.meaning[:1].lower()}{column.meaning[1:]}"
             problems.append(Problem(file, 1, column.name, "", expected, hint))
+    for name, month in counted.items():
+        expected = f"{month}, in months: the name says another unit"
+        problems.append(Problem(file, 1, name, "", expected))
     for name in unknown:
+        if name in counted:
+            continue
         near = difflib.get_close_matches(name, table.names, n=1)
         hint = f"{near[0]}?" if near else ""
         problems.append(Problem(file, 1, name, "", "a column of the data dictionary", hint))

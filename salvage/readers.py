@@ -167,11 +167,10 @@ def _names(given: Sequence[str], table: Table) -> dict[str, str]:
     Not where the name is taken, two columns claim it, or a column of months says another unit.
     """
     known = {*table.names, *dates.date_columns(table), dates.INFUSION_DATE}
-    counted = {column.name for column in table.columns if column.kind == "month"}
     meant = {
-        name: plain
+        name: _plain_name(name)
         for name in given
-        if name not in known and ((plain := _plain_name(name)) not in counted or _says_months(name))
+        if name not in known and not in_another_unit(name, table)
     }
     claimed = [*given, *meant.values()]
     return {n: plain for n, plain in meant.items() if plain in known and claimed.count(plain) == 1}
@@ -182,10 +181,13 @@ def _plain_name(name: str) -> str:
     return "_".join(re.sub(r"[(\[（].*", "", name).lower().replace("-", " ").split())
 
 
-def _says_months(name: str) -> bool:
-    """Whether what stands in brackets behind a column's name is no other unit than months."""
+def in_another_unit(name: str, table: Table) -> str:
+    """The column of months that a name with another unit in brackets is meant to be, if any."""
+    plain = _plain_name(name)
     unit = name[len(re.sub(r"[(\[（].*", "", name)) :].strip("()[]（） ").lower()
-    return not unit or unit.startswith(("mo", "月", "个月", "mth"))
+    months = {column.name for column in table.columns if column.kind == "month"}
+    other = unit and not unit.startswith(("mo", "mth", "月", "个月"))
+    return plain if other and plain in months else ""
 
 
 def _without_examples(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
