@@ -186,7 +186,7 @@ def in_another_unit(name: str, table: Table) -> str:
     plain = _plain_name(name)
     unit = name[len(re.sub(r"[(\[（].*", "", name)) :].strip("()[]（） ").lower()
     months = {column.name for column in table.columns if column.kind == "month"}
-    other = unit and not unit.startswith(("mo", "mth", "月", "个月"))
+    other = unit and not (unit.startswith(("mo", "mth")) or unit.endswith("月"))
     return plain if other and plain in months else ""
 
 

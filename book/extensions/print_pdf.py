@@ -288,16 +288,16 @@ def translate(book: Book, cover: Cover) -> Translation:
     import pypandoc
 
     pictures = [item.image for item in book.numbered if item.image is not None]
-    shown = json.dumps(book.blocks, ensure_ascii=False) + str(cover)
+    told = json.dumps(book.document(), ensure_ascii=False)
     with ThreadPoolExecutor(1) as threads:
         body = threads.submit(
             pypandoc.convert_text,
-            json.dumps(book.document()),
+            told,
             "typst",
             format="json",
             extra_args=["--wrap=none"],
         )
-        fonts = families(shown + "".join(map(picture_text, pictures)))
+        fonts = families(told + str(cover) + "".join(map(picture_text, pictures)))
     return Translation(body.result(), fonts)
 
 
