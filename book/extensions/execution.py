@@ -137,12 +137,14 @@ class Runner:
         """Begin to run what is not in the cache: what is known of the cohort, then the chapters in
         the order in which they are read, then the estimates, which are wanted when all is written.
         """
-        self._submit("facts", self.shared, worker.collect_facts)
-        waiting = [c for c in chapters if self._kept(c.name, self.digest(c)) is None]
+        if not self._has_kept("facts", self.shared):
+            self._submit("facts", self.shared, worker.collect_facts)
+        waiting = [c for c in chapters if not self._has_kept(c.name, self.digest(c))]
         self._progress.expect(len(waiting))
         for chapter in waiting:
             self._run(chapter)
-        self._submit("results", self.shared, worker.collect_results)
+        if not self._has_kept("results", self.shared):
+            self._submit("results", self.shared, worker.collect_results)
 
     def has_work(self) -> bool:
         """Whether anything had to be run in this build."""
@@ -154,14 +156,11 @@ class Runner:
         Raises:
             ChapterError: it failed, or another did; all have run and shown their failures.
         """
-        digest = self.digest(chapter)
-        if (chapter.name, digest) not in self._futures:
-            kept = self._kept(chapter.name, digest)
-            if kept is not None:
-                return kept  # type: ignore[no-any-return]  # JSON of a Run
+        key = chapter.name, self.digest(chapter)
+        if key not in self._futures and not self._has_kept(*key):
             self._progress.expect(1)
             self._run(chapter)
-        return self._await((chapter.name, digest))  # type: ignore[no-any-return]
+        return self._await(key)  # type: ignore[no-any-return]  # JSON of a Run
 
     def unchanged(self) -> bool:
         """Whether the inputs are still those of the digest: someone may have saved a file since."""
@@ -189,8 +188,15 @@ class Runner:
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _kept(self, name: str, digest: str) -> Any | None:
-        return self._cache.read(name, digest)
+    def _has_kept(self, name: str, digest: str) -> bool:
+        """Whether the cache has an answer, which is then read once and held for who asks."""
+        kept = self._cache.read(name, digest)
+        if kept is None:
+            return False
+        done: Future[Any] = Future()
+        done.set_result(kept)
+        self._futures[name, digest] = done
+        return True
 
     def _run(self, chapter: Chapter) -> None:
         self._submit(
@@ -202,12 +208,6 @@ class Runner:
         )
 
     def _submit(self, name: str, digest: str, task: Callable[..., Any], *arguments: Any) -> None:
-        kept = self._kept(name, digest)
-        if kept is not None:
-            done: Future[Any] = Future()
-            done.set_result(kept)
-            self._futures[name, digest] = done
-            return
         if self._context is None:
             self._context = warm_context()
         self._futures[name, digest] = self._threads.submit(
