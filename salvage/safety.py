@@ -123,6 +123,18 @@ def events_of_lines(cohort: Cohort) -> pd.DataFrame:
     return events_of_treated(cohort).merge(lines, on=["patient_id", "line"])
 
 
+def unlinked(cohort: Cohort) -> int:
+    """Events of treated patients that are linked to no line, and so to no category."""
+    return len(events_of_treated(cohort)) - len(events_of_lines(cohort))
+
+
+def left_out(cohort: Cohort) -> tuple[int, int]:
+    """Events of patients without a salvage line, which nothing counts, and these patients."""
+    events = cohort.adverse_events
+    events = events[~events["patient_id"].isin(cohort.salvage["patient_id"])]
+    return len(events), int(events["patient_id"].nunique())
+
+
 def by_category(cohort: Cohort) -> pd.DataFrame:
     """Events and exposure of each category that was given, in fixed order.
 

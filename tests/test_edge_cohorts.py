@@ -13,12 +13,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 
 from salvage import figures, results, survival, words
 from salvage.bias import contrasts
 from salvage.cohort import Cohort, load
+from salvage.disclosure import gate
 from salvage.paths import COHORT_VARIABLE, DATA, ROOT
 from salvage.sentences import bias as bias_sentences
 from salvage.sentences import categories as category_sentences
@@ -26,9 +28,11 @@ from salvage.sentences import cohort as cohort_sentences
 from salvage.sentences import context as context_sentences
 from salvage.sentences import outcome as outcome_sentences
 from salvage.sentences import prognosis as prognosis_sentences
+from salvage.sentences import safety as safety_sentences
 from salvage.sentences import summary as summary_sentences
 from salvage.show import Absent, Box, Table, Text
 from salvage.tables import bias, context, outcome, prognosis, summary
+from salvage.tables import safety as safety_tables
 from tests.cohorts import EDGES, Recipe, generate, recipes
 
 PARTS: dict[str, Callable[[Cohort], Table | Text | Box | Absent]] = {
@@ -342,3 +346,65 @@ def test_every_chapter_runs_on_every_edge_cohort(edge: str, tmp_path: Path) -> N
         said = "\n".join(shown for stem, _, _, shown, _ in cells if stem[:2] in ("11", "12"))
         assert "assumed" not in said
         assert "synthetic" not in said
+
+
+# --- events of patients without a salvage line ----------------------------------------------------
+
+LEFT_OUT = "without a salvage line"
+EVENT_PARTS = {
+    "figures": (figures.ae_butterfly, figures.ae_heatmap, figures.ae_by_category),
+    "tables": (safety_tables.overall, safety_tables.grades, safety_tables.by_category),
+}
+
+
+def with_untreated(events: int, grade: int = 2) -> Cohort:
+    """The shipped cohort and one patient without salvage who has so many events without a line."""
+    cohort = load(DATA)
+    patient = cohort.patients.iloc[[0]].assign(patient_id="Q1")
+    n = len(cohort.adverse_events)
+    rows = cohort.adverse_events.iloc[[*range(n), *[0] * events]].reset_index(drop=True)
+    rows.loc[rows.index >= n, ["patient_id", "line", "grade"]] = ["Q1", None, grade]
+    return replace(
+        cohort,
+        patients=pd.concat([cohort.patients, patient], ignore_index=True),
+        adverse_events=rows,
+    )
+
+
+def only_untreated_graded() -> Cohort:
+    cohort = with_untreated(1)
+    events = cohort.adverse_events
+    ungraded = events["grade"].where(events["patient_id"] == "Q1")
+    return replace(cohort, adverse_events=events.assign(grade=ungraded))
+
+
+def test_events_without_a_salvage_line_are_in_no_figure_and_no_table() -> None:
+    shipped, more = load(DATA), with_untreated(2, grade=5)
+    for part in EVENT_PARTS["figures"]:
+        before, after = part(shipped), part(more)
+        assert (before.caption, before.alt) == (after.caption, after.alt), part
+    for part in EVENT_PARTS["tables"]:
+        assert part(shipped).rows == part(more).rows, part
+
+
+def test_a_grade_without_a_salvage_line_draws_no_figure() -> None:
+    cohort = only_untreated_graded()
+    assert isinstance(safety_tables.grades(cohort), Absent)
+    assert isinstance(figures.ae_heatmap(cohort), Absent)
+
+
+def test_the_chapter_counts_the_events_that_it_leaves_out() -> None:
+    assert LEFT_OUT not in safety_sentences.safety_answer(load(DATA)).plain()
+    for events, said in (
+        (1, "1 adverse event of 1 patient without a salvage line is not counted here."),
+        (3, "3 adverse events of 1 patient without a salvage line are not counted here."),
+    ):
+        cohort = with_untreated(events)
+        assert said in safety_sentences.safety_answer(cohort).plain()
+        others = cohort.adverse_events[cohort.adverse_events["patient_id"] == "Q1"]
+        nothing_else = safety_sentences.safety_answer(replace(cohort, adverse_events=others))
+        assert isinstance(nothing_else, Absent)
+        assert said in nothing_else.plain()
+        # A public book tells no such number: it shows what it shows of the cohort without them.
+        public = replace(cohort, study=replace(cohort.study, audience="public"))
+        assert LEFT_OUT not in gate(safety_sentences.safety_answer(cohort), public).plain()

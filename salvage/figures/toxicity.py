@@ -96,7 +96,7 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
     table = safety.by_term(cohort)
     if table.empty:
         return Absent(captions.AE_NONE.format(what=captions.AE_HEAT))
-    if not cohort.has("adverse_events", "grade"):
+    if not safety.graded(cohort):
         return Absent(captions.AE_UNGRADED.format(what=captions.AE_HEAT))
     shown, rest = _top(table)
     grades = highest_grades(cohort, shown)
@@ -106,13 +106,8 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
         _cells(axes, grades, grades, int(grades.to_numpy().max()), _labels(cohort, shown))
         axes.set_xticks(np.arange(len(GRADES)) + 0.5, [str(g) for g in GRADES], rotation=0)
         axes.set_xlabel(captions.AE_GRADE)
-    severe = int(
-        cohort.adverse_events.loc[
-            cohort.adverse_events["grade"] >= safety.SEVERE_GRADE, "patient_id"
-        ]
-        .loc[lambda ids: ids.isin(cohort.salvage["patient_id"])]
-        .nunique()
-    )
+    events = safety.events_of_treated(cohort)
+    severe = events.loc[events["grade"] >= safety.SEVERE_GRADE, "patient_id"].nunique()
     return Figure(
         "fig-ae-grades",
         figure,
@@ -171,10 +166,7 @@ def category_counts(cohort: Cohort, shown: pd.DataFrame, least: int = 0) -> pd.D
 
     0 counts events without a grade too. Events that are linked to no line stand in no column.
     """
-    lines = cohort.salvage[["patient_id", "line", "category"]].astype({"line": float})
-    events = cohort.adverse_events.dropna(subset=["line"]).merge(lines, on=["patient_id", "line"])
-    scale = events["scale"].astype(object).where(events["scale"].notna(), safety.UNSPECIFIED_SCALE)
-    events = events.assign(term=safety.normal_term(events["term"]), scale=scale)
+    events = safety.events_of_lines(cohort)
     if least:
         events = events[events["grade"] >= least]
     keys = ["term", "scale", "category", "patient_id"]
@@ -187,10 +179,9 @@ def category_counts(cohort: Cohort, shown: pd.DataFrame, least: int = 0) -> pd.D
 def ae_by_category(cohort: Cohort) -> Figure | Absent:
     """Share of the patients of each category with each event: any grade, and grade 3 or more."""
     table = safety.by_term(cohort)
-    linked = cohort.adverse_events.dropna(subset=["line"])
     if table.empty:
         return Absent(captions.AE_NONE.format(what=captions.AE_CATEGORY))
-    if linked.empty:
+    if safety.events_of_lines(cohort).empty:
         return Absent(captions.AE_NO_LINE.format(what=captions.AE_CATEGORY))
     shown, rest = _top(table)
     size = (
@@ -217,7 +208,7 @@ def ae_by_category(cohort: Cohort) -> Figure | Absent:
             axes.set_xticks(
                 np.arange(len(heads)) + 0.5, heads, rotation=50, ha="right", rotation_mode="anchor"
             )
-    unlinked = len(cohort.adverse_events) - len(linked)
+    unlinked = safety.unlinked(cohort)
     return Figure(
         "fig-ae-category",
         figure,

@@ -1,5 +1,6 @@
 """Computed prose of the chapter on adverse events."""
 
+from dataclasses import replace
 from typing import Final
 
 from salvage import safety, words
@@ -14,9 +15,14 @@ FATAL_GRADE: Final = 5
 
 
 def safety_answer(cohort: Cohort) -> Box | Absent:
-    """How many patients had an event, a severe one, and which one was the most common."""
+    """How many patients had an event, a severe one, and which one was the most common.
+
+    Events of patients without a salvage line follow no salvage therapy; that they are left out is
+    said here, also where there are no others.
+    """
     if not safety.recorded(cohort):
-        return nothing("answer-safety")
+        absent = nothing("answer-safety")
+        return replace(absent, sentence=f"{absent.sentence} {_left_out(cohort)}".strip())
     made = {e.id: e for e in safety.safety_estimates(cohort)}
     any_grade, severe = made["ae.any.patients"], made["ae.severe.patients"]
     events = safety.events_of_treated(cohort)
@@ -25,7 +31,19 @@ def safety_answer(cohort: Cohort) -> Box | Absent:
         f"{'is' if len(events) == 1 else 'are'} recorded. At least one occurred in "
         f"{_share(any_grade)}{_and_severe(severe)}.",
         _most_common(cohort),
+        _left_out(cohort),
         name="answer-safety",
+    )
+
+
+def _left_out(cohort: Cohort) -> str:
+    events, patients = safety.left_out(cohort)
+    if not events:
+        return ""
+    verb = "is" if events == 1 else "are"
+    return (
+        f"{words.count(events, 'adverse event')} of {words.count(patients, 'patient')} without a "
+        f"salvage line {verb} not counted here."
     )
 
 

@@ -413,7 +413,8 @@ def terms(release: Release) -> Table | None:
         rows,
         (
             "A patient counts once in each row. An event that too few patients had is not named. "
-            "Patients without a grade count in the first column only.",
+            "Patients without a grade count in the first column only. Events of patients without "
+            "a salvage line are not counted.",
         ),
     )
 

@@ -140,7 +140,7 @@ def grades(cohort: Cohort) -> Shown:
         return nothing()
     found = safety.worst_grades(cohort)
     if found.empty:
-        return Absent("No adverse event of this cohort has a grade.")
+        return Absent("No adverse event of salvage therapy has a grade.")
     order = _fever_first(found.reset_index())
     shown = order.iloc[:MOST_TERMS]
     rows = [
@@ -251,12 +251,12 @@ def _no_lines(cohort: Cohort) -> Absent | None:
     if not safety.recorded(cohort):
         return nothing()
     if safety.events_of_lines(cohort).empty:
-        return Absent("No adverse event of this cohort is linked to a salvage line.")
+        return Absent("No adverse event of salvage therapy is linked to a line.")
     return None
 
 
 def _unlinked(cohort: Cohort) -> list[str]:
-    missing = len(safety.events_of_treated(cohort)) - len(safety.events_of_lines(cohort))
+    missing = safety.unlinked(cohort)
     if missing == 0:
         return []
     verb = "is" if missing == 1 else "are"
