@@ -247,7 +247,9 @@ def _named_terms(cohort: Cohort) -> list[str]:
     """Terms that enough patients had; fever, CRS and ICANS are always counted."""
     if not safety.recorded(cohort):
         return []
-    found = safety.ranking(cohort).sort_values(["patients", "term"], ascending=[False, True])
+    found = safety.ranking(cohort).sort_values(
+        ["patients", "term"], ascending=[False, True], key=safety.small_letters
+    )
     often = found.loc[found["patients"] >= cohort.study.suppress_below, "term"].head(MOST_TERMS)
     return list(dict.fromkeys([*often, *TERMS]))
 

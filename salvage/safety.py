@@ -1,5 +1,7 @@
 """Adverse events of salvage therapy: patients affected, events, grades and rates over exposure."""
 
+import re
+import unicodedata
 from typing import Final
 
 import pandas as pd
@@ -17,14 +19,19 @@ MONTHS_PER_YEAR: Final = 12
 UNSPECIFIED_SCALE: Final = "not recorded"
 CRS: Final = "cytokine release syndrome"
 ICANS: Final = "icans"
-# Names that mean the same event: MedDRA's preferred term, common short forms, and Chinese.
+# Names that mean the same event, as :func:`_plain` writes them: MedDRA's preferred term, common
+# short forms, the labels of the book's own tables, and the Chinese of its glossary.
 SYNONYMS: Final = {
+    FEVER: FEVER,
     "pyrexia": FEVER,
     "发热": FEVER,
+    CRS: CRS,
     "crs": CRS,
-    "cytokine-release syndrome": CRS,
     "细胞因子释放综合征": CRS,
-    "immune effector cell-associated neurotoxicity syndrome": ICANS,
+    ICANS: ICANS,
+    "neurotoxicity (icans)": ICANS,
+    "immune effector cell associated neurotoxicity syndrome": ICANS,
+    "免疫效应细胞相关神经毒性综合征": ICANS,
 }
 LABELS: Final = {ICANS: "ICANS"}
 
@@ -41,14 +48,48 @@ def graded(cohort: Cohort) -> bool:
 
 
 def normal_term(terms: pd.Series) -> pd.Series:
-    """Terms by which events are counted: case and outer blanks do not matter, nor do synonyms."""
-    written = {term: str(term).strip().lower() for term in terms.unique()}
-    return terms.map({term: SYNONYMS.get(plain, plain) for term, plain in written.items()})
+    """Terms by which events are counted: case and outer blanks do not matter, nor do synonyms.
+
+    A term without synonyms stands as most of its events spell it, as the first one does where
+    spellings tie: ``HLH`` and ``COVID-19`` are not words that one may write in small letters.
+    """
+    written = terms.astype(str).str.strip()
+    sizes = written.groupby(written, sort=False).size().sort_values(ascending=False, kind="stable")
+    spelled: dict[str, str] = {}
+    for term in sizes.index:
+        spelled.setdefault(term.casefold(), term)
+    return written.map({t: _synonym(t) or spelled[t.casefold()] for t in sizes.index})
+
+
+def _plain(term: str) -> str:
+    """A term for comparison with names: hyphens, wide signs, case and blanks do not matter."""
+    wide = unicodedata.normalize("NFKC", term).casefold()
+    return " ".join(re.sub(r"[-\u2010\u2013]", " ", wide).replace("(", " (").split())
+
+
+def _synonym(term: str) -> str | None:
+    """The event that a name means; two names of it may stand together, one in brackets."""
+    plain = _plain(term)
+    if plain in SYNONYMS:
+        return SYNONYMS[plain]
+    both = re.fullmatch(r"(.+) \((.+)\)", plain)
+    names = {SYNONYMS.get(name) for name in both.groups()} if both else set()
+    return names.pop() if len(names) == 1 else None
 
 
 def label(term: str) -> str:
-    """A term of :func:`normal_term` as a reader sees it."""
-    return LABELS.get(term, term[:1].upper() + term[1:])
+    """A term of :func:`normal_term` as a cell or a label begins with it.
+
+    A first word with a capital of its own, such as ``pH``, stays as it is.
+    """
+    first = term.split(" ")[0]
+    plain = first.islower() and first[0].isascii()
+    return LABELS.get(term, term[0].upper() + term[1:] if plain else term)
+
+
+def small_letters(terms: pd.Series) -> pd.Series:
+    """The key of an order of terms in which case does not matter."""
+    return terms.str.casefold() if terms.name == "term" else terms
 
 
 def events_of_treated(cohort: Cohort) -> pd.DataFrame:
@@ -59,9 +100,11 @@ def events_of_treated(cohort: Cohort) -> pd.DataFrame:
 @once
 def _events_of_treated(cohort: Cohort) -> pd.DataFrame:
     events = cohort.adverse_events
+    # The spelling is that of all events, as in the histories of the patients.
+    events = events.assign(term=normal_term(events["term"]))
     events = events[events["patient_id"].isin(cohort.salvage["patient_id"])]
     scale = events["scale"].astype(object).where(events["scale"].notna(), UNSPECIFIED_SCALE)
-    return events.assign(term=normal_term(events["term"]), scale=scale)
+    return events.assign(scale=scale)
 
 
 def by_term(cohort: Cohort) -> pd.DataFrame:
@@ -95,9 +138,9 @@ def by_term(cohort: Cohort) -> pd.DataFrame:
     )
     table = table.fillna(0).astype(int).reset_index()
     order = ["patients", "events", "term", "scale"]
-    return table.sort_values(order, ascending=[False, False, True, True], ignore_index=True)[
-        columns
-    ]
+    return table.sort_values(
+        order, ascending=[False, False, True, True], ignore_index=True, key=small_letters
+    )[columns]
 
 
 def worst_grades(cohort: Cohort) -> pd.DataFrame:
@@ -105,7 +148,9 @@ def worst_grades(cohort: Cohort) -> pd.DataFrame:
     events = events_of_treated(cohort).dropna(subset=["grade"])
     worst = events.groupby(["term", "scale", "patient_id"])["grade"].max().reset_index()
     table = pd.crosstab([worst["term"], worst["scale"]], worst["grade"].astype(int))
-    table = table.reindex(columns=range(1, 6), fill_value=0)
+    table = table.reindex(columns=range(1, 6), fill_value=0).sort_index(
+        key=lambda names: names.str.casefold()
+    )
     return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
 
 
@@ -215,7 +260,7 @@ def ranking(cohort: Cohort) -> pd.DataFrame:
 def most_common(cohort: Cohort, by: str = "patients") -> list[str]:
     """The terms with most ``patients`` or ``events``, several where they tie; none without any."""
     table = ranking(cohort)
-    return sorted(table.loc[table[by] == table[by].max(), "term"])
+    return sorted(table.loc[table[by] == table[by].max(), "term"], key=str.casefold)
 
 
 def _share(cohort: Cohort, id: str, name: str, frame: pd.DataFrame) -> Estimate:

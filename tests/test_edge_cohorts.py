@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from salvage import figures, results, survival, words
+from salvage import figures, results, safety, survival, words
 from salvage.bias import contrasts
 from salvage.cohort import Cohort, load
 from salvage.disclosure import gate
@@ -408,3 +408,61 @@ def test_the_chapter_counts_the_events_that_it_leaves_out() -> None:
         # A public book tells no such number: it shows what it shows of the cohort without them.
         public = replace(cohort, study=replace(cohort.study, audience="public"))
         assert LEFT_OUT not in gate(safety_sentences.safety_answer(cohort), public).plain()
+
+
+# --- terms of adverse events ----------------------------------------------------------------------
+
+
+def spelled(*terms: str) -> Cohort:
+    """The shipped cohort whose events have these terms in turn, and no others."""
+    cohort = load(DATA)
+    events = cohort.adverse_events
+    named = [terms[i % len(terms)] for i in range(len(events))]
+    return replace(cohort, adverse_events=events.assign(term=named))
+
+
+@pytest.mark.parametrize(
+    ("terms", "shown"),
+    [
+        (("HLH",), "HLH"),
+        (("ALT increased", "alt increased", "ALT increased"), "ALT increased"),
+        (("COVID-19",), "COVID-19"),
+        (("Covid-19", "covid-19"), "Covid-19"),
+        (("covid-19", "COVID-19", " COVID-19"), "COVID-19"),
+        (("pH decreased",), "pH decreased"),
+        (("γ-GT increased",), "γ-GT increased"),
+    ],
+)
+def test_a_term_stands_as_it_is_most_often_entered(terms: tuple[str, ...], shown: str) -> None:
+    """One row for all spellings that differ in case alone, whatever shows it."""
+    cohort = spelled(*terms)
+    for table in (safety_tables.by_term(cohort), safety_tables.grades(cohort)):
+        assert {row[0] for row in table.rows} == {shown}
+    assert f"The most common event was {shown}:" in safety_sentences.safety_answer(cohort).plain()
+    assert shown in figures.ae_heatmap(cohort).alt
+    assert shown in figures.ae_butterfly(cohort).alt
+    assert [safety.label(term) for term in safety.most_common(cohort)] == [shown]
+
+
+def test_a_small_first_letter_becomes_a_capital_in_a_cell() -> None:
+    cohort = spelled("rash", "Rash", "rash")
+    assert {row[0] for row in safety_tables.by_term(cohort).rows} == {"Rash"}
+    assert "event was rash:" in safety_sentences.safety_answer(cohort).plain()
+
+
+def test_the_names_of_the_glossary_and_of_the_tables_are_one_event() -> None:
+    labels = [row[0].removesuffix(", any grade") for row in safety_tables.overall(load(DATA)).rows]
+    glossary = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
+    for code, name in ((safety.CRS, "CRS"), (safety.ICANS, "ICANS")):
+        heading = re.search(rf"^{name} \((.+)\)\n  (.+), graded", glossary, re.MULTILINE)
+        assert heading is not None
+        chinese, english = heading.groups()
+        label = next(label for label in labels if f"({name})" in label)
+        written = [
+            name, name.lower(), chinese, english, label, f"{name} ({chinese})",
+            f"{chinese}（{name}）", f"{english} ({name})", english.replace("-", "\u2010"),
+        ]  # fmt: skip
+        found = safety.normal_term(pd.Series(written, dtype=object))
+        assert set(found) == {code}, dict(zip(written, found, strict=True))
+    kept = ["Neurotoxicity", "CRS (ICANS)", "CRS (grade unknown)"]
+    assert list(safety.normal_term(pd.Series(kept, dtype=object))) == kept

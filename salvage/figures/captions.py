@@ -281,7 +281,9 @@ ORIGIN_WHAT: Final = "Late against early relapse, by where the clock starts"
 
 AE_NONE: Final = "{what} is not drawn: this cohort records no adverse event of salvage therapy."
 AE_UNGRADED: Final = "{what} is not drawn: no adverse event of salvage therapy has a grade."
-AE_NO_LINE: Final = "{what} is not drawn: no adverse event of salvage therapy is linked to a line."
+AE_NO_LINE: Final = (
+    "{what} is not drawn: no adverse event of this cohort is linked to a salvage line."
+)
 AE_HEAT: Final = "The figure of grades"
 AE_HEAT_CAPTION: Final = (
     "Adverse events by highest grade: number of treated patients (n = {n}) whose highest grade "

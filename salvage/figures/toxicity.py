@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from salvage import safety, words
-from salvage.cohort import Cohort, once
+from salvage.cohort import Cohort
 from salvage.figures import captions, style
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
@@ -27,14 +27,6 @@ def _top(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     return shown, rest
 
 
-@once
-def spellings(cohort: Cohort) -> dict[str, str]:
-    """Each lower-case term as the cohort most often spells it, with a capital."""
-    given = cohort.adverse_events["term"].dropna().astype(str).str.strip()
-    most = given.groupby(safety.normal_term(given)).agg(lambda same: same.mode().iloc[0])
-    return {str(key): str(term)[:1].upper() + str(term)[1:] for key, term in most.items()}
-
-
 def _scale(scale: str) -> str:
     return captions.AE_NO_SCALE if scale == safety.UNSPECIFIED_SCALE else words.SCALES[scale]
 
@@ -44,31 +36,31 @@ def _usual_scale(table: pd.DataFrame) -> str:
     return str(table["scale"].mode().iloc[0])
 
 
-def _labels(cohort: Cohort, table: pd.DataFrame) -> list[str]:
+def _labels(table: pd.DataFrame) -> list[str]:
     """Terms as axis labels, with their scale where it is not the usual one."""
-    spelled, usual = spellings(cohort), _usual_scale(table)
+    usual = _usual_scale(table)
     made = []
     for term, scale in zip(table["term"], table["scale"], strict=True):
-        name = style.short(spelled[term], 30)
+        name = style.short(safety.label(term), 30)
         made.append(name if scale == usual else f"{name} ({_scale(scale)})")
     return made
 
 
-def _names(cohort: Cohort, table: pd.DataFrame) -> list[str]:
+def _names(table: pd.DataFrame) -> list[str]:
     """Terms in a sentence, with the scale of a term that stands in several rows."""
-    spelled, several = spellings(cohort), table["term"].duplicated(keep=False)
+    several = table["term"].duplicated(keep=False)
     return [
-        f"{spelled[term]} ({_scale(scale)})" if more else spelled[term]
+        f"{safety.label(term)} ({_scale(scale)})" if more else safety.label(term)
         for term, scale, more in zip(table["term"], table["scale"], several, strict=True)
     ]
 
 
-def _first(cohort: Cohort, table: pd.DataFrame, treated: int) -> str:
+def _first(table: pd.DataFrame, treated: int) -> str:
     """The row of a table by term with most patients, or the rows that tie for it."""
     first = table[table["patients"] == table["patients"].max()]
     template = captions.AE_FIRST if len(first) == 1 else captions.AE_FIRST_TIED
     return template.format(
-        first=words.listing(_names(cohort, table)[: len(first)]),
+        first=words.listing(_names(table)[: len(first)]),
         n=f"{first['patients'].iloc[0]:,}",
         treated=f"{treated:,}",
         severe=f"{first['patients_severe'].iloc[0]:,}",
@@ -103,7 +95,7 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
     treated = len(cohort.treated)
     with style.drawing(1.15 + ROW * len(shown)) as figure:
         axes = figure.add_subplot()
-        _cells(axes, grades, grades, int(grades.to_numpy().max()), _labels(cohort, shown))
+        _cells(axes, grades, grades, int(grades.to_numpy().max()), _labels(shown))
         axes.set_xticks(np.arange(len(GRADES)) + 0.5, [str(g) for g in GRADES], rotation=0)
         axes.set_xlabel(captions.AE_GRADE)
     events = safety.events_of_treated(cohort)
@@ -118,7 +110,7 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
             ungraded=_ungraded(table, captions.AE_UNGRADED_NOTE),
         ),
         captions.AE_HEAT_ALT.format(
-            first=_first(cohort, table, treated),
+            first=_first(table, treated),
             any_severe=words.count(severe, "patient"),
         ),
         style.marks_of(cohort),
@@ -203,7 +195,7 @@ def ae_by_category(cohort: Cohort) -> Figure | Absent:
         for axes, counts, title in zip(
             panels, (any_grade, severe), captions.AE_PANELS, strict=True
         ):
-            _cells(axes, counts.div(sizes), counts, top, _labels(cohort, shown))
+            _cells(axes, counts.div(sizes), counts, top, _labels(shown))
             axes.set_title(title)
             axes.set_xticks(
                 np.arange(len(heads)) + 0.5, heads, rotation=50, ha="right", rotation_mode="anchor"
@@ -233,8 +225,7 @@ def _category_part(cohort: Cohort, key: str, counts: pd.DataFrame, patients: int
     most = int(counts[key].max())
     if not most:
         return captions.AE_CATEGORY_NONE.format(category=label)
-    spelled = spellings(cohort)
-    terms = list(dict.fromkeys(spelled[at[0]] for at in counts.index[counts[key] == most]))
+    terms = list(dict.fromkeys(safety.label(at[0]) for at in counts.index[counts[key] == most]))
     return captions.AE_CATEGORY_PART.format(
         category=label, term=words.listing(terms), n=f"{most:,}", patients=f"{patients:,}"
     )
@@ -281,13 +272,13 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
             axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
             axes.set_xlabel(title)
             style.bare(axes, "left")
-        left.set_yticks(range(len(shown)), _labels(cohort, shown), fontsize=style.SIZE)
+        left.set_yticks(range(len(shown)), _labels(shown), fontsize=style.SIZE)
         left.set_ylim(len(shown) - 0.5, -0.5)
         right.axvline(0, color=style.INK, linewidth=0.8)
     parts = [
         captions.AE_BUTTERFLY_PART.format(term=name, n=f"{n:,}", severe=f"{severe:,}")
         for name, n, severe in zip(
-            _names(cohort, shown), shown["patients"], shown["patients_severe"], strict=True
+            _names(shown), shown["patients"], shown["patients_severe"], strict=True
         )
     ]
     return Figure(

@@ -251,7 +251,7 @@ def _no_lines(cohort: Cohort) -> Absent | None:
     if not safety.recorded(cohort):
         return nothing()
     if safety.events_of_lines(cohort).empty:
-        return Absent("No adverse event of salvage therapy is linked to a line.")
+        return Absent("No adverse event of this cohort is linked to a salvage line.")
     return None
 
 
