@@ -591,6 +591,22 @@ def test_the_flow_loses_nobody(name: str) -> None:
     assert f"{deaths} died, {len(cohort.patients) - deaths} alive" in shown
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (0, "CAR-T, no salvage line, and deaths"),
+        (1, "CAR-T, their first salvage line, and deaths"),
+        (2, "CAR-T, their salvage lines one and two, and deaths"),
+        (3, "CAR-T, their salvage lines one to three, and deaths"),
+        (6, "CAR-T, their salvage lines one to four, and deaths"),
+    ],
+)
+def test_the_caption_of_the_flow_says_which_lines_are_drawn(lines: int, said: str) -> None:
+    cohort = generate(Recipe(patients=6, lines=max(lines, 1), exactly=True)).cohort()
+    drawn = cohort.salvage[cohort.salvage["line"] <= lines]
+    assert said in figures.cohort_flow(replace(cohort, salvage=drawn)).caption
+
+
 def test_lines_after_the_fourth_are_counted_in_the_last_box() -> None:
     cohort = generate(Recipe(patients=6, lines=6, exactly=True)).cohort()
     steps = flow.flow_steps(cohort)

@@ -25,8 +25,16 @@ REPEAT: Final = "{lines} of {patients} (a patient counts once for each line)"
 # --- cohort flow and relapse --------------------------------------------------------------------
 
 FLOW_CAPTION: Final = (
-    "Flow of the cohort: {patients} with relapse after CAR-T, their salvage lines one to four, "
-    "and deaths. Deaths are counted at any time up to last contact."
+    "Flow of the cohort: {patients} with relapse after CAR-T, {lines}, and deaths. Deaths are "
+    "counted at any time up to last contact."
+)
+#: By how many lines are drawn.
+FLOW_LINES: Final = (
+    "no salvage line",
+    "their first salvage line",
+    "their salvage lines one and two",
+    "their salvage lines one to three",
+    "their salvage lines one to four",
 )
 FLOW_ALT: Final = (
     "Flow chart: {patients} relapsed after CAR-T; {treated} received salvage therapy and "

@@ -31,7 +31,7 @@ class Step:
 
 
 def flow_steps(cohort: Cohort) -> list[Step]:
-    """The flow from relapse over salvage lines one to four."""
+    """The flow from relapse over the salvage lines of the cohort, at most four."""
     patients = cohort.patients
     reached = cohort.salvage.groupby("patient_id")["line"].max()
     last = patients["patient_id"].map(reached).fillna(0).to_numpy(dtype=int)
@@ -60,7 +60,7 @@ def _step(
 
 
 def cohort_flow(cohort: Cohort) -> Figure | Absent:
-    """CONSORT-style flow: patients, with and without salvage, lines one to four, and deaths."""
+    """CONSORT-style flow: patients, with and without salvage, lines up to four, and deaths."""
     steps = flow_steps(cohort)
     deaths = int(cohort.patients["died"].sum())
     n = len(cohort.patients)
@@ -101,7 +101,9 @@ def cohort_flow(cohort: Cohort) -> Figure | Absent:
     return Figure(
         "fig-flow",
         figure,
-        captions.FLOW_CAPTION.format(patients=words.count(n, "patient")),
+        captions.FLOW_CAPTION.format(
+            patients=words.count(n, "patient"), lines=captions.FLOW_LINES[len(steps) - 1]
+        ),
         captions.FLOW_ALT.format(
             patients=words.count(n, "patient"),
             treated=f"{treated:,}",
