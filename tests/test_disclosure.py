@@ -589,6 +589,37 @@ def test_what_is_not_released_changes_nothing() -> None:
         assert form._markdown() == forms(second)[name]._markdown(), name
 
 
+def released(cohort: Cohort, **counts: int | None) -> disclosure.Release:
+    """A release with only these counts, and two underscores for each stop of a name."""
+    named = {name.replace("__", "."): value for name, value in counts.items()}
+    return disclosure.Release(cohort.study, named, {}, [])
+
+
+def test_a_short_answer_names_a_count_after_its_number() -> None:
+    cohort = made("shipped")
+    for counts, said in (
+        ({"patients__died": 7}, "7 deaths are recorded."),
+        ({"patients__died": 1}, "1 death is recorded."),
+        ({"patients__died": 7, "patients__late": 9}, "9 patients with late relapse and 7 deaths "),
+        ({"patients__late": 1}, "1 patient with late relapse is recorded."),
+    ):
+        told = public.answer(released(cohort, **counts), "cohort").paragraphs
+        assert told[0].startswith(said)
+    rates = {"lines__all__all__any": 20, "lines__all__all__orr": 9, "lines__all__all__no_orr": 11}
+    told = public.answer(released(cohort, **rates), "overview").paragraphs
+    assert told[0].startswith("20 salvage lines are recorded. Objective response rate 45.0% (9/20;")
+
+
+def test_rows_without_lines_do_not_keep_a_table_that_is_hidden() -> None:
+    cohort = made("shipped")
+    later = {f"lines__checkpoint__later__{kind}": 0 for kind in disclosure.KINDS}
+    assert public.category_rates(released(cohort, **later), "checkpoint") is None
+    first = dict.fromkeys((f"lines__checkpoint__first__{kind}" for kind in disclosure.KINDS), 9)
+    shown = public.category_rates(released(cohort, **later, **first), "checkpoint")
+    assert isinstance(shown, show.Table)
+    assert [row[1] for row in shown.rows] == [HIDDEN] * 2 + ["9 / 9"] * 2 + ["0 / 0"] * 2
+
+
 # --- curves ---------------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ from salvage.tables import EXACT_NOTE, NE_NOTE, absent_category, of, responses_n
 from salvage.tables.safety import nothing
 
 MASKED: Final = "hidden"
+NONE_OF_NONE: Final = "0 / 0"
 NOT_AT_STEP: Final = "–"
 Form = Callable[[Release], Shown | None]
 LINE_NAMES: Final = {ALL: "All lines", "first": "First salvage line", "later": "Later lines"}
@@ -77,19 +78,24 @@ def _table(
 
 
 def _all_hidden(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether a table would say nothing."""
-    return all(set(cells) == {MASKED} for _, *cells in rows)
+    """Whether a table would say nothing but what it hides.
+
+    A row of 0 of 0 has nothing to show; a table of such rows alone has nothing to hide either.
+    """
+    told = [cells for _, *cells in rows if cells[0] != NONE_OF_NONE]
+    return bool(told) and all(set(cells) == {MASKED} for cells in told)
 
 
 def _rate_cells(e: Estimate | None) -> tuple[str, str, str]:
     if e is None:
         return MASKED, MASKED, MASKED
     if not e.n:
-        return "0 / 0", "–", "–"
+        return NONE_OF_NONE, "–", "–"
     return f"{e.events:,} / {e.n:,}", percent(e.value).rstrip("%"), interval_text(e)
 
 
-# What the short answer of a page can say: the label of each estimate, by its id.
+# What the short answer of a page can say: the label of each estimate, by its id. A count follows
+# its number, so its label is in the plural.
 ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     "summary": {
         "n.patients": "patients",
@@ -141,13 +147,29 @@ def answer(release: Release, page: str) -> Box:
 
 def _answer(asked: Mapping[str, Estimate | None]) -> Box:
     # What is released but cannot be estimated, such as a test of too many lines, is left out.
-    told = [f"{label} {_said(e)}" for label, e in asked.items() if e and e.value is not None]
+    known = {label: e for label, e in asked.items() if e and e.value is not None}
+    told = [f"{label} {_said(e)}" for label, e in known.items() if e.unit != "count"]
     gone = [label for label, e in asked.items() if e is None]
     return show.answer(
-        _capital("; ".join(told)) + "." if told else "",
+        f"{_counted(known)} {_capital('; '.join(told)) + '.' if told else ''}".strip(),
         f"Hidden for disclosure control: {words.listing(gone)}." if gone else "",
         cleared=True,
     )
+
+
+def _counted(known: Mapping[str, Estimate]) -> str:
+    """The counts among the estimates as one sentence: ``60 patients and 7 deaths are recorded.``"""
+    counts = {label: e for label, e in known.items() if e.unit == "count"}
+    if not counts:
+        return ""
+    verb = "is" if [e.value for e in counts.values()] == [1] else "are"
+    told = [
+        words.count(
+            int(e.value or 0), label.replace("patients", "patient").removesuffix("s"), label
+        )
+        for label, e in counts.items()
+    ]
+    return f"{words.listing(told)} {verb} recorded."
 
 
 def _said(e: Estimate) -> str:
