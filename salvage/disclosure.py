@@ -125,11 +125,15 @@ def screen(cohort: Cohort) -> Release:
 
 @dataclass(frozen=True)
 class _Block:
-    """A table of counts whose cells are atoms, and the sums of them that are of interest."""
+    """A table of counts whose cells are atoms, and the sums of them that are of interest.
+
+    ``rows`` names the sums whose parts are shown beside them, with these parts.
+    """
 
     atoms: NDArray[np.int64]
     sums: Mapping[str, Bools]
     cost: Mapping[str, float]
+    rows: Sequence[tuple[str, Sequence[str]]] = ()
 
 
 def linked_counts(cohort: Cohort, terms: Sequence[str]) -> Counts:
@@ -155,6 +159,7 @@ def linked_counts(cohort: Cohort, terms: Sequence[str]) -> Counts:
         return made
 
     names = [(block, name) for block, parts in blocks.items() for name in parts.sums]
+    place = {name: i for i, name in enumerate(names)}
     # Every treated patient has one first line; every other block is about the same patients.
     treated, patients = row("patients", "treated"), row("patients", "all")
     same = [treated - row("lines", "all.first.any")]
@@ -166,6 +171,11 @@ def linked_counts(cohort: Cohort, terms: Sequence[str]) -> Counts:
         np.array([row(block, name) for block, name in names]),
         np.array(same),
         np.array([blocks[block].cost.get(name, 1.0) for block, name in names]),
+        [
+            (place[block, whole], [place[block, part] for part in parts])
+            for block, made in blocks.items()
+            for whole, parts in made.rows
+        ],
     )
 
 
@@ -187,7 +197,8 @@ def _patients(cohort: Cohort) -> _Block:
     both = {f"{g}.{o}": groups[g] & outcome[o] for g in groups for o in outcome}
     sums = {"all": everyone, **groups, **outcome, **both}
     cost = {"all": 100.0, "died": 30.0, "alive": 30.0, **dict.fromkeys(groups, 20.0)}
-    return _Block(atoms, sums, {**dict.fromkeys(both, 5.0), **cost})
+    rows = [(g, [f"{g}.{o}" for o in outcome]) for g in groups]
+    return _Block(atoms, sums, {**dict.fromkeys(both, 5.0), **cost}, rows)
 
 
 def _lines(cohort: Cohort) -> _Block:
@@ -213,7 +224,10 @@ def _lines(cohort: Cohort) -> _Block:
                 cost[name] = (
                     10.0 if kind == "any" else 3.0 if kind in ("orr", "no_orr") else 1.0
                 ) * (4.0 if key == ALL else 1.0)
-    return _Block(atoms, sums, cost)
+    apart = ("cr", "pr", *APART)
+    rows = [(f"{key}.all.any", [f"{key}.all.{kind}" for kind in apart]) for key in which]
+    rows += [(f"{key}.all.any", [f"{key}.{line}.any" for line in LINES[1:]]) for key in which]
+    return _Block(atoms, sums, cost, rows)
 
 
 def _baseline(cohort: Cohort, column: str) -> _Block:
@@ -224,7 +238,7 @@ def _baseline(cohort: Cohort, column: str) -> _Block:
         [(yes & values.notna()).sum(), (~yes & values.notna()).sum(), values.isna().sum()]
     )
     sums = _three("yes", "no", "missing") | {"recorded": np.array([True, True, False])}
-    return _Block(atoms.astype(np.int64), sums, {"recorded": 3.0})
+    return _Block(atoms.astype(np.int64), sums, {"recorded": 3.0}, [("recorded", ("yes", "no"))])
 
 
 def _term(cohort: Cohort, term: str) -> _Block:
@@ -236,7 +250,8 @@ def _term(cohort: Cohort, term: str) -> _Block:
     atoms = np.array([severe, affected - severe, len(cohort.treated) - affected])
     sums = _three("severe", "milder", "without")
     more = {"any": sums["severe"] | sums["milder"], "no_severe": ~sums["severe"]}
-    return _Block(atoms.astype(np.int64), sums | more, {"any": 3.0})
+    rows = [("any", ("severe", "milder"))]
+    return _Block(atoms.astype(np.int64), sums | more, {"any": 3.0}, rows)
 
 
 def _three(*names: str) -> dict[str, Bools]:

@@ -1,11 +1,15 @@
 """Cell suppression: which counts must be hidden so that no small one can be worked back.
 
 A reader of a table knows every count that is shown, every sum that the table implies, and that a
-hidden count is not zero. The counts that must be hidden are found with integer programming, as in
-the suppression heuristics of Fischetti and Salazar (2001): for each hidden count a second table is
-constructed that agrees with all that is shown and in which the hidden count is far from the true
-one; where there is none, the cheapest further counts are hidden until there is one. The tables
-constructed on the way are the proof that what is hidden stays open.
+hidden count is not zero, unless its whole row is hidden. The counts that must be hidden are found
+with integer programming, as in the suppression heuristics of Fischetti and Salazar (2001): for each
+hidden count a second table is constructed that agrees with all that is shown and in which the
+hidden count is far from the true one; where there is none, the cheapest further counts are hidden
+until there is one. The tables constructed on the way are the proof that what is hidden stays open.
+
+Zeros are shown, but not where they tell what a hidden group is: if all the lines of a category were
+complete responses, the zeros of the other responses say so without any number. The zeros of such a
+row are hidden too, and one table more is constructed in which none of them is zero.
 """
 
 from collections.abc import Sequence
@@ -30,7 +34,8 @@ class Counts:
 
     ``atoms`` has shape (a,); ``sums`` (c, a) holds 0/1, one row for each count of ``names``; each
     row of ``zero`` (z, a) gives a sum of atoms that every reader knows to be 0; ``cost`` (c,) says
-    how much is lost for each unit if a count is hidden.
+    how much is lost for each unit if a count is hidden. ``rows`` are the counts that are parts of
+    another: the place of the whole and those of its parts.
     """
 
     names: Sequence[str]
@@ -38,6 +43,7 @@ class Counts:
     sums: Floats
     zero: Floats
     cost: Floats
+    rows: Sequence[tuple[int, Sequence[int]]] = ()
 
     @property
     def totals(self) -> Ints:
@@ -60,15 +66,45 @@ def protect(counts: Counts, below: int, with_zero: bool = False) -> NDArray[np.b
 
     Small counts are hidden. Further ones are hidden until, for a reader who knows all sums and
     which counts are zero, the possible values of each hidden count span at least :func:`span`; for
-    a small count they start at the lowest value that the zeros allow and reach ``below - 1``.
+    a small count they start at the lowest value that the zeros allow and reach ``below - 1``. Where
+    a hidden whole has one part alone, its zeros are hidden until each of them could be more.
     """
     values = counts.totals
     hidden = np.array([is_small(int(v), below, with_zero) for v in values], dtype=bool)
     if not hidden.any():
         return hidden
     search = _Search(counts, 0 if with_zero else 1)
+    # Zeros that are hidden with all zeros are small counts; others are hidden with their row.
+    done = np.zeros_like(hidden) if with_zero else values == 0
+    while True:
+        hidden = _widened(search, hidden, done, below, with_zero)
+        telling = [] if with_zero else _telling_zeros(counts, hidden)
+        if not telling:
+            return hidden
+        hidden[telling] = True
+        hidden |= search.take(search.opened(telling, hidden))
+
+
+def _telling_zeros(counts: Counts, hidden: NDArray[np.bool_]) -> list[int]:
+    """The shown zeros of the first row whose whole is hidden and has one part alone."""
+    values = counts.totals
+    for whole, parts in counts.rows:
+        zeros = [part for part in parts if values[part] == 0]
+        if hidden[whole] and len(parts) - len(zeros) == 1 and not hidden[zeros].all():
+            return zeros
+    return []
+
+
+def _widened(
+    search: "_Search",
+    hidden: NDArray[np.bool_],
+    done: NDArray[np.bool_],
+    below: int,
+    with_zero: bool,
+) -> NDArray[np.bool_]:
+    """The counts to hide so that each that is hidden spans enough; ``done`` keeps those that do."""
+    values = search.values
     wide = span(below, with_zero)
-    done = np.zeros_like(hidden)
     while (open_ := np.flatnonzero(hidden & ~done)).size:
         cell = int(open_[np.argmin(values[open_])])
         done[cell] = True
@@ -77,13 +113,15 @@ def protect(counts: Counts, below: int, with_zero: bool = False) -> NDArray[np.b
             least = search.least(cell)
             for target, above in ((least, False), (max(least + wide, below - 1), True)):
                 if not search.seen(cell, target, above):
-                    hidden |= search.take(search.nearest(cell, target, above, hidden))
+                    hidden = hidden | search.take(search.nearest(cell, target, above, hidden))
         elif search.reach(cell) < wide:
             # The true count is one end of the span; the cheaper side is the other.
             sides = [search.nearest(cell, value + wide, True, hidden)]
             if search.least(cell) <= value - wide:
                 sides.append(search.nearest(cell, value - wide, False, hidden))
-            hidden |= search.take(min(sides, key=lambda values: search.cost(values, hidden)))
+            hidden = hidden | search.take(
+                min(sides, key=lambda values: search.cost(values, hidden))
+            )
     return hidden
 
 
@@ -133,6 +171,23 @@ class _Search:
             low[cell] = max(low[cell], target)
         else:
             high[cell] = min(high[cell], target)
+        return self._cheapest(low, high, hidden)
+
+    def opened(self, zeros: Sequence[int], hidden: NDArray[np.bool_]) -> Floats:
+        """The counts of the cheapest table in which none of these zeros is one.
+
+        A zero that is shown and has a part in common with them may have to give way.
+        """
+        low, high = self.low.copy(), self.high.copy()
+        shared = self.counts.sums[:, self.counts.sums[zeros].any(axis=0)].any(axis=1)
+        low[zeros], high[shared] = 1, np.inf
+        made = self._cheapest(low, high, hidden)
+        if len(zeros) == 1:
+            # The row is hidden as a whole whatever this one is, so later tables may change it too.
+            self.high[made > 0] = np.inf
+        return made
+
+    def _cheapest(self, low: Floats, high: Floats, hidden: NDArray[np.bool_]) -> Floats:
         cost = np.where(hidden, 0.0, self.counts.cost)
         goal = np.concatenate([np.zeros(self.a), cost, cost])
         made = self._solve(goal, low, high, 0.0)

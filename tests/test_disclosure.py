@@ -115,6 +115,7 @@ class Attack:
         self.index: dict[tuple[str, ...], int] = {}
         self.equations: list[tuple[np.ndarray, int]] = []
         self.positive: list[np.ndarray] = []
+        self.either: list[list[np.ndarray]] = []
         self.rows: dict[str, np.ndarray] = {}
         patients, lines, study = cohort.patients, cohort.salvage, cohort.study
         axes = {
@@ -214,33 +215,72 @@ class Attack:
                 found[f"{block} not {level}"] = self.row(block, others)
         return found
 
-    def learn(self, text: str, row: np.ndarray) -> None:
-        """Read one printed count: a number is an equation, a hidden one is at least one."""
+    def learn(self, text: str, row: np.ndarray, zero: bool = False) -> None:
+        """Read one printed count: a number is an equation, a hidden one is at least one.
+
+        With ``zero`` a hidden one may be zero too.
+        """
         if text == HIDDEN:
-            self.positive.append(row)
+            self.positive += [] if zero else [row]
         elif text:
             value = int(text.split(" (")[0].replace(",", ""))
             assert value == row @ self.truth, "the attacker misread a table"
             self.equations.append((row, value))
 
-    def range(self, row: np.ndarray) -> tuple[int, int]:
-        """The lowest and the highest value that agree with all equations."""
-        rules = [
-            LinearConstraint(
-                np.array([r for r, _ in self.equations]), *2 * [[v for _, v in self.equations]]
-            )
-        ]
-        if self.positive:
-            rules.append(LinearConstraint(np.array(self.positive), 1, np.inf))
+    def learn_parts(
+        self,
+        whole: tuple[str, np.ndarray],
+        parts: list[tuple[str, np.ndarray]],
+        zero: bool = False,
+    ) -> bool:
+        """Read a row of a whole and its parts, and say whether all of it is hidden.
+
+        The reader knows the rule: in such a row either no part is zero, or all but one are.
+        """
+        self.learn(*whole, zero=zero)
+        hidden = all(text == HIDDEN for text, _ in (whole, *parts))
+        for text, row in parts:
+            self.learn(text, row, zero=zero or hidden)
+        if hidden and not zero:
+            self.either.append([row for _, row in parts])
+        return hidden
+
+    def rules(self) -> tuple[list[LinearConstraint], Bounds]:
+        """All that is known, with 0/1 unknowns for each row that is hidden as a whole."""
+        n = len(self.index)
         # A ceiling keeps a count bounded of which nothing at all is known.
-        bounds = Bounds(0, float(self.truth.sum()) + 100)
+        top = float(self.truth.sum()) + 100
+        known: list[tuple[np.ndarray, float, float]] = [(r, v, v) for r, v in self.equations]
+        known += [(r, 1, np.inf) for r in self.positive]
+        width = n + sum(len(parts) + 1 for parts in self.either)
+        wide = [(np.pad(r, (0, width - n)), low, high) for r, low, high in known]
+        start = n
+        for parts in self.either:
+            several, some = start, np.arange(start + 1, start + 1 + len(parts))
+            for place, part in zip(some, parts, strict=True):
+                none_zero, counted = np.zeros(width), np.zeros(width)
+                none_zero[:n], none_zero[several] = part, -1
+                counted[:n], counted[place] = part, -top
+                wide += [(none_zero, 0, np.inf), (counted, -np.inf, 0)]
+            one = np.zeros(width)
+            one[some], one[several] = 1, 1 - len(parts)
+            wide.append((one, -np.inf, 1))
+            start += len(parts) + 1
+        rows, low, high = zip(*wide, strict=True)
+        ends = np.where(np.arange(width) < n, top, 1)
+        return [LinearConstraint(np.array(rows), low, high)], Bounds(0, ends)
+
+    def range(self, row: np.ndarray) -> tuple[int, int]:
+        """The lowest and the highest value that agree with all that is known."""
+        rules, bounds = self.rules()
+        goal = np.pad(row, (0, len(bounds.ub) - len(row)))
         ends = []
         for sign in (1, -1):
             found = milp(
-                sign * row, integrality=np.ones(len(row)), bounds=bounds, constraints=rules
+                sign * goal, integrality=np.ones(len(goal)), bounds=bounds, constraints=rules
             )
             assert found.x is not None, "the equations contradict each other"
-            ends.append(round(float(row @ np.rint(found.x))))
+            ends.append(round(float(goal @ np.rint(found.x))))
         return ends[0], ends[1]
 
 
@@ -248,12 +288,17 @@ def read_tables(attack: Attack, shown: Mapping[str, show.Shown]) -> None:
     """All counts in the tables of a public book."""
     keys = {label: key for key, label in words.CATEGORIES.items()} | {"All categories": None}
     table = {name: made.rows for name, made in shown.items() if isinstance(made, show.Table)}
-    for label, *numbers in table["tab-overview-responses"]:
-        for text, kind in zip(numbers, (None, *words.RESPONSES), strict=True):
-            attack.learn(text, attack.row("l", keys[label], None, kind))
-    for label, *numbers in table["tab-overview-lines"]:
-        for text, line in zip(numbers, (None, "first", "later"), strict=True):
-            attack.learn(text, attack.row("l", keys[label], line))
+    for name, kinds in (
+        ("tab-overview-responses", [(None, code) for code in words.RESPONSES]),
+        ("tab-overview-lines", [("first",), ("later",)]),
+    ):
+        gone = []
+        for label, whole, *numbers in table[name]:
+            parts = [attack.row("l", keys[label], *kind) for kind in kinds]
+            # The total of hidden zeros may be one.
+            zero = keys[label] is None and any(gone)
+            all_lines = (whole, attack.row("l", keys[label]))
+            gone += [attack.learn_parts(all_lines, list(zip(numbers, parts, strict=True)), zero)]
     places = {"All lines": None, "First salvage line": "first", "Later lines": "later"}
     codes = {"ORR": ("CR", "PR"), "CR": ("CR",)}
     for key in words.CATEGORIES:
@@ -270,13 +315,18 @@ def read_tables(attack: Attack, shown: Mapping[str, show.Shown]) -> None:
         words.RELAPSE_GROUPS["early"]: (None, "early"),
         words.RELAPSE_GROUPS["late"]: (None, "late"),
     }
-    for label, n, died in table["tab-cohort-relapse"]:
+    for label, n, died in reversed(table["tab-cohort-relapse"]):
         attack.learn(n, attack.row("p", *groups[label]))
-        attack.learn(died, attack.row("p", *groups[label], "died"))
+        # Of a hidden group none or all may have died, and so of all patients.
+        zero = HIDDEN in {row[1] for row in table["tab-cohort-relapse"]}
+        attack.learn(died, attack.row("p", *groups[label], "died"), zero=zero)
     columns = {label: column for column, label in disclosure.BASELINE.items()}
     for label, *numbers in table["tab-cohort-baseline"]:
+        # Where all three are hidden, all who have a record may have the finding, or none of them.
+        zero = set(numbers) == {HIDDEN}
         for text, level in zip(numbers, ("yes", "no", "missing"), strict=True):
-            attack.learn(text, attack.row(f"b.{columns[label]}", level))
+            maybe = zero and level != "missing"
+            attack.learn(text, attack.row(f"b.{columns[label]}", level), zero=maybe)
     for label, affected, severe in table.get("tab-safety-terms", ()):
         block = f"t.{label.lower()}"
         attack.learn(affected, attack.row(block, ("severe", "milder")))
@@ -326,7 +376,9 @@ def test_no_hidden_count_can_be_solved(name: str, below: int, with_zero: bool) -
     attack = Attack(cohort)
     read_tables(attack, forms(cohort))
     if with_zero:
-        attack.positive.clear()  # a hidden count may be zero then
+        # A hidden count may be zero then.
+        attack.positive.clear()
+        attack.either.clear()
     read_results(attack, cohort)
     small = {
         label: row
@@ -357,6 +409,68 @@ def test_the_attack_finds_a_count_that_is_not_protected() -> None:
     read_tables(attack, careless)
     small = [r for r in attack.counts().values() if 1 <= r @ attack.truth < 10]
     assert any(high - low < LEAST_WIDTH for low, high in map(attack.range, small))
+
+
+CODES = tuple(words.RESPONSES)
+
+
+def all_complete(lines: int, codes: tuple[str, ...] = CODES, key: str = "checkpoint") -> Cohort:
+    """A public cohort in which so few first lines of a category were all complete responses.
+
+    No line has another response than ``codes``.
+    """
+    tables = generate(Recipe(patients=220, lines=2, seed=9, fewest=0))
+    rows = tables.salvage
+    few = rows.index[rows["line"].astype(int) == 1][:lines]
+    category = rows["category"].replace(key, "other").mask(rows.index.isin(few), key)
+    best = rows["best_response"].where(rows["best_response"].isin(codes), "PR")
+    best = best.mask(rows.index.isin(few), "CR")
+    changed = rows.assign(category=category, best_response=best, response_month=None)
+    return as_public(replace(tables, salvage=changed).cohort())
+
+
+@pytest.mark.parametrize("codes", [CODES, ("CR", "PR", "SD", "PD"), ("CR", "PR")])
+@pytest.mark.parametrize("lines", [1, 2, 4])
+def test_zeros_do_not_tell_what_a_hidden_group_is(lines: int, codes: tuple[str, ...]) -> None:
+    """Where all the few lines of a category were CR, and first lines, a reader learns neither."""
+    cohort = all_complete(lines, codes)
+    mine = cohort.category("checkpoint")
+    assert len(mine) == lines
+    assert set(mine["best_response"]) == {"CR"}
+    shown = forms(cohort)
+    for name in ("tab-overview-responses", "tab-overview-lines"):
+        row = next(r for r in shown[name].rows if r[0] == words.CATEGORIES["checkpoint"])
+        assert set(row[1:]) == {HIDDEN}, name
+    attack = Attack(cohort)
+    read_tables(attack, shown)
+    read_results(attack, cohort)
+    for code in CODES[1:]:
+        assert attack.range(attack.row("l", "checkpoint", None, code))[1] >= 1, code
+    assert attack.range(attack.row("l", "checkpoint", "later"))[1] >= 1
+    # Not even what the lines of the category have in common: several responses may be there.
+    attack.positive += [attack.row("l", "checkpoint", None, code) for code in CODES]
+    assert attack.range(attack.row("l", "checkpoint"))[1] >= len(CODES)
+
+
+def test_a_group_that_is_large_enough_keeps_its_zeros() -> None:
+    shown = forms(all_complete(8))["tab-overview-responses"]
+    row = next(r for r in shown.rows if r[0] == words.CATEGORIES["checkpoint"])
+    assert row[1:] == ("8", "8", "0", "0", "0", "0")
+
+
+def test_zeros_of_a_row_are_hidden_with_the_totals_that_tell_them() -> None:
+    """Two groups by two answers: 3 of 3 said yes, and 9 of 20. The one total of no is 11."""
+    atoms = np.array([3, 0, 9, 11])
+    names = ["few", "few.yes", "few.no", "many", "many.yes", "many.no", "all", "yes", "no"]
+    cells = ("1100", "1000", "0100", "0011", "0010", "0001", "1111", "1010", "0101")
+    sums = np.array([[float(cell) for cell in row] for row in cells])
+    rows = [(0, (1, 2)), (3, (4, 5)), (6, (7, 8))]
+    counts = suppression.Counts(names, atoms, sums, np.zeros((0, 4)), np.ones(9), rows)
+    hidden = {n for n, h in zip(names, suppression.protect(counts, 5), strict=True) if h}
+    assert {"few", "few.yes", "few.no"} <= hidden
+    assert hidden & {"many.no", "no"}, "11 of no, of which many are 11"
+    plain = replace(counts, rows=())
+    assert not suppression.protect(plain, 5)[names.index("few.no")]
 
 
 # --- intervals ------------------------------------------------------------------------------------
