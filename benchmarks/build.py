@@ -16,6 +16,7 @@ the second use of a machine. Prints Markdown.
 """
 
 import argparse
+import compileall
 import json
 import os
 import shutil
@@ -176,6 +177,7 @@ def copy(name: str, scratch: Path, source: Path, change: Callable[[dict[str, Any
             shutil.copytree(source / part, root / part)
         else:
             shutil.copy(source / part, root / part)
+    compileall.compile_dir(root, quiet=2)
     made = Copy(root)
     made.settings(change)
     return made

@@ -146,6 +146,16 @@ def months(number: float) -> str:
     return f"{number:g} {'month' if number == 1 else 'months'}"
 
 
+def capital(sentence: str) -> str:
+    """The sentence with its first letter as a capital."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def slug(key: str) -> str:
+    """A category key as part of the name of a table or figure."""
+    return key.replace("_", "-")
+
+
 def listing(items: list[str], last: str = "and") -> str:
     """``a, b and c``."""
     if len(items) < 2:

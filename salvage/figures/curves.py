@@ -17,7 +17,7 @@ from salvage.cells import DAYS_PER_MONTH
 from salvage.cohort import Cohort
 from salvage.estimate import months, percent
 from salvage.figures import captions, style
-from salvage.figures.responses import prose, slug
+from salvage.figures.responses import prose
 from salvage.published import Mark
 from salvage.show import Absent, Figure
 from salvage.stats.survival import KM, risk_table
@@ -348,7 +348,9 @@ def line_curves(
             panel(axes, [(times, look)], "", ylabel, named=place == 0, most_ticks=most)
             axes.set_title(style.wrap(times.label, 66 // len(drawn)))
         figure.supxlabel(captions.MONTHS_LINE, fontsize=style.SIZE)
-    return _figure(cohort, drawn, f"fig-{slug(category)}-course", what, figure, left_out, None)
+    return _figure(
+        cohort, drawn, f"fig-{words.slug(category)}-course", what, figure, left_out, None
+    )
 
 
 def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
@@ -358,7 +360,7 @@ def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
     if category is not None:
         label = words.category(category, cohort.study.labels)
         what = captions.OF_CATEGORY.format(what=words.DURATIONS["dor"], category=label)
-        name = f"fig-{slug(category)}-dor"
+        name = f"fig-{words.slug(category)}-dor"
         look = style.Look(style.CATEGORY[category].colour, "o")
         lines = lines[lines["category"] == category]
     times = survival.line_times(cohort, lines, "dor")

@@ -56,17 +56,12 @@ def response_bars_by_line(cohort: Cohort, category: str) -> Figure | Absent:
     )
     label = prose(cohort, category)
     return Figure(
-        f"fig-{slug(category)}-by-line",
+        f"fig-{words.slug(category)}-by-line",
         _stacked(table, captions.BARS_LINE),
         captions.BARS_LINE_CAPTION.format(category=label, **_counted(lines)),
         captions.BARS_LINE_ALT.format(category=label, parts=parts),
         style.marks_of(cohort),
     )
-
-
-def slug(key: str) -> str:
-    """A category key as part of a figure's name."""
-    return key.replace("_", "-")
 
 
 def prose(cohort: Cohort, category: str) -> str:

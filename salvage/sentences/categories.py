@@ -8,7 +8,7 @@ from salvage.estimate import Estimate, p_phrase, percent, sentence
 from salvage.sentences import median, this_cohort
 from salvage.show import Absent, Box, Text, answer, text
 from salvage.stats import proportions
-from salvage.tables import absent_category, slug
+from salvage.tables import absent_category
 
 SMALL_GROUP: Final = 20
 
@@ -17,7 +17,7 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
     """The short answer of a category chapter: who, how many responded, for how long, how sure."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key, name=f"answer-{slug(key)}")
+        return absent_category(cohort, key, name=f"answer-{words.slug(key)}")
     orr, cr = (response.rate(cohort, m, lines, key) for m in ("orr", "cr"))
     patients = lines["patient_id"].nunique()
     outcome = survival.with_outcome(cohort)
@@ -36,7 +36,7 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
     if free is not None:
         pfs = survival.median(cohort, f"pfs.{key}.median", free)
         lasting = f"Median progression-free survival was {median(pfs)}. " + lasting
-    return answer(first, lasting, _how_sure(orr), name=f"answer-{slug(key)}")
+    return answer(first, lasting, _how_sure(orr), name=f"answer-{words.slug(key)}")
 
 
 def _how_sure(orr: Estimate) -> str:

@@ -15,11 +15,6 @@ FEW_ALIVE: Final = 10
 MOST_LISTED: Final = 5
 
 
-def capital(sentence: str) -> str:
-    """The sentence with its first letter as a capital."""
-    return sentence[:1].upper() + sentence[1:]
-
-
 def cohort_answer(cohort: Cohort) -> Box:
     """Patients, deaths, relapse timing and follow-up in three sentences."""
     patients = cohort.patients
@@ -27,8 +22,9 @@ def cohort_answer(cohort: Cohort) -> Box:
     observed, reverse = survival.follow_up_observed(cohort), survival.follow_up_reverse(cohort)
     shortest, longest = months(patients["os_month"].min()), months(patients["os_month"].max())
     return answer(
-        f"{capital(this_cohort(cohort))} has {words.count(n, 'patient')}{_who_received(cohort)} "
-        f"received salvage therapy, in {words.count(len(cohort.salvage), 'line')}. "
+        f"{words.capital(this_cohort(cohort))} has {words.count(n, 'patient')}"
+        f"{_who_received(cohort)} received salvage therapy, in"
+        f" {words.count(len(cohort.salvage), 'line')}. "
         f"{_deaths(n, dead)} {_timing(cohort)}",
         f"{_observed(n, observed, shortest, longest)} "
         f"By reverse Kaplan-Meier, the median follow-up was {_reverse(reverse)}.",

@@ -19,8 +19,9 @@ def compared_answer(cohort: Cohort) -> Box:
     """That the options cannot be ranked, how rates spread, and what could have been shown."""
     repeats = cohort.salvage["line"].max() > 1
     cannot = (
-        f"{_capital(this_cohort(cohort))} cannot rank the salvage options. Treatments were not "
-        f"assigned at random{', patients repeat, and later lines are selected' if repeats else ''}."
+        f"{words.capital(this_cohort(cohort))} cannot rank the salvage options. Treatments were "
+        "not assigned at random"
+        f"{', patients repeat, and later lines are selected' if repeats else ''}."
     )
     if len(comparison.counts(cohort, "orr").present) < 2:
         return answer(ONE_CATEGORY, name="answer-compared")
@@ -30,10 +31,6 @@ def compared_answer(cohort: Cohort) -> Box:
         could_show(cohort),
         name="answer-compared",
     )
-
-
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
 
 
 def _rates(cohort: Cohort, measure: str) -> dict[str, Estimate]:

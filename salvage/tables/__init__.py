@@ -53,11 +53,6 @@ def spread(values: pd.Series, digits: int = 1) -> str:
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def slug(key: str) -> str:
-    """A category key as part of a table's or figure's name."""
-    return key.replace("_", "-")
-
-
 def absent_category(cohort: Cohort, key: str, name: str = "") -> Absent:
     """The one sentence of a chapter whose category nobody received, in place of ``name``."""
     return Absent(

@@ -21,7 +21,6 @@ from salvage.tables import (
     of,
     rate_row,
     responses_note,
-    slug,
     spread,
 )
 from salvage.tables.context import reported
@@ -44,7 +43,7 @@ def rates(cohort: Cohort, key: str) -> Shown:
     """ORR and CR of one category over all its lines, at first line and at later lines."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key, name=f"tab-{slug(key)}-rates")
+        return absent_category(cohort, key, name=f"tab-{words.slug(key)}-rates")
     sets = {
         "All lines": (lines, key),
         "First salvage line": (lines[lines["line"] == 1], f"first_line.{key}"),
@@ -57,7 +56,7 @@ def rates(cohort: Cohort, key: str) -> Shown:
             made.append(exact)
             rows.append(rate_row(f"{label}: {words.MEASURES_SHORT[measure]}", exact, wilson))
     return Table(
-        f"tab-{slug(key)}-rates",
+        f"tab-{words.slug(key)}-rates",
         f"{words.category(key, cohort.study.labels)}: responses over all lines, first and later"
         " lines.",
         RATE_HEAD,
@@ -101,7 +100,7 @@ def who_received(cohort: Cohort, key: str) -> Shown:
         ),
     ]
     return Table(
-        f"tab-{slug(key)}-patients",
+        f"tab-{words.slug(key)}-patients",
         f"{words.category(key, cohort.study.labels)}: who received it, and when.",
         ("Characteristic", "Value"),
         rows,
@@ -137,7 +136,7 @@ def regimens(cohort: Cohort, key: str, most: int = 12) -> Shown:
     if len(rest):
         rows.append((words.count(len(rest), "further regimen"), *(f"{v:,}" for v in rest.sum())))
     return Table(
-        f"tab-{slug(key)}-regimens",
+        f"tab-{words.slug(key)}-regimens",
         f"{words.category(key, cohort.study.labels)}: regimens, with the best response of each"
         " line.",
         ("Regimen", "Lines", *words.RESPONSES),
@@ -161,7 +160,7 @@ def durations(cohort: Cohort, key: str) -> Shown:
     waits = (lines["response_month"] - lines["start_month"]).dropna()
     rows.insert(0, ("Time to response, median (range)", f"{len(waits):,}", "–", spread(waits), "–"))
     return Table(
-        f"tab-{slug(key)}-durations",
+        f"tab-{words.slug(key)}-durations",
         f"{words.category(key, cohort.study.labels)}: how soon and for how long.",
         ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
         rows,
@@ -186,7 +185,7 @@ def by_line(cohort: Cohort, key: str) -> Shown:
             exact, wilson = response.both(cohort, measure, part, f"{key}.line")
             rows.append(rate_row(f"{label} line: {words.MEASURES_SHORT[measure]}", exact, wilson))
     return Table(
-        f"tab-{slug(key)}-by-line",
+        f"tab-{words.slug(key)}-by-line",
         f"{words.category(key, cohort.study.labels)}: responses by the number of the salvage line.",
         RATE_HEAD,
         rows,
@@ -295,7 +294,7 @@ def responders(cohort: Cohort, key: str) -> Shown:
         if column is None or joined[column].notna().any()
     ]
     return Table(
-        f"tab-{slug(key)}-responders",
+        f"tab-{words.slug(key)}-responders",
         f"{words.category(key, cohort.study.labels)}: objective responses by group of lines.",
         ("Group of lines", "CR or PR / lines", "Rate, %", "Exact 95% CI, %"),
         rows,

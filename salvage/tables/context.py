@@ -8,7 +8,7 @@ from salvage.estimate import Estimate, interval_text, number, percent
 from salvage.figures import Compared
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Table
-from salvage.tables import marks, slug
+from salvage.tables import marks
 
 SECONDARY = "secondary"
 FIRST_LINE = "patients at first salvage line"
@@ -28,7 +28,7 @@ def reported(cohort: Cohort, key: str) -> Table | Absent:
             cleared=True,
         )
     return Table(
-        f"tab-{slug(key)}-reported",
+        f"tab-{words.slug(key)}-reported",
         f"{words.CATEGORIES[key]}: response rates that other studies printed.",
         ("Study", "Rate", "Printed", "95% CI, %", "Counted", "Read in"),
         rows,

@@ -26,7 +26,7 @@ from salvage.published import Mark
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Box, Figure, Shown, Table
 from salvage.study import Study
-from salvage.tables import EXACT_NOTE, NE_NOTE, absent_category, of, responses_note, slug
+from salvage.tables import EXACT_NOTE, NE_NOTE, absent_category, of, responses_note
 from salvage.tables.safety import nothing
 
 MASKED: Final = "hidden"
@@ -151,7 +151,7 @@ def _answer(asked: Mapping[str, Estimate | None]) -> Box:
     told = [f"{label} {_said(e)}" for label, e in known.items() if e.unit != "count"]
     gone = [label for label, e in asked.items() if e is None]
     return show.answer(
-        f"{_counted(known)} {_capital('; '.join(told)) + '.' if told else ''}".strip(),
+        f"{_counted(known)} {words.capital('; '.join(told)) + '.' if told else ''}".strip(),
         f"Hidden for disclosure control: {words.listing(gone)}." if gone else "",
         cleared=True,
     )
@@ -175,10 +175,6 @@ def _counted(known: Mapping[str, Estimate]) -> str:
 def _said(e: Estimate) -> str:
     """A P is not an estimate with an interval."""
     return p_value(e.value) if e.id.endswith(".p") else sentence(e)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def category_answer(release: Release, key: str) -> Box | Absent:
@@ -372,7 +368,7 @@ def category_rates(release: Release, key: str) -> Table | Absent | None:
         return None
     return _table(
         release,
-        f"tab-{slug(key)}-rates",
+        f"tab-{words.slug(key)}-rates",
         f"{words.category(key, release.study.labels)}: responses over all lines, first and later "
         "lines.",
         ("Lines", *RATE_HEAD),
@@ -525,7 +521,7 @@ def contrasts(release: Release, name: str) -> Table | None:
 
 FORMS: Final[Mapping[str, Form]] = {
     **{f"answer-{page}": partial(answer, page=page) for page in ANSWERS},
-    **{f"answer-{slug(key)}": partial(category_answer, key=key) for key in CATEGORY_KEYS},
+    **{f"answer-{words.slug(key)}": partial(category_answer, key=key) for key in CATEGORY_KEYS},
     "answer-safety": safety_answer,
     "tab-summary-cohort": six_numbers,
     "fig-overview": partial(forest, measure="orr", name="fig-overview"),
@@ -539,7 +535,7 @@ FORMS: Final[Mapping[str, Form]] = {
         name="tab-overview-rates",
         caption="Response rates by category.",
     ),
-    **{f"tab-{slug(key)}-rates": partial(category_rates, key=key) for key in CATEGORY_KEYS},
+    **{f"tab-{words.slug(key)}-rates": partial(category_rates, key=key) for key in CATEGORY_KEYS},
     **{
         f"tab-compared-{measure}": partial(
             rates,
