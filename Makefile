@@ -38,7 +38,8 @@ help:
 	@echo 'make test-slow              what takes minutes: planted faults, odd and big cohorts'
 	@echo 'make check                  ruff, mypy and codespell: quick enough for every commit'
 	@echo 'make format                 let ruff rewrite the code'
-	@echo 'make sync                   write the .md and .ipynb of each chapter from its .py'
+	@echo 'make sync                   write the .md and .ipynb of each chapter from its .py, and'
+	@echo '                            the pages that are made from data/ and the schema'
 	@echo 'make accept                 execute the chapters again and rewrite tests/notebooks'
 	@echo 'make calibrate              search again for the shipped cohort'
 	@echo 'make lock                   resolve requirements.in again'
@@ -75,6 +76,7 @@ format: $(TEST_ENV)
 
 sync: $(TEST_ENV)
 	$(BIN)/python -m tests.reference_notebooks sync
+	$(BIN)/python -m salvage.pages
 
 accept: $(TEST_ENV)
 	$(BIN)/python -m tests.reference_notebooks accept

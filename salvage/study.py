@@ -42,7 +42,7 @@ MEANINGS = {
     "early_relapse_months": "cut-off between early and late relapse; late is above it",
     "audience": "internal, or public (disclosure control on)",
     "suppress_below": "in a public book, counts from 1 to one below this are masked",
-    "suppress_zero": "in a public book, mask zero too",
+    "suppress_zero": "in a public book, mask every zero, not only what gives a count away",
     "synthetic": "true if these are not patients",
     "labels": "own names of the six categories, by their key",
 }

@@ -298,7 +298,7 @@ AE_HEAT_CAPTION: Final = (
     "of a term was this one. {scales}{rest}{ungraded}"
 )
 AE_REST: Final = " The {shown} most common of {all} terms are shown."
-AE_UNGRADED_NOTE: Final = " {events} without a grade are left out."
+AE_UNGRADED_NOTE: Final = " Left out, without a grade: {events}."
 AE_HEAT_ALT: Final = (
     "Highest grade of each adverse event. Most common: {first}. {any_severe} had an event of grade "
     "3 or more."
@@ -311,7 +311,7 @@ AE_CATEGORY_CAPTION: Final = (
     "patients, each counted once for a term in a category; the shade is their share of the "
     "patients who received that category (in brackets). {scales}{rest}{unlinked}"
 )
-AE_UNLINKED: Final = " {events} not linked to a line are left out."
+AE_UNLINKED: Final = " Left out, not linked to a line: {events}."
 AE_CATEGORY_ALT: Final = "Patients with each adverse event, by category of salvage line. {parts}."
 AE_CATEGORY_PART: Final = "{category}: most often {term} ({n} of {patients})"
 AE_CATEGORY_NONE: Final = "{category}: none"
@@ -327,7 +327,7 @@ AE_BUTTERFLY_CAPTION: Final = (
     "3 or more (right); figures are patients, each counted once for a term. "
     "{scales}{rest}{ungraded}"
 )
-AE_BUTTERFLY_UNGRADED: Final = " {events} without a grade count on the left only."
+AE_BUTTERFLY_UNGRADED: Final = " On the left only, without a grade: {events}."
 AE_BUTTERFLY_ALT: Final = (
     "Adverse events of {treated}, by patients affected, the most common first. {parts}."
 )
