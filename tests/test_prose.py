@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from salvage import pages
 from tests.reference_notebooks import ROOT, Paths, read
 
 CHAPTERS = Paths().sources()
@@ -92,3 +93,8 @@ def test_the_check_finds_what_it_should(text: str, found: int) -> None:
 def test_a_phrase_is_allowed_only_as_a_whole() -> None:
     text = "Lugano 2014 criteria; 2014 patients."
     assert len(typed_numbers(text, ["Lugano 2014"])) == 1
+
+
+@pytest.mark.parametrize("name", pages.PAGES)
+def test_a_page_made_from_data_is_as_the_data_say(name: str) -> None:
+    assert (ROOT / "book" / name).read_text(encoding="utf-8") == pages.PAGES[name]()
