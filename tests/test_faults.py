@@ -170,7 +170,7 @@ FAULTS = (
     ),
     Fault(
         "Holm without keeping the order",
-        "prognosis.py",
+        "stats/proportions.py",
         "running = max(running, min(1.0, (len(known) - rank) * p))",
         "running = min(1.0, (len(known) - rank) * p)",
         "test_prognosis.py",
