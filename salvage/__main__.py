@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from salvage import words
 from salvage.paths import DATA, cohort_path
 from salvage.problems import InputError, Problem
 
@@ -51,21 +50,10 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from salvage.cohort import load
+    from salvage.cohort import load, told
 
-    cohort = load(arguments.path)
-    sizes = (
-        words.count(len(cohort.patients), "patient"),
-        words.count(len(cohort.salvage), "salvage line"),
-        words.count(len(cohort.adverse_events), "adverse event"),
-    )
-    sys.stdout.write(f"{arguments.path.name}: {words.listing(list(sizes))}; no errors.\n")
-    if cohort.warnings:
-        sys.stdout.write(f"{words.count(len(cohort.warnings), 'warning')}, worth a second look:\n")
-        sys.stdout.writelines(f"  {warning}\n" for warning in cohort.warnings)
-    if cohort.left_out:
-        sys.stdout.write("Left out:\n")
-        sys.stdout.writelines(f"  {line}\n" for line in cohort.left_out)
+    lines = told(load(arguments.path), arguments.path.name)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from pathlib import Path
@@ -126,6 +126,22 @@ def load(path: Path) -> Cohort:
 def check(path: Path) -> tuple[Cohort | None, list[Problem]]:
     """The cohort at ``path`` and its warnings, or ``None`` and every error."""
     return check_source(read(Path(path)))
+
+
+def told(cohort: Cohort, name: str) -> Iterator[str]:
+    """What a check that found no error tells of a cohort, line by line."""
+    sizes = [
+        words.count(len(cohort.patients), "patient"),
+        words.count(len(cohort.salvage), "salvage line"),
+        words.count(len(cohort.adverse_events), "adverse event"),
+    ]
+    yield f"{name}: {words.listing(sizes)}; no errors."
+    if cohort.warnings:
+        yield f"{words.count(len(cohort.warnings), 'warning')}, worth a second look:"
+        yield from (f"  {warning}" for warning in cohort.warnings)
+    if cohort.left_out:
+        yield "Left out:"
+        yield from (f"  {line}" for line in cohort.left_out)
 
 
 def check_source(source: Source) -> tuple[Cohort | None, list[Problem]]:
@@ -493,7 +509,7 @@ def _contradictions(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> l
 
 def _unlikely_months(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> list[Problem]:
     """Months that are days, or a date in the future."""
-    expected = f"usually no more than {MANY_MONTHS:g} months; is it in days, or a wrong date"
+    expected = f"usually no more than {MANY_MONTHS:g} months; days or a wrong date give more"
     found = []
     for table in schema.TABLES:
         frame = frames[table.name]

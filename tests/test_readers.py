@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from salvage import schema
 from salvage.cells import guarded, months, parse_date, text_of, unguarded
-from salvage.cohort import Cohort, check, load
+from salvage.cohort import Cohort, check, load, told
 from salvage.paths import DATA
 from salvage.readers import read, read_csv, read_parquet
 
@@ -271,8 +271,10 @@ def test_files_that_may_be_a_table_are_told(tmp_path: Path) -> None:
     assert len(load(tmp_path).adverse_events)
     for name in ("adverse_event.csv", "adverse_events.txt", "adverse_events.xlsx"):
         (tmp_path / "Adverse events.csv").rename(tmp_path / name)
-        told = load(tmp_path).left_out
-        assert [line.partition(" was not read")[0] for line in told] == [name, "notes.csv"]
+        left_out = load(tmp_path).left_out
+        assert [line.partition(" was not read")[0] for line in left_out] == [name, "notes.csv"]
+        shown = list(told(load(tmp_path), "cohort"))
+        assert shown[-3:] == ["Left out:", *(f"  {line}" for line in left_out)]
         (tmp_path / name).rename(tmp_path / "Adverse events.csv")
 
 

@@ -356,7 +356,7 @@ NULL_NO_EFFECT: Final = "no effect"
 NULL_NOTHING: Final = (
     "No simulated cohort has a contrast between late and early relapse, so nothing is drawn."
 )
-NULL_INSIDE: Final = "mean {mean}\n{share} at or below {published}"
+NULL_INSIDE: Final = "geometric mean {mean}\n{share} at or below {published}"
 
 # --- audit --------------------------------------------------------------------------------------
 

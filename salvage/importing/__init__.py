@@ -15,7 +15,7 @@ import yaml
 
 from salvage import schema, words
 from salvage.cells import guarded
-from salvage.cohort import Cohort, check
+from salvage.cohort import Cohort, check, told
 from salvage.importing.mapping import (
     Condition,
     Entry,
@@ -240,17 +240,8 @@ def _report(imported: Imported) -> Iterable[str]:
         for (outcome, source, table, column, reason), number in reasons.items():
             yield f"  {number} x {outcome}: {source} to {table}, column {column}: {_plain(reason)}"
         yield from _first_rows(mapped.unmapped)
-    cohort = imported.cohort
-    if cohort is not None:
-        sizes = [
-            words.count(len(cohort.patients), "patient"),
-            words.count(len(cohort.salvage), "salvage line"),
-            words.count(len(cohort.adverse_events), "adverse event"),
-        ]
-        yield f"{imported.folder}: {words.listing(sizes)}; no errors."
-        if cohort.warnings:
-            yield f"{words.count(len(cohort.warnings), 'warning')}, worth a second look:"
-            yield from (f"  {warning}" for warning in cohort.warnings)
+    if imported.cohort is not None:
+        yield from told(imported.cohort, str(imported.folder))
 
 
 def _count_line(count: Count) -> str:

@@ -1,17 +1,14 @@
 """Computed prose of the chapter on adverse events."""
 
 from dataclasses import replace
-from typing import Final
 
 from salvage import safety, words
-from salvage.cohort import Cohort
+from salvage.cohort import FATAL_GRADE, Cohort
 from salvage.estimate import Estimate, interval_text, percent
 from salvage.sentences import this_cohort
 from salvage.show import Absent, Box, Text, answer, text
 from salvage.tables import of
 from salvage.tables.safety import nothing
-
-FATAL_GRADE: Final = 5
 
 
 def safety_answer(cohort: Cohort) -> Box | Absent:
