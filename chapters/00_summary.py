@@ -15,11 +15,12 @@
 # What does the experience of one retrospective cohort say about them, and how far can it be trusted?
 
 # %% tags=["hide-input"]
-from salvage import figures, results, show
+from salvage import figures, results
+from salvage.gate import book_cohort
 from salvage.sentences import summary as sentences
 from salvage.tables import summary as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 estimates = results.headline(cohort)
 by_id = tables.by_id(estimates)
 sentences.cover(cohort)
@@ -34,7 +35,7 @@ figures.overview(cohort)
 # ## The cohort in six numbers
 
 # %% tags=["hide-input"]
-tables.six_numbers(by_id)
+tables.six_numbers(cohort.study, by_id)
 
 # %% [markdown]
 # ## The evidence at a glance

@@ -14,11 +14,12 @@
 # Who was treated, when did the lymphoma come back after CAR-T, and for how long were the patients followed?
 
 # %% tags=["hide-input"]
-from salvage import figures, show
+from salvage import figures
+from salvage.gate import book_cohort
 from salvage.sentences import cohort as sentences
 from salvage.tables import cohort as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.cohort_answer(cohort)
 
 # %% tags=["hide-input"]

@@ -14,11 +14,12 @@
 # What was given after CAR-T failure, in which order, and how often did the lymphoma respond?
 
 # %% tags=["hide-input"]
-from salvage import figures, show
+from salvage import figures
+from salvage.gate import book_cohort
 from salvage.sentences import overview as sentences
 from salvage.tables import overview as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.overview_answer(cohort)
 
 # %% tags=["hide-input"]

@@ -14,12 +14,13 @@
 # How often does a bispecific antibody bring a response after CAR-T failure, at which line is it given, and how long does the benefit last?
 
 # %% tags=["hide-input"]
-from salvage import figures, show
+from salvage import figures
+from salvage.gate import book_cohort
 from salvage.sentences import categories as sentences
 from salvage.tables import categories as tables
 
 CATEGORY = "bispecific"
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.category_answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]

@@ -14,12 +14,13 @@
 # What does a second CAR-T infusion achieve, and does it help to aim at another target?
 
 # %% tags=["hide-input"]
-from salvage import figures, show
+from salvage import figures
+from salvage.gate import book_cohort
 from salvage.sentences import categories as sentences
 from salvage.tables import categories as tables
 
 CATEGORY = "second_cart"
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.category_answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]

@@ -14,12 +14,13 @@
 # Polatuzumab-based regimens have the highest published response rate of the six categories. Do the responses last?
 
 # %% tags=["hide-input"]
-from salvage import figures, show
+from salvage import figures
+from salvage.gate import book_cohort
 from salvage.sentences import categories as sentences
 from salvage.tables import categories as tables
 
 CATEGORY = "polatuzumab"
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.category_answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]

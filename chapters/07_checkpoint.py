@@ -14,12 +14,13 @@
 # Who responds to a checkpoint inhibitor after CAR-T failure?
 
 # %% tags=["hide-input"]
-from salvage import figures, show
+from salvage import figures
+from salvage.gate import book_cohort
 from salvage.sentences import categories as sentences
 from salvage.tables import categories as tables
 
 CATEGORY = "checkpoint"
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.category_answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]

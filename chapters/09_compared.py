@@ -14,11 +14,12 @@
 # Do response rates differ between the salvage categories by more than chance, and how large a difference could this cohort have shown?
 
 # %% tags=["hide-input"]
-from salvage import figures, show
+from salvage import figures
+from salvage.gate import book_cohort
 from salvage.sentences import compared as sentences
 from salvage.tables import compared as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.compared_answer(cohort)
 
 # %% tags=["hide-input"]

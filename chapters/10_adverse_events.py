@@ -14,11 +14,12 @@
 # Which adverse events followed salvage therapy, how severe were they, and how many patients had them?
 
 # %% tags=["hide-input"]
-from salvage import figures, show
+from salvage import figures
+from salvage.gate import book_cohort
 from salvage.sentences import safety as sentences
 from salvage.tables import safety as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.safety_answer(cohort)
 
 # %% tags=["hide-input"]

@@ -14,11 +14,12 @@
 # How long did the patients live, and from when should that be counted?
 
 # %% tags=["hide-input"]
-from salvage import figures, show, survival
+from salvage import figures, survival
+from salvage.gate import book_cohort
 from salvage.sentences import outcome as sentences
 from salvage.tables import outcome as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.outcome_answer(cohort)
 
 # %% tags=["hide-input"]

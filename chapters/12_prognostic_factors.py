@@ -14,11 +14,12 @@
 # Which features of a patient go with longer or shorter survival after CAR-T failure, and does a late relapse mean a better outlook?
 
 # %% tags=["hide-input"]
-from salvage import figures, prognosis, show, survival
+from salvage import figures, prognosis, survival
+from salvage.gate import book_cohort
 from salvage.sentences import prognosis as sentences
 from salvage.tables import prognosis as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.prognosis_answer(cohort)
 
 # %% tags=["hide-input"]

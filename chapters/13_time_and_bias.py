@@ -15,11 +15,12 @@
 # Would the same analysis say so if the time of relapse meant nothing?
 
 # %% tags=["hide-input"]
-from salvage import bias, figures, show
+from salvage import bias, figures
+from salvage.gate import book_cohort
 from salvage.sentences import bias as sentences
 from salvage.tables import bias as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.bias_answer(cohort)
 
 # %% tags=["hide-input"]

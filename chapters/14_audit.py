@@ -16,16 +16,18 @@
 # This chapter audits the published abstract, whatever the cohort of this book.
 
 # %% tags=["hide-input"]
-from salvage import audit, figures, results, show
+from salvage import audit, figures, results
+from salvage.gate import book_cohort
 from salvage.sentences import audit as sentences
 from salvage.tables import audit as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 found = tables.implied()
 sentences.audit_answer(found)
 
 # %% tags=["hide-input"]
 figures.open_ranges(
+    cohort.study,
     audit.tables().ranges(),
     tables.assumed_counts(cohort),
     {"second_cart": sorted({n for n, _, _ in audit.tables().cells("second_cart")})},
@@ -105,7 +107,9 @@ tables.switches()
 # A seeded search found cohorts that agree with every published figure and differ in what is assumed: the split over categories, the months to relapse, survival after relapse, who responds, the number of deaths and the cut-off.
 
 # %% tags=["hide-input"]
-figures.spread_over_cohorts(tables.spreads({e.id: e for e in results.headline(cohort)}))
+figures.spread_over_cohorts(
+    cohort.study, tables.spreads({e.id: e for e in results.headline(cohort)})
+)
 
 # %% tags=["hide-input"]
 tables.spread_table(cohort)

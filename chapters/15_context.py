@@ -14,11 +14,12 @@
 # How does this cohort compare with what others have printed, and which of their figures can be set beside it at all?
 
 # %% tags=["hide-input"]
-from salvage import figures, show, survival
+from salvage import figures, survival
+from salvage.gate import book_cohort
 from salvage.sentences import context as sentences
 from salvage.tables import context as tables
 
-cohort = show.cohort()
+cohort = book_cohort()
 sentences.context_answer(cohort)
 
 # %% [markdown]
@@ -43,6 +44,7 @@ tables.studies()
 
 # %% tags=["hide-input"]
 figures.comparator_forest(
+    cohort.study,
     tables.survival_rows(
         cohort,
         "relapse",
@@ -63,6 +65,7 @@ figures.comparator_forest(
 
 # %% tags=["hide-input"]
 figures.comparator_forest(
+    cohort.study,
     tables.compared(cohort, "bispecific", "orr"),
     "fig-context-bispecific",
     "Objective response to bispecific antibodies",
@@ -73,6 +76,7 @@ figures.comparator_forest(
 
 # %% tags=["hide-input"]
 figures.comparator_forest(
+    cohort.study,
     tables.compared(cohort, "second_cart", "orr"),
     "fig-context-second-cart",
     "Objective response to a second CAR-T infusion",
@@ -80,6 +84,7 @@ figures.comparator_forest(
 
 # %% tags=["hide-input"]
 figures.comparator_forest(
+    cohort.study,
     tables.compared(cohort, "second_cart", "cr"),
     "fig-context-second-cart-cr",
     "Complete response to a second CAR-T infusion",
@@ -90,6 +95,7 @@ figures.comparator_forest(
 
 # %% tags=["hide-input"]
 figures.comparator_forest(
+    cohort.study,
     tables.compared(cohort, "radiotherapy", "orr"),
     "fig-context-radiotherapy",
     "Objective response to radiotherapy",
@@ -100,6 +106,7 @@ figures.comparator_forest(
 
 # %% tags=["hide-input"]
 figures.comparator_forest(
+    cohort.study,
     tables.compared(cohort, "polatuzumab", "orr"),
     "fig-context-polatuzumab",
     "Objective response to polatuzumab-based regimens",
@@ -110,6 +117,7 @@ figures.comparator_forest(
 
 # %% tags=["hide-input"]
 figures.comparator_forest(
+    cohort.study,
     tables.compared(cohort, "checkpoint", "orr"),
     "fig-context-checkpoint",
     "Objective response to checkpoint inhibitors",
@@ -120,6 +128,7 @@ figures.comparator_forest(
 
 # %% tags=["hide-input"]
 figures.comparator_forest(
+    cohort.study,
     tables.compared(cohort, "other", "orr"),
     "fig-context-other",
     "Objective response to other drugs",

@@ -1,4 +1,4 @@
-"""Disclosure control: the gate through which everything shown passes while a study is public.
+"""Disclosure control: what a public book may say of its cohort.
 
 ``audience: public`` in study.yaml turns it on. Nothing is shown unless it was cleared:
 
@@ -17,7 +17,7 @@ keeps its id only.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,6 @@ from salvage.stats import cox, proportions
 from salvage.study import Study
 from salvage.suppression import Counts, is_small, protect
 from salvage.survival import Times
-
-if TYPE_CHECKING:
-    from salvage.show import Absent, Shown
 
 ALL: Final = "all"
 LINES: Final = (ALL, "first", "later")
@@ -65,7 +62,6 @@ LAST_STEP: Final = 6  # months
 FEWEST_STEPS: Final = 8  # a curve of fewer would say little, and its median less
 GROUPED: Final = "times grouped by month for disclosure control"
 HIDDEN: Final = "hidden for disclosure control"
-HIDDEN_HERE: Final = "A part of this page is hidden for disclosure control."
 # Ids of estimates that are the same for every cohort.
 ABOUT_NO_COHORT: Final = ("audit.", "bias.null_hr.", "spread.")
 # Whether these estimates exist depends on which category has most lines.
@@ -628,35 +624,3 @@ def _emptied(e: Estimate) -> Estimate:
         events=None,
         p=None,
     )
-
-
-# --- the gate -------------------------------------------------------------------------------------
-
-
-def gate(shown: "Shown", cohort: Cohort) -> "Shown":
-    """What is shown in the place of ``shown``: itself, its public form, or why it is hidden.
-
-    The public form goes by the name alone. What there was to show instead, a table or the sentence
-    that there is none, makes no difference.
-    """
-    if shown.cleared or not cohort.study.public:
-        return shown
-    from salvage.tables import public
-
-    form = public.FORMS.get(getattr(shown, "name", ""))
-    made = form(cohort.release) if form else None
-    return made or withheld(cohort.study)
-
-
-def withheld(study: Study) -> "Absent":
-    """What stands for anything that is hidden."""
-    from salvage.show import Absent
-
-    return Absent(f"{HIDDEN_HERE} {why(study)}", cleared=True, withheld=True)
-
-
-def why(study: Study) -> str:
-    """Why a public book hides something, in one sentence."""
-    least, most = 0 if study.suppress_zero else 1, study.suppress_below - 1
-    small = f"a count from {least} to {most}" if most > least else f"a count of {least}"
-    return f"This book is public and shows nothing that could tell {small}, or a single patient."

@@ -3,8 +3,9 @@
 Each object shows itself in Jupyter and in the book. Text is always plain text: whatever a data
 file or a label says is escaped, so that it can neither run nor be read as markup.
 
-While the study of the book is public, whatever is shown passes through
-:func:`salvage.disclosure.gate`, which lets through what is marked ``cleared`` and hides the rest.
+Each object carries the study that it tells of. Where that study is public, the object is withheld,
+unless the gate of the book (:func:`install`) has something that may stand in its place. What may
+stand in any book, public or not, carries :data:`CLEARED` instead of a study.
 """
 
 import html
@@ -15,13 +16,11 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from salvage import words
-from salvage.cohort import Cohort, load
-from salvage.paths import cohort_path
 from salvage.published import Mark
+from salvage.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
@@ -31,16 +30,24 @@ FIGURE_MIME: Final = "application/x-salvage-figure+json"
 PICTURES_VARIABLE: Final = "SALVAGE_PICTURES"
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#!|~$&])")
 _MARKUP_AT_START: Final = re.compile(r"^(\d*)([-+=:%().])")
+HIDDEN_HERE: Final = "A part of this page is hidden for disclosure control."
+
+Gate = Callable[["Shown"], "Shown | None"]
+_gates: list[Gate] = []
 
 
-@cache
-def cohort() -> Cohort:
-    """The cohort of this book: ``$SALVAGE_COHORT``, else the shipped one."""
-    made = load(cohort_path())
-    if made.study.public:
-        # Screened here, once for all chapters: a build reads the cohort before it forks.
-        _ = made.release
-    return made
+def install(gate: Gate) -> None:
+    """Let ``gate`` say what stands in the place of a thing of a public study.
+
+    It returns something :data:`CLEARED`, or ``None`` where nothing may be shown. Until a gate is
+    installed, everything of a public study is withheld.
+    """
+    _gates[:] = [gate]
+
+
+Cleared = Literal["cleared"]
+#: Instead of a study: it tells nothing of any cohort, or only what disclosure control released.
+CLEARED: Final[Cleared] = "cleared"
 
 
 def escape(text: object) -> str:
@@ -52,14 +59,16 @@ def escape(text: object) -> str:
     return _MARKUP_AT_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(clean.split())))
 
 
+@dataclass(frozen=True, repr=False)
 class Shown(ABC):
-    """Something with a plain, a Markdown and an HTML form.
+    """Something with a plain, a Markdown and an HTML form; ``study`` is the one it tells of."""
 
-    ``cleared`` says that it may stand in a public book: it tells nothing of the cohort, or only
-    what disclosure control released.
-    """
+    study: Study | Cleared
 
-    cleared: bool = False
+    @property
+    def withheld(self) -> bool:
+        """Whether it may not be shown as it is."""
+        return self.study != CLEARED and self.study.public
 
     def plain(self) -> str:
         """As plain text, for a terminal."""
@@ -74,11 +83,13 @@ class Shown(ABC):
 
     def _released(self) -> "Shown":
         """Itself, or in a public book what may be shown in its place."""
-        if self.cleared or not cohort().study.public:
+        study = self.study
+        if study == CLEARED or not study.public:
             return self
-        from salvage.disclosure import gate
-
-        return gate(self, cohort())
+        public_form = _gates[-1](self) if _gates else None
+        if public_form is None or public_form.withheld:
+            return withheld(study)
+        return public_form
 
     @abstractmethod
     def _plain(self) -> str: ...
@@ -95,7 +106,6 @@ class Text(Shown):
     """Computed paragraphs."""
 
     paragraphs: tuple[str, ...]
-    cleared: bool = False
 
     def _plain(self) -> str:
         return "\n\n".join(self.paragraphs)
@@ -104,9 +114,9 @@ class Text(Shown):
         return "\n\n".join(escape(paragraph) for paragraph in self.paragraphs)
 
 
-def text(*paragraphs: str, cleared: bool = False) -> Text:
+def text(study: Study | Cleared, *paragraphs: str) -> Text:
     """Computed prose; empty paragraphs are dropped."""
-    return Text(tuple(p for p in paragraphs if p), cleared)
+    return Text(study, tuple(p for p in paragraphs if p))
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,7 +127,6 @@ class Box(Shown):
     kind: str
     paragraphs: tuple[str, ...]
     name: str = ""
-    cleared: bool = False
 
     def _plain(self) -> str:
         return "\n\n".join([self.title, *self.paragraphs])
@@ -127,9 +136,9 @@ class Box(Shown):
         return f"::::{{admonition}} {escape(self.title)}\n:class: {self.kind}\n\n{body}\n::::"
 
 
-def answer(*paragraphs: str, name: str = "", cleared: bool = False) -> Box:
+def answer(study: Study | Cleared, *paragraphs: str, name: str = "") -> Box:
     """The short answer at the head of a page."""
-    return Box("In short", "answer", tuple(p for p in paragraphs if p), name, cleared)
+    return Box(study, "In short", "answer", tuple(p for p in paragraphs if p), name)
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,7 +147,6 @@ class Cover(Shown):
 
     title: str
     facts: tuple[tuple[str, str], ...]
-    cleared: bool = False
 
     def _plain(self) -> str:
         return "\n".join([self.title, *(f"{name}: {value}" for name, value in self.facts)])
@@ -154,20 +162,30 @@ class Absent(Shown):
     """One sentence instead of what the cohort has no data for, or what a public book hides.
 
     ``name`` is that of the thing in whose place it stands: what a public book shows there must not
-    depend on whether the cohort has data for it.
+    depend on whether the cohort has data for it. ``kind`` is its style.
     """
 
     sentence: str
     name: str = ""
-    cleared: bool = False
-    withheld: bool = False
+    kind: str = "absent"
 
     def _plain(self) -> str:
         return self.sentence
 
     def _markdown(self) -> str:
-        kind = "absent withheld" if self.withheld else "absent"
-        return f":::{{div}} {kind}\n{escape(self.sentence)}\n:::"
+        return f":::{{div}} {self.kind}\n{escape(self.sentence)}\n:::"
+
+
+def withheld(study: Study) -> Absent:
+    """What stands for anything that a public book hides."""
+    return Absent(CLEARED, f"{HIDDEN_HERE} {why_withheld(study)}", kind="absent withheld")
+
+
+def why_withheld(study: Study) -> str:
+    """Why a public book hides something, in one sentence."""
+    least, most = 0 if study.suppress_zero else 1, study.suppress_below - 1
+    small = f"a count from {least} to {most}" if most > least else f"a count of {least}"
+    return f"This book is public and shows nothing that could tell {small}, or a single patient."
 
 
 @dataclass(frozen=True, repr=False)
@@ -189,7 +207,6 @@ class Table(Shown):
     marks: Sequence[Mark] = ()
     left: Sequence[int] = (0,)
     folded: bool = False
-    cleared: bool = False
 
     def full_caption(self) -> str:
         return with_marks(self.caption, self.marks)
@@ -254,7 +271,6 @@ class Figure(Shown):
     caption: str
     alt: str
     marks: Sequence[Mark] = ()
-    cleared: bool = False
     view: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False)
 
     def full_caption(self) -> str:
@@ -273,7 +289,7 @@ class Figure(Shown):
         """The picture as SVG, the same bytes each time (no date, ids from the figure's name)."""
         import matplotlib as mpl
 
-        if self._released() is not self:
+        if self.withheld:
             raise ValueError(f"{self.name} is hidden in a public book")
         stream = io.StringIO()
         with mpl.rc_context({"svg.hashsalt": self.name}):
@@ -309,10 +325,10 @@ def with_marks(caption: str, marks: Sequence[Mark]) -> str:
     return f"{caption} Provenance: {', '.join(present)}."
 
 
-def glue(values: Mapping[str, str], cleared: bool = False) -> None:
+def glue(study: Study | Cleared, values: Mapping[str, str]) -> None:
     """Make computed text available to the prose of this page: ``{glue:text}`key```."""
     from myst_nb import glue as glue_one
 
     for key, value in values.items():
         # As a passage, so that a value passes the gate like everything else.
-        glue_one(key, text(value, cleared=cleared).plain(), display=False)
+        glue_one(key, text(study, value).plain(), display=False)

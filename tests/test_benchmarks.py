@@ -12,7 +12,15 @@ from tests.scratch_book import cell, make_book, page
 def test_the_benchmark_runs_and_prints_every_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    number = cell("from salvage import show\n\nshow.text(str(len(show.cohort().patients)))")
+    number = cell(
+        """
+from salvage import show
+from salvage.gate import book_cohort
+
+cohort = book_cohort()
+show.text(cohort.study, str(len(cohort.patients)))
+"""
+    )
     chapters = {"00_summary": page("Summary", number), build.EDITED_PAGE: page("More", number)}
     book = make_book(tmp_path / "book", chapters)
     # The printed book needs fonts and a template that a small book does not have.

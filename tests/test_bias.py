@@ -5,11 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salvage import bias, published, show, simulate
+from salvage import bias, published, simulate
 from salvage.cohort import Cohort
+from salvage.gate import book_cohort
 from salvage.sentences import bias as sentences
 
-COHORT = show.cohort()
+COHORT = book_cohort()
 
 
 def frame(cohort: Cohort) -> pd.DataFrame:

@@ -20,10 +20,12 @@ from tests.scratch_book import Book, cell, make_book, page
 PATIENTS_CELL = cell(
     """
 from salvage import show
+from salvage.gate import book_cohort
 
-cohort = show.cohort()
-show.glue({"patients": f"{len(cohort.patients)}"})
-show.answer(f"The longest survival is {cohort.patients['os_month'].max():.1f} months.")
+cohort = book_cohort()
+show.glue(cohort.study, {"patients": f"{len(cohort.patients)}"})
+longest = cohort.patients["os_month"].max()
+show.answer(cohort.study, f"The longest survival is {longest:.1f} months.")
 """
 )
 GLUED = "There are {glue:text}`patients` patients."
@@ -34,14 +36,14 @@ from salvage import show
 
 picture = Figure(figsize=(4, 2))
 picture.subplots().plot([1, 2, 3])
-show.Figure("fig-line", picture, "A line.", "A line that rises from one to three.")
+show.Figure(show.CLEARED, "fig-line", picture, "A line.", "A line that rises from one to three.")
 """
 )
 TABLE_CELL = cell(
     """
 from salvage import show
 
-show.Table("tab-one", "One row", ["Name", "Value"], [["first", "1.0"]])
+show.Table(show.CLEARED, "tab-one", "One row", ["Name", "Value"], [["first", "1.0"]])
 """
 )
 
@@ -258,9 +260,10 @@ def test_another_builder_leaves_no_other_cohort_behind(
     number = cell(
         """
 from salvage import show
+from salvage.gate import book_cohort
 
-cohort = show.cohort()
-show.Table("tab-one", "One row", ["Title"], [[cohort.study.title]])
+cohort = book_cohort()
+show.Table(cohort.study, "tab-one", "One row", ["Title"], [[cohort.study.title]])
 """
     )
     book.write("chapters/02_table.md", page("A table", "See {numref}`tab-one`.\n", number))
@@ -394,7 +397,9 @@ def test_a_half_written_output_is_made_again(book: Book) -> None:
 
 
 def test_empty_sections_go_and_one_sentence_stays(book: Book) -> None:
-    missing = cell('from salvage import show\n\nshow.Absent("No adverse events are recorded.")')
+    missing = cell(
+        'from salvage import show\n\nshow.Absent(show.CLEARED, "No adverse events are recorded.")'
+    )
     source = page(
         "Adverse events",
         "## Grades\n",
@@ -403,7 +408,7 @@ def test_empty_sections_go_and_one_sentence_stays(book: Book) -> None:
         "Text about terms.\n",
         missing,
         "## What is there\n",
-        cell('show.answer("Something.")'),
+        cell('show.answer(show.CLEARED, "Something.")'),
     )
     book.write("chapters/02_table.md", source)
     built = book.build()

@@ -8,6 +8,7 @@ the highest value of each count that should be hidden.
 import ast
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -20,11 +21,13 @@ import pandas as pd
 import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from salvage import disclosure, results, show, suppression, survival, words
+from salvage import disclosure, figures, gate, results, show, suppression, survival, words
 from salvage.cohort import Cohort, load
 from salvage.paths import CHAPTERS, DATA
+from salvage.sentences import safety as sentences_safety
 from salvage.stats.proportions import clopper_pearson, wilson
 from salvage.tables import public
+from salvage.tables import safety as tables_safety
 from tests.cohorts import EDGES, Recipe, generate
 
 LEAST_WIDTH = 3
@@ -80,7 +83,8 @@ def run(cohort: Cohort, stem: str = "*") -> list[Told]:
     """Everything that the chapters show of a cohort, or one of them; pictures are left out."""
     told = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(show, "cohort", lambda: cohort)
+        patch.setattr(gate, "book_cohort", lambda: cohort)
+        patch.setattr(show, "_gates", [gate.gate_of(cohort)])
         patch.setenv(show.PICTURES_VARIABLE, "0")
         for path in sorted(CHAPTERS.glob(f"{stem}.py")):
             space: dict[str, Any] = {}
@@ -518,18 +522,57 @@ def test_no_printed_interval_can_be_turned_into_a_hidden_count(name: str) -> Non
 # --- the gate -------------------------------------------------------------------------------------
 
 
-def test_what_is_not_cleared_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def no_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a session that has not opened the book: no gate stands."""
+    monkeypatch.setattr(show, "_gates", [])
+
+
+@pytest.mark.usefixtures("no_gate")
+def test_a_public_cohort_loaded_by_hand_shows_nothing_that_was_not_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the environment nor the cohort of the book has a say; see each kind of thing."""
+    import myst_nb
+
+    monkeypatch.delenv("SALVAGE_COHORT", raising=False)
+    shutil.copytree(DATA, tmp_path / "data")
+    (tmp_path / "data" / "study.yaml").write_text("audience: public\n", encoding="utf-8")
+    cohort = load(tmp_path / "data")
+    glued: dict[str, object] = {}
+    monkeypatch.setattr(myst_nb, "glue", lambda key, value, display: glued.update({key: value}))
+    show.glue(cohort.study, {"patients": f"{len(cohort.patients)} patients"})
+    by_kind = {
+        "table": tables_safety.overall(cohort),
+        "table with a public form": tables_safety.by_term(cohort),
+        "figure": figures.swimmer(cohort),
+        "figure with a public form": figures.overview(cohort),
+        "sentence": sentences_safety.grading(cohort),
+        "box": sentences_safety.safety_answer(cohort),
+    }
+    for kind, shown in by_kind.items():
+        bundle = shown._repr_mimebundle_()
+        assert set(bundle) == {"text/plain", "text/markdown"}, kind
+        assert bundle["text/plain"] == show.withheld(cohort.study).plain(), kind
+    assert glued == {"patients": show.withheld(cohort.study).plain()}
+    exported = {e.id: e for e in results.collect(cohort)}
+    assert exported["os.at.3"].value is None
+    assert exported["ae.any.patients"].n is None
+
+
+@pytest.mark.usefixtures("no_gate")
+def test_what_is_not_cleared_is_hidden() -> None:
     from matplotlib.figure import Figure as Picture
 
-    monkeypatch.setattr(show, "cohort", lambda: made("registry"))
-    secret = "four of 17"
+    secret, study = "four of 17", made("registry").study
     uncleared = (
-        show.text(secret),
-        show.answer(secret),
-        show.Box(secret, "method", (secret,)),
-        show.Absent(secret),
-        show.Table("tab-secret", secret, (secret,), [(secret,)], (secret,)),
-        show.Figure("fig-secret", Picture(), secret, secret),
+        show.text(study, secret),
+        show.answer(study, secret),
+        show.Box(study, secret, "method", (secret,)),
+        show.Absent(study, secret),
+        show.Cover(study, secret, ((secret, secret),)),
+        show.Table(study, "tab-secret", secret, (secret,), [(secret,)], (secret,)),
+        show.Figure(study, "fig-secret", Picture(), secret, secret),
     )
     for shown in uncleared:
         everything = shown.plain() + shown.markdown() + str(shown._repr_mimebundle_())
@@ -541,7 +584,18 @@ def test_what_is_not_cleared_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         assert shown.markdown() == uncleared[0].markdown()
     with pytest.raises(ValueError, match="hidden in a public book"):
         uncleared[-1].svg()  # type: ignore[attr-defined]
-    assert secret in show.text(secret, cleared=True).plain()
+    assert secret in show.text(show.CLEARED, secret).plain()
+
+
+def test_a_gate_cannot_let_through_what_is_not_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the public form of one cohort stand in for a thing of another."""
+    secret, study = "four of 17", made("registry").study
+    monkeypatch.setattr(show, "_gates", [lambda shown: shown])
+    assert secret not in show.text(study, secret).plain()
+    let_through = gate.gate_of(made("registry"))
+    table = show.Table(made("small").study, "tab-overview-lines", "", ("a",), [("b",)])
+    assert let_through(table) is None
+    assert let_through(replace(table, study=study)) is not None
 
 
 def nobody_received(key: str, with_zero: bool) -> tuple[Cohort, Cohort]:
@@ -577,7 +631,7 @@ def test_a_category_that_nobody_received_is_said_in_one_sentence() -> None:
     sentence = "No patient of this cohort received"
     answer, *others = chapter(without, "07_checkpoint")
     assert sentence in answer
-    assert disclosure.HIDDEN_HERE not in answer
+    assert show.HIDDEN_HERE not in answer
     assert any(sentence in text for text in others)
     assert not any(sentence in text for text in chapter(few, "07_checkpoint"))
 
@@ -587,9 +641,8 @@ def test_glue_passes_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
 
     kept: dict[str, object] = {}
     monkeypatch.setattr(myst_nb, "glue", lambda key, value, display: kept.update({key: value}))
-    monkeypatch.setattr(show, "cohort", lambda: made("registry"))
-    show.glue({"a": "4 patients"})
-    show.glue({"b": "4 studies"}, cleared=True)
+    show.glue(made("registry").study, {"a": "4 patients"})
+    show.glue(show.CLEARED, {"b": "4 studies"})
     assert "4 patients" not in str(kept["a"])
     assert kept["b"] == "4 studies"
 
@@ -602,14 +655,14 @@ def test_every_output_of_every_chapter(name: str) -> None:
     ids = re.compile(
         r"(?<!\w)(" + "|".join(map(re.escape, cohort.patients["patient_id"])) + r")(?!\w)"
     )
-    gone = disclosure.why(cohort.study)
+    gone = show.why_withheld(cohort.study)
     for one in told(name):
         where = f"{one.chapter}, cell {one.place}"
         assert not ids.search(one.text), where
-        if one.shown.cleared:
+        if one.shown.study == show.CLEARED:
             continue
         key = getattr(one.shown, "name", "")
-        hidden = disclosure.HIDDEN_HERE in one.text and gone in one.text
+        hidden = show.HIDDEN_HERE in one.text and gone in one.text
         assert hidden or key in public.FORMS, where
         if hidden or not isinstance(one.shown, show.Table):
             continue
@@ -629,7 +682,11 @@ def test_what_is_cleared_is_the_same_for_every_cohort() -> None:
     compared = 0
     for first, second in pairs:
         name = getattr(first.shown, "name", "")
-        if not first.shown.cleared or first.chapter == "00_summary" or name.startswith(own):
+        if (
+            first.shown.study != show.CLEARED
+            or first.chapter == "00_summary"
+            or name.startswith(own)
+        ):
             continue
         if isinstance(first.shown, show.Text) and "settings of the study" in first.text:
             continue
@@ -662,9 +719,7 @@ def test_a_large_registry_keeps_its_results() -> None:
         abs(np.log(found["cox.late_vs_early.hr"].value / exact["cox.late_vs_early.hr"].value)) < 0.1
     )
     names = {
-        getattr(o.shown, "name", "")
-        for o in told("registry")
-        if disclosure.HIDDEN_HERE not in o.text
+        getattr(o.shown, "name", "") for o in told("registry") if show.HIDDEN_HERE not in o.text
     }
     assert {"fig-os-infusion", "fig-os-relapse", "fig-forest-orr", "tab-safety-terms"} <= names
 
@@ -844,8 +899,8 @@ def test_an_internal_book_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("an internal book was screened")
 
-    for name in ("screen", "gate", "withheld", "estimates"):
-        monkeypatch.setattr(disclosure, name, never, raising=False)
+    monkeypatch.setattr(disclosure, "screen", never)
+    monkeypatch.setattr(show, "withheld", never)
     monkeypatch.setenv(show.PICTURES_VARIABLE, "0")
     internal = load(DATA)
     assert not internal.study.public

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from salvage import figures, results, safety, survival, words
 from salvage.bias import contrasts
 from salvage.cohort import Cohort, load
-from salvage.disclosure import gate
+from salvage.gate import gate_of
 from salvage.paths import COHORT_VARIABLE, DATA, ROOT
 from salvage.sentences import bias as bias_sentences
 from salvage.sentences import categories as category_sentences
@@ -250,7 +250,9 @@ def test_one_group_alone_is_not_drawn_as_a_comparison(edge: str) -> None:
 def test_a_figure_of_other_cohorts_names_this_one_only_if_it_is_there() -> None:
     cohort = EDGES["a_category_without_events"]().cohort()
     for key in ("radiotherapy", "second_cart"):
-        shown = figures.comparator_forest(context.compared(cohort, key, "orr"), "fig-x", "What")
+        shown = figures.comparator_forest(
+            cohort.study, context.compared(cohort, key, "orr"), "fig-x", "What"
+        )
         assert ("Black: this cohort" in shown.caption) == (key == "second_cart")
 
 
@@ -407,7 +409,9 @@ def test_the_chapter_counts_the_events_that_it_leaves_out() -> None:
         assert said in nothing_else.plain()
         # A public book tells no such number: it shows what it shows of the cohort without them.
         public = replace(cohort, study=replace(cohort.study, audience="public"))
-        assert LEFT_OUT not in gate(safety_sentences.safety_answer(cohort), public).plain()
+        instead = gate_of(public)(safety_sentences.safety_answer(public))
+        assert instead is not None
+        assert LEFT_OUT not in instead.plain()
 
 
 # --- terms of adverse events ----------------------------------------------------------------------

@@ -899,7 +899,7 @@ def test_the_null_histograms_count_every_cohort_once() -> None:
 
 def test_open_ranges_are_drawn_from_end_to_end() -> None:
     ranges = audit.tables().ranges()
-    made = drawn(figures.open_ranges(ranges, {"polatuzumab": (9, 6, 1)}))
+    made = drawn(figures.open_ranges(show.CLEARED, ranges, {"polatuzumab": (9, 6, 1)}))
     lines, orr, cr = made.figure.axes
     wide = ranges[ranges["events_low"] < ranges["events_high"]]
     for bar, (_, row) in zip(lines.patches, wide.iterrows(), strict=True):
@@ -910,21 +910,25 @@ def test_open_ranges_are_drawn_from_end_to_end() -> None:
         for axes in (lines, orr, cr)
     ]
     assert dots == [[9.0], [pytest.approx(200 / 3)], [pytest.approx(100 / 9)]]
-    assert isinstance(figures.open_ranges(ranges.iloc[:0]), show.Absent)
-    assert "assumed" not in figures.open_ranges(ranges).marks
+    assert isinstance(figures.open_ranges(show.CLEARED, ranges.iloc[:0]), show.Absent)
+    assert "assumed" not in figures.open_ranges(show.CLEARED, ranges).marks
 
 
 def test_the_spread_has_one_mark_for_each_cohort() -> None:
     values = np.array([1.0, 1.0, 1.0, 2.0, np.nan])
     spread = figures.Spread("HR", values, 1.5, "ratio", 1.0)
-    made = drawn(figures.spread_over_cohorts([spread, figures.Spread("P", values / 4, None, "p")]))
+    made = drawn(
+        figures.spread_over_cohorts(
+            show.CLEARED, [spread, figures.Spread("P", values / 4, None, "p")]
+        )
+    )
     axes = axes_of(made)
     dots = next(line for line in axes.lines if line.get_marker() == "o")
     assert sorted(dots.get_xdata()) == [1.0, 1.0, 1.0, 2.0]
     assert len(set(zip(*dots.get_data(), strict=True))) == 4  # none hides another
     assert "HR: 1.00 to 2.00; P: 0.25 to 0.50" in made.alt
     assert "5 cohorts" in made.alt
-    assert isinstance(figures.spread_over_cohorts([]), show.Absent)
+    assert isinstance(figures.spread_over_cohorts(show.CLEARED, []), show.Absent)
 
 
 @given(values=st.lists(st.floats(-50, 50, allow_nan=False), min_size=1, max_size=60))
@@ -957,7 +961,7 @@ def test_comparators_stand_in_order_with_their_intervals() -> None:
         figures.Compared("Another", 0.67, n=20, counted="patients at first salvage"),
         figures.Compared("Silent", None),
     ]
-    made = drawn(figures.comparator_forest(rows, "fig-c", "ORR"))
+    made = drawn(figures.comparator_forest(show.CLEARED, rows, "fig-c", "ORR"))
     axes = axes_of(made)
     assert [t.get_text().split("\n")[0] for t in axes.get_yticklabels()] == [
         "This cohort",
@@ -970,8 +974,12 @@ def test_comparators_stand_in_order_with_their_intervals() -> None:
     ]
     assert points == [("s", 0.5), ("o", 0.67)]
     assert tuple(made.marks) == ("published", "assumed")
-    assert isinstance(figures.comparator_forest(rows[2:], "fig-c", "ORR"), show.Absent)
-    months = drawn(figures.comparator_forest(rows, "fig-c", "OS", unit="months", axis="Months"))
+    assert isinstance(
+        figures.comparator_forest(show.CLEARED, rows[2:], "fig-c", "ORR"), show.Absent
+    )
+    months = drawn(
+        figures.comparator_forest(show.CLEARED, rows, "fig-c", "OS", unit="months", axis="Months")
+    )
     assert months.alt == "OS. This cohort, patients: 0.5 (95% CI 0.2 to 0.8); Another: 0.7."
 
 

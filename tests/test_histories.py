@@ -13,9 +13,9 @@ import pytest
 from book.extensions.outputs import view_block
 from salvage import figures, show
 from salvage.cohort import Cohort, load
-from salvage.disclosure import HIDDEN_HERE
 from salvage.figures.histories import History, Moment, histories
 from salvage.paths import DATA
+from salvage.show import HIDDEN_HERE
 from tests.cohorts import EDGES, Recipe, Tables, generate
 
 
@@ -200,26 +200,18 @@ def test_a_figure_without_a_view_carries_none() -> None:
 # --- who never sees them --------------------------------------------------------------------------
 
 
-def test_no_history_is_told_in_public_or_above_eighty_patients(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_no_history_is_told_in_public_or_above_eighty_patients() -> None:
     many = generate(Recipe(patients=81)).cohort()
     for cohort in (public(load(DATA)), many, public(many)):
-        monkeypatch.setattr(show, "cohort", lambda cohort=cohort: cohort)
         shown = figures.swimmer(cohort)._repr_mimebundle_()
         assert show.FIGURE_MIME not in shown
         said = "\n".join(shown.values())
         assert not [h.summary for h in histories(cohort) if h.summary in said]
 
 
-def test_a_public_book_hides_the_view_even_of_a_figure_that_was_made(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    cohort = load(DATA)
-    made = figures.swimmer(cohort)
-    assert "view" in made._repr_mimebundle_()[show.FIGURE_MIME]
-    monkeypatch.setattr(show, "cohort", lambda: public(cohort))
-    shown = made._repr_mimebundle_()
+def test_a_public_book_hides_the_view() -> None:
+    assert "view" in figures.swimmer(load(DATA))._repr_mimebundle_()[show.FIGURE_MIME]
+    shown = figures.swimmer(public(load(DATA)))._repr_mimebundle_()
     assert show.FIGURE_MIME not in shown
     assert HIDDEN_HERE in shown["text/plain"]
 

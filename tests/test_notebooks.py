@@ -95,7 +95,7 @@ def test_every_page_and_reference_has_a_source() -> None:
 MARKDOWN_CHAPTER = page(
     "Patients",
     "How many patients?\n",
-    cell("from salvage import show\n\ncohort = show.cohort()\nlen(cohort.patients)"),
+    cell("from salvage.gate import book_cohort\n\ncohort = book_cohort()\nlen(cohort.patients)"),
     cell('print(cohort.patients["os_month"].sum().round(1))'),
 )
 

@@ -12,10 +12,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from salvage import figures, show
 from salvage.cohort import load
-from salvage.disclosure import HIDDEN_HERE
 from salvage.figures import captions
 from salvage.figures.histories import histories
 from salvage.paths import DATA
+from salvage.show import HIDDEN_HERE
 from tests.browser import NARROW, WIDE, Watched, use_theme
 from tests.scratch_book import Book, Built, cell, make_book, page
 from tests.test_accessibility import AXE, GRAVE
@@ -23,9 +23,10 @@ from tests.test_accessibility import AXE, GRAVE
 NAME = "chapters/01_cohort"
 SWIMMER_CELL = cell(
     """
-from salvage import figures, show
+from salvage import figures
+from salvage.gate import book_cohort
 
-figures.swimmer(show.cohort())
+figures.swimmer(book_cohort())
 """
 )
 HOSTILE = '</script><script>window.ran=1</script><img src=x onerror="window.ran=1"> ``` <b>x</b>'

@@ -48,9 +48,10 @@ def import_all() -> None:
 
 def _read_cohort() -> None:
     """Read the cohort, and compute what several chapters begin with."""
-    from salvage import results, show
+    from salvage import results
+    from salvage.gate import book_cohort
 
-    results.headline(show.cohort())
+    results.headline(book_cohort())
 
 
 def _read_facts() -> None:

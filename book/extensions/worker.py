@@ -83,9 +83,9 @@ def collect_facts() -> Facts:
     Raises:
         CohortError: the cohort does not pass its checks.
     """
-    from salvage import show
+    from salvage.gate import book_cohort
 
-    cohort = show.cohort()
+    cohort = book_cohort()
     return Facts(
         title=cohort.study.title,
         centre=cohort.study.centre,
@@ -101,9 +101,10 @@ def collect_results() -> str:
     Raises:
         CohortError: the cohort does not pass its checks.
     """
-    from salvage import results, show
+    from salvage import results
+    from salvage.gate import book_cohort
 
-    return results.to_json(results.collect(show.cohort()))
+    return results.to_json(results.collect(book_cohort()))
 
 
 def serve(connection: Any, task: Callable[..., Any], *arguments: Any) -> None:

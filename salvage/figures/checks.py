@@ -18,7 +18,8 @@ from salvage.estimate import Unit, number, p_value
 from salvage.figures import captions, style
 from salvage.figures.forest import RATIO_TICKS
 from salvage.published import Mark
-from salvage.show import Absent, Figure
+from salvage.show import CLEARED, Absent, Cleared, Figure
+from salvage.study import Study
 
 ROW: Final = 0.42
 STRIP: Final = 0.78
@@ -27,6 +28,7 @@ Floats = NDArray[np.float64]
 
 
 def open_ranges(
+    study: Study | Cleared,
     ranges: pd.DataFrame,
     assumed: Mapping[str, tuple[int, int, int]] | None = None,
     possible: Mapping[str, Sequence[int]] | None = None,
@@ -43,7 +45,7 @@ def open_ranges(
     always all between the ends.
     """
     if ranges.empty:
-        return Absent(captions.OPEN_NOTHING)
+        return Absent(CLEARED, captions.OPEN_NOTHING)
     keys = [str(key) for key in ranges.index]
     names = [words.category_short(key, dict(labels or {})) for key in keys]
     columns = ("events", "orr", "cr")
@@ -86,6 +88,7 @@ def open_ranges(
                 style.whole(axes.xaxis)
         panels[0].set_yticks(range(len(keys)), names, fontsize=style.SIZE)
     return Figure(
+        study if assumed else CLEARED,
         name,
         figure,
         captions.OPEN_CAPTION
@@ -93,7 +96,6 @@ def open_ranges(
         + (captions.OPEN_ASSUMED if assumed else ""),
         captions.OPEN_ALT.format(parts="; ".join(_open_part(ranges, key, labels) for key in keys)),
         tuple(mark for mark in marks if mark != "assumed" or assumed),
-        cleared=not assumed,
     )
 
 
@@ -165,6 +167,7 @@ class Spread:
 
 
 def spread_over_cohorts(
+    study: Study | Cleared,
     spreads: Sequence[Spread],
     *,
     agree: str = "",
@@ -174,7 +177,7 @@ def spread_over_cohorts(
     """Each quantity as a strip with one mark for each cohort; quantities have axes of their own."""
     drawn = [spread for spread in spreads if len(spread.known)]
     if not drawn:
-        return Absent(captions.SPREAD_NOTHING)
+        return Absent(CLEARED, captions.SPREAD_NOTHING)
     n = max(len(spread.values) for spread in drawn)
     with style.drawing(0.55 + (STRIP + 0.42) * len(drawn)) as figure:
         panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
@@ -204,6 +207,7 @@ def spread_over_cohorts(
         )
     cohorts = words.count(n, "cohort")
     return Figure(
+        CLEARED if all(spread.own is None for spread in spreads) else study,
         name,
         figure,
         captions.SPREAD_CAPTION.format(n=cohorts, agree=agree),
@@ -211,7 +215,6 @@ def spread_over_cohorts(
             n=cohorts, parts="; ".join(_spread_part(spread) for spread in drawn)
         ),
         tuple(marks),
-        cleared=all(spread.own is None for spread in spreads),
     )
 
 
@@ -299,7 +302,7 @@ def se_region(
     :mod:`salvage.rounding`); ``with_p`` has the parts that also print ``p``.
     """
     if not len(corners):
-        return Absent(captions.SE_NOTHING.format(printed=printed))
+        return Absent(CLEARED, captions.SE_NOTHING.format(printed=printed))
     low, high = float(corners[:, 1].min()), float(corners[:, 1].max())
     bounds = {d: 2 / np.sqrt(d) for d in deaths}
     with style.drawing(4.1) as figure:
@@ -354,12 +357,12 @@ def se_region(
     short = [d for d, bound in bounds.items() if bound > high]
     told = captions.SE_DEATHS.format(d=max(short) + 1) if short else captions.SE_ANY_DEATHS
     return Figure(
+        CLEARED,
         name,
         figure,
         captions.SE_CAPTION.format(printed=printed) + (captions.SE_P.format(p=p) if with_p else ""),
         captions.SE_ALT.format(low=f"{low:.4f}", high=f"{high:.4f}", deaths=told),
         tuple(marks),
-        cleared=True,
     )
 
 

@@ -8,7 +8,8 @@ from salvage.estimate import Unit, number
 from salvage.figures import captions, style
 from salvage.figures.forest import Band, Line, draw
 from salvage.published import MARKS, Mark
-from salvage.show import Absent, Figure
+from salvage.show import CLEARED, Absent, Cleared, Figure
+from salvage.study import Study
 
 OWN: Final = style.ALL
 OTHER: Final = style.Look("white", "s")
@@ -37,6 +38,7 @@ class Compared:
 
 
 def comparator_forest(
+    study: Study | Cleared,
     rows: Sequence[Compared],
     name: str,
     what: str,
@@ -48,14 +50,12 @@ def comparator_forest(
     """Cohorts one under the other in the order given; ``what`` opens the caption.
 
     A rate runs from 0 to 100%; months run from 0 to the largest value. Rows without a value are
-    left out.
+    left out. ``study`` is that of the book's cohort, whose rows may be among them.
     """
+    whose = CLEARED if all(row.cleared or not row.own for row in rows) else study
     drawn = [row for row in rows if row.value is not None]
     if not drawn:
-        return Absent(
-            captions.CONTEXT_NOTHING.format(what=what),
-            cleared=all(row.cleared or not row.own for row in rows),
-        )
+        return Absent(whose, captions.CONTEXT_NOTHING.format(what=what))
     rate = unit in ("proportion", "probability")
     top = max(v for row in drawn for v in (row.value, row.high) if v is not None)
     ends = limits or ((0.0, 1.0) if rate else (0.0, 1.08 * top or 1.0))
@@ -73,6 +73,7 @@ def comparator_forest(
             text.set_fontsize(style.SMALL)
     parts = "; ".join(_part(row, unit) for row in drawn)
     return Figure(
+        whose,
         name,
         figure,
         captions.CONTEXT_CAPTION.format(
@@ -80,7 +81,6 @@ def comparator_forest(
         ),
         captions.CONTEXT_ALT.format(what=what, parts=parts),
         [mark for mark in MARKS if mark in {row.mark for row in drawn}],
-        cleared=all(row.cleared or not row.own for row in rows),
     )
 
 

@@ -74,7 +74,7 @@ def km(
     chosen = list(zip(times_list, looks, strict=True))
     drawn = [(times, look) for times, look in chosen if times.n]
     if not drawn:
-        return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
+        return Absent(cohort.study, captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
     lines = len(drawn) * (3 + (len(drawn) > 1))
     with style.drawing(3.6 + lines * PITCH / style.POINTS) as figure:
         panel(figure.add_subplot(), drawn, axis, ylabel)
@@ -210,6 +210,7 @@ def _figure(
     )
     repeat = captions.KM_REPEAT_NOTE if several and any(t.n > t.patients for t in drawn) else ""
     return Figure(
+        cohort.study,
         name,
         figure,
         captions.KM_CAPTION.format(
@@ -298,7 +299,9 @@ def os_by_relapse_group(cohort: Cohort, origin: Literal["infusion", "relapse"]) 
         cut=words.months(cohort.study.early_relapse_months),
     )
     if late.all() or not late.any():
-        return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_ONE_GROUP))
+        return Absent(
+            cohort.study, captions.KM_EMPTY.format(what=what, reason=captions.KM_ONE_GROUP)
+        )
     return km(
         cohort,
         groups,
@@ -322,9 +325,10 @@ def line_curves(
     what = captions.LINE_CURVES.format(category=prose(cohort, category))
     if lines.empty:
         return Absent(
+            cohort.study,
             captions.NO_CATEGORY.format(
                 category=words.CATEGORIES_PROSE[category], what=captions.LINES_COURSE
-            )
+            ),
         )
     found = {key: survival.line_times(cohort, lines, key) for key in durations}
     drawn = [times for times in found.values() if times is not None and times.n]
@@ -337,7 +341,7 @@ def line_curves(
         for key in missing
     )
     if not drawn:
-        return Absent(captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
+        return Absent(cohort.study, captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
     look = style.Look(style.CATEGORY[category].colour, "o")
     wide = max(times.n for times in drawn) >= 10_000
     with style.drawing(3.2 + 3 * PITCH / style.POINTS) as figure:
@@ -367,7 +371,7 @@ def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
     if times is None or not times.n:
         responded = lines["best_response"].isin(["CR", "PR"]).any()
         reason = captions.KM_NOT_RECORDED["dor"] if responded else captions.KM_NO_RESPONSE
-        return Absent(captions.KM_EMPTY.format(what=what, reason=reason))
+        return Absent(cohort.study, captions.KM_EMPTY.format(what=what, reason=reason))
     return km(
         cohort,
         [times],

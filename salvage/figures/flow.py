@@ -99,6 +99,7 @@ def cohort_flow(cohort: Cohort) -> Figure | Absent:
         if line
     )
     return Figure(
+        cohort.study,
         "fig-flow",
         figure,
         captions.FLOW_CAPTION.format(
@@ -221,6 +222,7 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
     else:
         how.append(captions.TIMELINE_MANY.format(limit=captions.MOST_PATIENTS))
     return Figure(
+        cohort.study,
         "fig-relapse",
         figure,
         captions.TIMELINE_CAPTION.format(

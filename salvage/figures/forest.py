@@ -226,7 +226,7 @@ def cox_forest(
     deaths.
     """
     if not any(row.hr is not None for row in rows):
-        return Absent(captions.COX_NOTHING.format(what=what))
+        return Absent(cohort.study, captions.COX_NOTHING.format(what=what))
     limits = ratio_limits(rows)
     counts = first or [_deaths(row) for row in rows]
     lines = [_ratio_line(row, text) for row, text in zip(rows, counts, strict=True)]
@@ -238,6 +238,7 @@ def cox_forest(
     methods = list(dict.fromkeys(row.method for row in rows if row.method))
     method = f"Method: {'; '.join(methods)}." if methods else ""
     return Figure(
+        cohort.study,
         name,
         figure,
         captions.COX_CAPTION.format(

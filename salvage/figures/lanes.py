@@ -26,7 +26,9 @@ def swimmer(cohort: Cohort) -> Figure | Absent:
     """Each patient's course from infusion; absent above 80 patients."""
     n = len(cohort.patients)
     if n > captions.MOST_PATIENTS:
-        return Absent(captions.SWIMMER_MANY.format(limit=captions.MOST_PATIENTS, n=f"{n:,}"))
+        return Absent(
+            cohort.study, captions.SWIMMER_MANY.format(limit=captions.MOST_PATIENTS, n=f"{n:,}")
+        )
     lanes = lane_order(cohort)
     segments = line_segments(cohort)
     responses = response_marks(cohort)
@@ -49,6 +51,7 @@ def swimmer(cohort: Cohort) -> Figure | Absent:
         style.bare(axes, "left")
         style.legend_below(figure, _handles(cohort, segments, responses, cut <= last), 3)
     return Figure(
+        cohort.study,
         "fig-swimmer",
         figure,
         captions.SWIMMER_CAPTION.format(

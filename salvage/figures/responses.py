@@ -25,7 +25,7 @@ def response_bars(cohort: Cohort) -> Figure | Absent:
     """Lines by category and best response, stacked; the counts stand in the bars."""
     lines = cohort.salvage
     if lines.empty:
-        return Absent(captions.NO_SALVAGE.format(what=captions.BARS))
+        return Absent(cohort.study, captions.NO_SALVAGE.format(what=captions.BARS))
     table = response.counts(lines).reindex(list(CATEGORY_KEYS), fill_value=0)
     parts = "; ".join(
         captions.BARS_PART.format(
@@ -36,6 +36,7 @@ def response_bars(cohort: Cohort) -> Figure | Absent:
     )
     labels = {key: words.category_short(key, cohort.study.labels) for key in CATEGORY_KEYS}
     return Figure(
+        cohort.study,
         "fig-responses",
         _stacked(table, labels),
         captions.BARS_CAPTION.format(**_counted(lines)),
@@ -48,7 +49,7 @@ def response_bars_by_line(cohort: Cohort, category: str) -> Figure | Absent:
     """Lines of one category by salvage line and best response; one row from the fourth on."""
     lines = cohort.category(category)
     if lines.empty:
-        return Absent(_no_category(category, captions.BARS))
+        return Absent(cohort.study, _no_category(category, captions.BARS))
     table = response.counts(lines.assign(group=lines["line"].clip(upper=LAST_LINE)), "group")
     parts = "; ".join(
         captions.BARS_LINE_PART.format(line=captions.BARS_LINE[int(str(key))], **_told(row))
@@ -56,6 +57,7 @@ def response_bars_by_line(cohort: Cohort, category: str) -> Figure | Absent:
     )
     label = prose(cohort, category)
     return Figure(
+        cohort.study,
         f"fig-{words.slug(category)}-by-line",
         _stacked(table, captions.BARS_LINE),
         captions.BARS_LINE_CAPTION.format(category=label, **_counted(lines)),
@@ -161,7 +163,7 @@ def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
     what = words.MEASURES[measure]
     if lines.empty:
         sentence = captions.NO_SALVAGE.format(what=captions.FOREST.format(measure=what.lower()))
-        return Absent(sentence, name=f"fig-forest-{measure}")
+        return Absent(cohort.study, sentence, name=f"fig-forest-{measure}")
     sets = _sets(cohort)
     pairs = {
         key: response.both(cohort, measure, part, key, label) for key, (part, label) in sets.items()
@@ -186,6 +188,7 @@ def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
     counted = [e for e, _ in pairs.values() if e.n]
     marks = {m for pair in [overall, *pairs.values()] for e in pair for m in _marks(e)}
     return Figure(
+        cohort.study,
         f"fig-forest-{measure}",
         figure,
         captions.FOREST_CAPTION.format(
@@ -286,7 +289,9 @@ def overview(cohort: Cohort) -> Figure | Absent:
     """The cover's figure: ORR of each category with its CR in it, and both intervals."""
     lines = cohort.salvage
     if lines.empty:
-        return Absent(captions.NO_SALVAGE.format(what=captions.OVERVIEW), name="fig-overview")
+        return Absent(
+            cohort.study, captions.NO_SALVAGE.format(what=captions.OVERVIEW), name="fig-overview"
+        )
     sets = _sets(cohort)
     orr = {
         key: response.both(cohort, "orr", part, key, label) for key, (part, label) in sets.items()
@@ -325,6 +330,7 @@ def overview(cohort: Cohort) -> Figure | Absent:
         style.legend_below(figure, handles, 2)
     marks = {m for key in orr for e in (*orr[key], cr[key]) for m in _marks(e)}
     return Figure(
+        cohort.study,
         "fig-overview",
         figure,
         captions.OVERVIEW_CAPTION.format(**_counted(lines)),

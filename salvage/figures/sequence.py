@@ -75,7 +75,7 @@ def alluvial(cohort: Cohort) -> Figure | Absent:
     """Categories and responses of lines one to four, and who went from which to which."""
     lines = cohort.salvage
     if lines.empty:
-        return Absent(captions.NO_SALVAGE.format(what=captions.ALLUVIAL))
+        return Absent(cohort.study, captions.NO_SALVAGE.format(what=captions.ALLUVIAL))
     found = blocks(cohort)
     total = lines["patient_id"].nunique()
     last = max(line for line, _ in found)
@@ -124,6 +124,7 @@ def alluvial(cohort: Cohort) -> Figure | Absent:
         style.legend_below(figure, handles, 3)
     beyond = int((lines["line"] > LAST_LINE).sum())
     return Figure(
+        cohort.study,
         "fig-sequence",
         figure,
         captions.ALLUVIAL_CAPTION.format(

@@ -15,7 +15,7 @@ from salvage.estimate import percent, ratio
 from salvage.figures import captions, style
 from salvage.figures.forest import RATIO_TICKS, Row, cox_forest
 from salvage.published import Mark
-from salvage.show import Absent, Figure
+from salvage.show import CLEARED, Absent, Figure
 
 BINS: Final = 60
 WIDEST: Final = (0.02, 50.0)
@@ -60,7 +60,7 @@ def null_distribution(
     """
     drawn = [null for null in nulls if len(null.usable)]
     if not drawn:
-        return Absent(captions.NULL_NOTHING)
+        return Absent(CLEARED, captions.NULL_NOTHING)
     values = np.concatenate([null.usable for null in drawn])
     low = max(min(float(values.min()), np.log(published)), np.log(WIDEST[0]))
     high = min(max(float(values.max()), 0.0), np.log(WIDEST[1]))
@@ -106,6 +106,7 @@ def null_distribution(
     gone = {null.label: len(null.log_hr) - len(null.usable) for null in nulls}
     left_out = "; ".join(f"{label}: {n:,}" for label, n in gone.items() if n)
     return Figure(
+        CLEARED,
         name,
         figure,
         captions.NULL_CAPTION.format(
@@ -119,7 +120,6 @@ def null_distribution(
         ),
         captions.NULL_ALT.format(parts="; ".join(_part(null, published) for null in drawn)),
         tuple(marks),
-        cleared=True,
     )
 
 

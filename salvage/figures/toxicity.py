@@ -87,9 +87,9 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
     """Treated patients by term and highest grade; the most common term on top."""
     table = safety.by_term(cohort)
     if table.empty:
-        return Absent(captions.AE_NONE.format(what=captions.AE_HEAT))
+        return Absent(cohort.study, captions.AE_NONE.format(what=captions.AE_HEAT))
     if not safety.graded(cohort):
-        return Absent(captions.AE_UNGRADED.format(what=captions.AE_HEAT))
+        return Absent(cohort.study, captions.AE_UNGRADED.format(what=captions.AE_HEAT))
     shown, rest = _top(table)
     grades = highest_grades(cohort, shown)
     treated = len(cohort.treated)
@@ -101,6 +101,7 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
     events = safety.events_of_treated(cohort)
     severe = events.loc[events["grade"] >= safety.SEVERE_GRADE, "patient_id"].nunique()
     return Figure(
+        cohort.study,
         "fig-ae-grades",
         figure,
         captions.AE_HEAT_CAPTION.format(
@@ -172,9 +173,9 @@ def ae_by_category(cohort: Cohort) -> Figure | Absent:
     """Share of the patients of each category with each event: any grade, and grade 3 or more."""
     table = safety.by_term(cohort)
     if table.empty:
-        return Absent(captions.AE_NONE.format(what=captions.AE_CATEGORY))
+        return Absent(cohort.study, captions.AE_NONE.format(what=captions.AE_CATEGORY))
     if safety.events_of_lines(cohort).empty:
-        return Absent(captions.AE_NO_LINE.format(what=captions.AE_CATEGORY))
+        return Absent(cohort.study, captions.AE_NO_LINE.format(what=captions.AE_CATEGORY))
     shown, rest = _top(table)
     size = (
         cohort.salvage.groupby("category")["patient_id"]
@@ -202,6 +203,7 @@ def ae_by_category(cohort: Cohort) -> Figure | Absent:
             )
     unlinked = safety.unlinked(cohort)
     return Figure(
+        cohort.study,
         "fig-ae-category",
         figure,
         captions.AE_CATEGORY_CAPTION.format(
@@ -235,7 +237,7 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
     """Any grade to the left, grade 3 or more to the right, the most common term on top."""
     table = safety.by_term(cohort)
     if table.empty:
-        return Absent(captions.AE_NONE.format(what=captions.AE_BUTTERFLY))
+        return Absent(cohort.study, captions.AE_NONE.format(what=captions.AE_BUTTERFLY))
     shown, rest = _top(table)
     treated = len(cohort.treated)
     share = shown["patients"] / treated
@@ -282,6 +284,7 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
         )
     ]
     return Figure(
+        cohort.study,
         "fig-ae-butterfly",
         figure,
         captions.AE_BUTTERFLY_CAPTION.format(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from salvage import audit, spread, words
 from salvage.estimate import Estimate, number, percent, ratio
-from salvage.show import Box, Text, answer, text
+from salvage.show import CLEARED, Box, Text, answer, text
 from salvage.tables.audit import published_text
 
 Found = Mapping[str, Estimate]
@@ -14,6 +14,7 @@ def audit_answer(found: Found) -> Box:
     """What the audit finds, in short."""
     hr = spread.measured()["cox.from_relapse.hr"].dropna()
     return answer(
+        CLEARED,
         f"The published figures {'fit' if audit.consistent() else 'do not all fit'} one another."
         " Hazard ratio, interval and P together imply at"
         f" least {_count(found, 'audit.deaths.min')} deaths among {found['audit.deaths.min'].n}"
@@ -24,7 +25,6 @@ def audit_answer(found: Found) -> Box:
         f"Over {spread.found()} cohorts that agree with every published figure, the hazard ratio of"
         " death, late against early relapse, counted from relapse runs from"
         f" {ratio(hr.min())} to {ratio(hr.max())}.",
-        cleared=True,
     )
 
 
@@ -42,19 +42,20 @@ def standard_error(found: Found) -> Text:
     low, high = found["audit.se.low"].value, found["audit.se.high"].value
     low_p, high_p = found["audit.se.low_with_p"].value, found["audit.se.high_with_p"].value
     return text(
+        CLEARED,
         f"The abstract prints {published_text('cox.late_vs_early.hr')}. Rounded ratio and interval"
         f" leave a standard error of the log hazard ratio from {low:.4f} to {high:.4f}, and a Wald"
         f" P from {found['audit.p.low'].value:.4f} to {found['audit.p.high'].value:.4f}. The"
         f" printed P is possible, and leaves {low_p:.4f} to {high_p:.4f}:"
         f" {percent(found['audit.p.share'].value)} of the region.",
         "A share of the region is an area and not a probability.",
-        cleared=True,
     )
 
 
 def deaths(found: Found) -> Text:
     """The two bounds on the number of deaths."""
     return text(
+        CLEARED,
         "A death adds at most a quarter to the information of a comparison of two groups. The"
         f" standard error therefore needs at least {_count(found, 'audit.deaths.min_simple')}"
         " deaths.",
@@ -62,7 +63,6 @@ def deaths(found: Found) -> Text:
         f" {_count(found, 'audit.deaths.min')} deaths, so at most {audit.most_censored()} patients"
         " were alive at last contact. For each possible number of deaths a sequence that prints"
         " all three figures was found, so the bound cannot be raised.",
-        cleared=True,
     )
 
 
@@ -70,16 +70,14 @@ def follow_up() -> Text:
     """The argument about the median follow-up, in words."""
     check = audit.published_follow_up()
     if check.possible:
-        return text(
-            "The printed median follow-up can be a reverse Kaplan-Meier median.", cleared=True
-        )
+        return text(CLEARED, "The printed median follow-up can be a reverse Kaplan-Meier median.")
     return text(
+        CLEARED,
         f"With at most {words.count(check.censored, 'patient')} censored, at least {check.at_risk}"
         " are still at risk at the median survival. The reverse curve falls only at censorings, so"
         f" it is at {percent(check.lowest)} or more there and cannot have reached one half. The"
         " printed median follow-up fits the median of the observed times, dead or alive, which is"
         " short because patients died. A follow-up from another time origin cannot be excluded.",
-        cleared=True,
     )
 
 
@@ -88,12 +86,12 @@ def tables(found: Found) -> Text:
     share = found["audit.tables.second_cart_10"].value
     smallest, *others = second_sizes()
     return text(
+        CLEARED,
         f"{_count(found, 'audit.tables.count')} tables of events, responses and complete responses"
         f" over six labelled categories are feasible, {_count(found, 'audit.tables.count_capped')}"
         f" if no patient has a category twice. In {percent(share)} of them {smallest} events are"
         f" second CAR-T infusions, and in all others {words.listing(others, 'or')}. A share of"
         " tables is a count and not a probability.",
-        cleared=True,
     )
 
 
@@ -132,8 +130,8 @@ def over_cohorts() -> Text:
         ),
     ]
     return text(
+        CLEARED,
         *(f"That {what}: {seen(int(count), n)}." for what, count in statements),
         "Seen in all is not implied: a search that found no counter-example does not prove that"
         " there is none.",
-        cleared=True,
     )

@@ -6,7 +6,7 @@ from salvage import bias, simulate, spread, survival, words
 from salvage.cohort import Cohort
 from salvage.estimate import months, percent, ratio, reason, sentence, value_text
 from salvage.sentences import this_cohort
-from salvage.show import Box, Text, answer, text
+from salvage.show import CLEARED, Box, Text, answer, text
 
 # Patients at risk at a death: with fewer, one death moves a curve by more than a tenth.
 FEW_AT_RISK: Final = 10
@@ -21,6 +21,7 @@ def bias_answer(cohort: Cohort) -> Box:
     hr = spread.measured()["cox.from_relapse.hr"].dropna()
     published = ratio(bias.published_hr())
     return answer(
+        cohort.study,
         f"The published hazard ratio of death, late against early relapse, is {published}. It is"
         f" biased by time. Counted from relapse, it ranges from {ratio(hr.min())} to"
         f" {ratio(hr.max())} over the {spread.found()} cohorts found that agree with every"
@@ -57,10 +58,10 @@ def agreeing_cohorts(cohort: Cohort) -> Text:
     wholly, _ = spread.share(lambda f: f["cox.from_relapse.high"] < 1)
     above, _ = spread.share(lambda f: f["cox.from_relapse.low"] > 1)
     return text(
+        CLEARED,
         f"All {n} cohorts print the same ratio from infusion. From relapse it is below 1 in {below}"
         f" of them and 1 or above in {n - below}. Its whole 95% confidence interval is below 1 in"
         f" {wholly} and above 1 in {above}.",
-        cleared=True,
     )
 
 
@@ -74,8 +75,9 @@ def landmark(cohort: Cohort) -> Text:
     )
     means = [bias.null_value(key, "landmark", "hr") for key in simulate.SETTINGS]
     return text(
+        cohort.study,
         f"{own}In simulated cohorts without any effect its geometric mean is {ratio(min(means))} to"
-        f" {ratio(max(means))}, by world, and not 1."
+        f" {ratio(max(means))}, by world, and not 1.",
     )
 
 
@@ -84,13 +86,13 @@ def null(cohort: Cohort) -> Text:
     and range."""
     published = ratio(bias.published_hr())
     return text(
+        CLEARED,
         f"A ratio of {published} or less is common without any effect: in"
         f" {_over_worlds('infusion')} of the cohorts, by world. Among simulated cohorts near the"
         " printed median and range of survival it is found in"
         f" {percent(bias.near_value('infusion', 'share_hr'), 0)} of"
         f" {bias.near_value('infusion', 'cohorts'):,.0f}. The published ratio cannot tell an effect"
         " from none.",
-        cleared=True,
     )
 
 
@@ -100,12 +102,15 @@ def delayed_entry(cohort: Cohort) -> Text:
     entered = bias.delayed_entry_median(cohort)
     plain = survival.median(cohort, "os.median", survival.from_infusion(cohort))
     if entered.value is None:
-        return text("With delayed entry at the first salvage line, the median is not reached.")
+        return text(
+            cohort.study, "With delayed entry at the first salvage line, the median is not reached."
+        )
     at_risk = "Counting each treated patient as at risk only from the first salvage line,"
     curve = bias.delayed_entry_curve(cohort)
     fewest = bias.fewest_at_risk(curve, entered.value)
     if fewest >= FEW_AT_RISK or value_text(entered) == value_text(plain):
         return text(
+            cohort.study,
             f"{at_risk} the median overall survival from infusion is {value_text(entered)};"
             f" counting all from infusion, it is {value_text(plain)}.",
             INDEPENDENT_ENTRY,
@@ -126,6 +131,7 @@ def delayed_entry(cohort: Cohort) -> Text:
             " curve far"
         )
     return text(
+        cohort.study,
         f"{at_risk} {found}. Counting all from infusion, the median is {value_text(plain)}.",
         INDEPENDENT_ENTRY,
     )
@@ -136,10 +142,12 @@ def per_month(cohort: Cohort) -> Text:
     e = bias.per_month(cohort)
     if e.value is None:
         return text(
+            cohort.study,
             f"In {this_cohort(cohort)} months to relapse cannot be used as a covariate:"
-            f" {reason(e.method)}."
+            f" {reason(e.method)}.",
         )
     return text(
+        cohort.study,
         f"In {this_cohort(cohort)} each further month to relapse goes with a hazard ratio of"
-        f" {sentence(e)}, counted from relapse."
+        f" {sentence(e)}, counted from relapse.",
     )

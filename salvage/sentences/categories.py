@@ -17,7 +17,7 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
     """The short answer of a category chapter: who, how many responded, for how long, how sure."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key, name=f"answer-{words.slug(key)}")
+        return absent_category(cohort.study, key, name=f"answer-{words.slug(key)}")
     orr, cr = (response.rate(cohort, m, lines, key) for m in ("orr", "cr"))
     patients = lines["patient_id"].nunique()
     outcome = survival.with_outcome(cohort)
@@ -36,7 +36,7 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
     if free is not None:
         pfs = survival.median(cohort, f"pfs.{key}.median", free)
         lasting = f"Median progression-free survival was {median(pfs)}. " + lasting
-    return answer(first, lasting, _how_sure(orr), name=f"answer-{words.slug(key)}")
+    return answer(cohort.study, first, lasting, _how_sure(orr), name=f"answer-{words.slug(key)}")
 
 
 def _how_sure(orr: Estimate) -> str:
@@ -58,7 +58,7 @@ def first_against_later(cohort: Cohort, key: str) -> Text | Absent:
     """Response at first line and later, apart, in one sentence."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort.study, key)
     first, later = lines[lines["line"] == 1], lines[lines["line"] > 1]
     parts = (("the first salvage line", first), ("later salvage lines", later))
     made = [
@@ -68,6 +68,7 @@ def first_against_later(cohort: Cohort, key: str) -> Text | Absent:
     ]
     absent = [f"It was not given at {name}." for name, part in parts if part.empty]
     return text(
+        cohort.study,
         " ".join([f"The objective response rate was {words.listing(made)}.", *absent]),
         "Lines after the first are a selected group: only patients who lived long enough and stayed"
         " fit enough received them.",
@@ -78,12 +79,13 @@ def switched_target(cohort: Cohort) -> Text | Absent:
     """Switched against same target: the exact test, and how little a small group proves."""
     lines = cohort.category("second_cart")
     if lines.empty:
-        return absent_category(cohort, "second_cart")
+        return absent_category(cohort.study, "second_cart")
     switched, same = (lines[lines["target_switched"] == flag] for flag in (1, 0))
     if switched.empty or same.empty:
         return Absent(
+            cohort.study,
             "The cohort does not have second infusions with a switched and with the same target, so"
-            " they cannot be compared."
+            " they cannot be compared.",
         )
     a, n = int(response.responded(switched, "cr").sum()), len(switched)
     b, m = int(response.responded(same, "cr").sum()), len(same)
@@ -97,6 +99,7 @@ def switched_target(cohort: Cohort) -> Text | Absent:
         f" {percent(_at_least(a, n, pooled), 0)}."
     )
     return text(
+        cohort.study,
         f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
         f" target (Fisher's exact test, {p_phrase(test.p)})."
         f"{_other_splits(cohort, [a, n, b, m])}",
@@ -136,18 +139,19 @@ def intents(cohort: Cohort) -> Text | Absent:
     lines = survival.with_outcome(cohort)
     lines = lines[lines["category"] == "radiotherapy"]
     if lines.empty:
-        return absent_category(cohort, "radiotherapy")
+        return absent_category(cohort.study, "radiotherapy")
     if lines["intent"].isna().all():
-        return Absent("The cohort does not record the intent of radiotherapy.")
+        return Absent(cohort.study, "The cohort does not record the intent of radiotherapy.")
     sizes = lines["intent"].value_counts()
     named = [
         f"{sizes[code]} {words.INTENTS[code].lower()}" for code in words.INTENTS if code in sizes
     ]
     followed = int(lines["next_start"].notna().sum())
     return text(
+        cohort.study,
         f"Of {words.count(int(sizes.sum()), 'line')} with a recorded intent:"
         f" {words.listing(named)}. A next salvage line followed after {followed} of all"
-        f" {words.count(len(lines), 'line')} of radiotherapy."
+        f" {words.count(len(lines), 'line')} of radiotherapy.",
     )
 
 
@@ -156,14 +160,15 @@ def response_and_duration(cohort: Cohort, key: str = "polatuzumab") -> Text | Ab
     lines = survival.with_outcome(cohort)
     lines = lines[lines["category"] == key]
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort.study, key)
     times = survival.line_times(cohort, lines, "dor")
     if times is None or times.n == 0:
         responded = response.responded(lines, "orr").any()
         return Absent(
+            cohort.study,
             "No response of this category has a recorded beginning, so its duration is not known."
             if responded
-            else "No line of this category responded, so there is no duration of response."
+            else "No line of this category responded, so there is no duration of response.",
         )
     dor = survival.median(cohort, f"dor.{key}.median", times)
     orr = response.rate(cohort, "orr", lines, key)
@@ -172,6 +177,7 @@ def response_and_duration(cohort: Cohort, key: str = "polatuzumab") -> Text | Ab
         verb = "ended" if times.events else "did not end"
         ended = f"The one response with a recorded beginning {verb}"
     return text(
+        cohort.study,
         f"{orr.events:,} of {words.count(orr.n or 0, 'line')} responded. {ended} by progression or"
         f" death. The median duration was {median(dor)}.",
         "A high response rate and a short duration can both be true. Duration is counted among"
@@ -183,16 +189,17 @@ def regimen_mix(cohort: Cohort, key: str = "other") -> Text | Absent:
     """How mixed a category is."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort.study, key)
     named = lines["regimen"].dropna()
     if named.empty:
-        return Absent("The cohort does not record regimens.")
+        return Absent(cohort.study, "The cohort does not record regimens.")
     sizes = named.value_counts()
     return text(
+        cohort.study,
         f"{words.count(len(lines), 'line')} of this category used"
         f" {words.count(len(sizes), 'different regimen')}; the most frequent was given in"
         f" {words.count(int(sizes.iloc[0]), 'line')}. A rate over so mixed a group describes no"
         " single drug."
         if len(sizes) > 1
-        else f"All {words.count(len(named), 'line')} with a recorded regimen used the same one."
+        else f"All {words.count(len(named), 'line')} with a recorded regimen used the same one.",
     )

@@ -7,7 +7,7 @@ from salvage.cohort import Cohort
 from salvage.estimate import Estimate, interval_text, months
 from salvage.figures.captions import MOST_PATIENTS
 from salvage.sentences import this_cohort
-from salvage.show import Box, Text, answer, text
+from salvage.show import CLEARED, Box, Text, answer, text
 from salvage.tables import of
 from salvage.tables.cohort import BASELINE, LEVELS
 
@@ -22,6 +22,7 @@ def cohort_answer(cohort: Cohort) -> Box:
     observed, reverse = survival.follow_up_observed(cohort), survival.follow_up_reverse(cohort)
     shortest, longest = months(patients["os_month"].min()), months(patients["os_month"].max())
     return answer(
+        cohort.study,
         f"{words.capital(this_cohort(cohort))} has {words.count(n, 'patient')}"
         f"{_who_received(cohort)} received salvage therapy, in"
         f" {words.count(len(cohort.salvage), 'line')}. "
@@ -92,7 +93,7 @@ def setting(cohort: Cohort) -> Text:
     known = [f"{name}: {value.rstrip('.')}." for name, value in given.items() if value]
     absent = [name.lower() for name, value in given.items() if not value]
     unknown = f"Not stated in the settings of the study: {words.listing(absent)}." if absent else ""
-    return text(" ".join([*known, unknown]).strip(), cleared=True)
+    return text(CLEARED, " ".join([*known, unknown]).strip())
 
 
 def treated(cohort: Cohort) -> Text:
@@ -100,13 +101,15 @@ def treated(cohort: Cohort) -> Text:
     without = len(cohort.patients) - len(cohort.treated)
     if without == 0:
         return text(
+            cohort.study,
             "Every patient of the cohort received salvage therapy. If receiving it was a condition "
-            "of entry, patients who relapsed and died before any salvage are not in the data."
+            "of entry, patients who relapsed and died before any salvage are not in the data.",
         )
     return text(
+        cohort.study,
         f"{words.count(without, 'patient')} relapsed and received no salvage therapy. "
         f"{'That patient counts' if without == 1 else 'They count'} in overall survival and not in "
-        "response rates, whose denominators are salvage lines."
+        "response rates, whose denominators are salvage lines.",
     )
 
 
@@ -116,16 +119,18 @@ def missing(cohort: Cohort) -> Text:
     frame = cohort.patients[columns]
     cells, blank = frame.size, int(frame.isna().to_numpy().sum())
     if blank == 0:
-        return text("No baseline value is missing.")
+        return text(cohort.study, "No baseline value is missing.")
     complete = int(frame.notna().all(axis=1).sum())
     if blank == cells:
         return text(
-            "The cohort records no baseline value, so its patients cannot be described further."
+            cohort.study,
+            "The cohort records no baseline value, so its patients cannot be described further.",
         )
     return text(
+        cohort.study,
         f"Of {cells:,} baseline values, {of(blank, cells)} "
         f"{_was(blank)} not recorded. {_complete(complete, len(frame))} "
-        "Missing values were not imputed; the last column of the table counts them."
+        "Missing values were not imputed; the last column of the table counts them.",
     )
 
 
@@ -142,14 +147,16 @@ def why_follow_up_differs(cohort: Cohort) -> Text:
     observed, reverse = survival.follow_up_observed(cohort), survival.follow_up_reverse(cohort)
     if alive == n:
         return text(
+            cohort.study,
             "No patient died, so every observed time is a time of follow-up and the two methods "
-            f"give the same median, {months(observed.value)} months."
+            f"give the same median, {months(observed.value)} months.",
         )
     if alive == 0:
         return text(
+            cohort.study,
             "Every patient died, so no follow-up ended while a patient was alive. The reverse "
             "Kaplan-Meier median is therefore not reached. The observed median is a median time "
-            "to death: it says when patients died, not for how long survivors were followed."
+            "to death: it says when patients died, not for how long survivors were followed.",
         )
     first = (
         f"The observed median of {months(observed.value)} months mixes two things: for "
@@ -170,7 +177,7 @@ def why_follow_up_differs(cohort: Cohort) -> Text:
         found = f"Here the answer is {_reverse(reverse)}, {_against(reverse, observed)}."
         if alive < FEW_ALIVE:
             found += f" It rests on {_alive(alive)} and is imprecise."
-    return text(first, f"{meaning} {found}")
+    return text(cohort.study, first, f"{meaning} {found}")
 
 
 def _alive(alive: int) -> str:
@@ -188,16 +195,18 @@ def _against(reverse: Estimate, observed: Estimate) -> str:
 def courses(cohort: Cohort) -> Text:
     """How to read the figure of single patients, and who may see it."""
     if len(cohort.patients) > MOST_PATIENTS:
-        return text("Single courses are drawn for small cohorts only.")
+        return text(cohort.study, "Single courses are drawn for small cohorts only.")
     if cohort.study.synthetic:
         return text(
+            cohort.study,
             "The courses below are synthetic: each one is possible as a history, and none is a "
             "patient's. In a hospital's own book this figure is individual-level data, "
-            "for internal use only."
+            "for internal use only.",
         )
     return text(
+        cohort.study,
         "This figure shows single patients. It is individual-level data, for internal use only: "
-        "do not publish it or pass it on without the approval that your data need."
+        "do not publish it or pass it on without the approval that your data need.",
     )
 
 
@@ -207,13 +216,16 @@ def unusual(cohort: Cohort) -> Text:
     left_out = f"Left out of what was read: {'; '.join(cohort.left_out)}."
     left_out = left_out if cohort.left_out else ""
     if not found:
-        return text("The check of the data found no error and nothing unusual.", left_out)
+        return text(
+            cohort.study, "The check of the data found no error and nothing unusual.", left_out
+        )
     listed = [
         f"{p.file}, row {p.row}, {p.column}: {p.value} ({p.expected})" for p in found[:MOST_LISTED]
     ]
     rest = len(found) - len(listed)
     entries = words.count(len(found), "unusual entry", "unusual entries")
     return text(
+        cohort.study,
         f"The check of the data found no error and {entries}, kept as given: {'; '.join(listed)}"
         + (f"; and {rest:,} more." if rest else "."),
         left_out,

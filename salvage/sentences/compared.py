@@ -24,8 +24,9 @@ def compared_answer(cohort: Cohort) -> Box:
         f"{', patients repeat, and later lines are selected' if repeats else ''}."
     )
     if len(comparison.counts(cohort, "orr").present) < 2:
-        return answer(ONE_CATEGORY, name="answer-compared")
+        return answer(cohort.study, ONE_CATEGORY, name="answer-compared")
     return answer(
+        cohort.study,
         cannot,
         f"{_spread(cohort, 'orr')} {_test(cohort, 'orr')}",
         could_show(cohort),
@@ -112,15 +113,17 @@ def shrinkage(cohort: Cohort, measure: str) -> Text:
     why = comparison.no_shrinkage(comparison.counts(cohort, measure))
     name = words.MEASURES[measure].lower()
     if why:
-        return text(f"The {name} is not shrunken: {why}.")
+        return text(cohort.study, f"The {name} is not shrunken: {why}.")
     raw, pulled = _rates(cohort, measure), comparison.shrunken(cohort, measure)
     top = max(raw, key=lambda key: raw[key].value or 0.0)
     bottom = min(raw, key=lambda key: raw[key].value or 0.0)
     if raw[top].value == raw[bottom].value:
-        return text(f"The {name} is the same in each category, so there is nothing to shrink.")
+        return text(
+            cohort.study, f"The {name} is the same in each category, so there is nothing to shrink."
+        )
     furthest = max(abs((pulled[key].value or 0.0) - (raw[key].value or 0.0)) for key in raw)
     if furthest < SMALL_MOVE:
-        return text(f"Shrinkage hardly changes the {name} of any category.")
+        return text(cohort.study, f"Shrinkage hardly changes the {name} of any category.")
     moved = words.listing(
         [
             f"{words.category(key, cohort.study.labels)} from {percent(raw[key].value)} to "
@@ -133,10 +136,11 @@ def shrinkage(cohort: Cohort, measure: str) -> Text:
         "the more so the fewer its lines"
     )
     if not _inward(raw, pulled, top, bottom):
-        return text(f"{draws}: {moved}.")
+        return text(cohort.study, f"{draws}: {moved}.")
     return text(
+        cohort.study,
         "The highest of several raw rates is, on average, too high: it was picked because it was "
-        f"the highest. {draws}. Here the highest rate moves down and the lowest up: {moved}."
+        f"the highest. {draws}. Here the highest rate moves down and the lowest up: {moved}.",
     )
 
 
@@ -149,8 +153,10 @@ def _inward(raw: dict[str, Estimate], pulled: dict[str, Estimate], top: str, bot
 def tests(cohort: Cohort) -> Text:
     """The two tests beside each other, for each measure, and why they may differ."""
     if len(comparison.counts(cohort, "orr").present) < 2:
-        return text(ONE_CATEGORY)
-    return text(*(f"{_spread(cohort, m)} {_test(cohort, m)}" for m in comparison.MEASURES))
+        return text(cohort.study, ONE_CATEGORY)
+    return text(
+        cohort.study, *(f"{_spread(cohort, m)} {_test(cohort, m)}" for m in comparison.MEASURES)
+    )
 
 
 def multiplicity(cohort: Cohort) -> Text:
@@ -163,7 +169,7 @@ def multiplicity(cohort: Cohort) -> Text:
     )
     present = len(comparison.counts(cohort, "orr").present)
     if present < 2:
-        return text(ONE_CATEGORY)
+        return text(cohort.study, ONE_CATEGORY)
     possible = words.count(present * (present - 1) // 2, "pair")
     opening = f"The {present} categories with lines form {possible}, and there are two measures."
     if number == 0:
@@ -172,7 +178,7 @@ def multiplicity(cohort: Cohort) -> Text:
             if _zero_everywhere(cohort)
             else ""
         )
-        return text(f"{opening} No pair has a P-value here{why}.")
+        return text(cohort.study, f"{opening} No pair has a P-value here{why}.")
     chance = 1 - (1 - ALPHA) ** number
     by_chance = (
         "If all rates were equal and the tests independent, the chance of at least one P below "
@@ -180,9 +186,10 @@ def multiplicity(cohort: Cohort) -> Text:
         "measure. "
     )
     return text(
+        cohort.study,
         f"{opening} This chapter prints {words.count(number, 'pairwise P-value')}. "
         f"{by_chance if number > 1 else ''}"
-        "No comparison was prespecified, and none is confirmatory."
+        "No comparison was prespecified, and none is confirmatory.",
     )
 
 
@@ -196,7 +203,8 @@ def overlap(cohort: Cohort) -> Text:
     several = int((categories > 1).sum())
     if several == 0:
         return text(
-            "No patient received more than one category, so the categories share no patient."
+            cohort.study,
+            "No patient received more than one category, so the categories share no patient.",
         )
     who = (
         "The one treated patient"
@@ -204,7 +212,8 @@ def overlap(cohort: Cohort) -> Text:
         else f"{several:,} of {len(categories):,} treated patients"
     )
     return text(
+        cohort.study,
         f"{who} received two or more categories and {'stands' if several == 1 else 'stand'} in "
         "more than one row. The categories are therefore not independent groups, and a test for "
-        "independent groups does not fit them."
+        "independent groups does not fit them.",
     )

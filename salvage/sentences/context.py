@@ -7,7 +7,7 @@ from salvage.cohort import Cohort
 from salvage.estimate import sentence
 from salvage.schema import CATEGORY_KEYS
 from salvage.sentences import this_cohort
-from salvage.show import Box, Text, answer, text
+from salvage.show import CLEARED, Box, Text, answer, text
 from salvage.survival import from_relapse, median
 from salvage.tables.context import own_rates
 
@@ -16,6 +16,7 @@ def context_answer(cohort: Cohort) -> Box:
     """How this cohort lies among the others, and what may be compared."""
     relapse = median(cohort, "os.from_relapse.median", from_relapse(cohort))
     return answer(
+        cohort.study,
         f"In {this_cohort(cohort)} the median survival from relapse was {sentence(relapse)}. "
         f"{_medians()}",
         _overlap(cohort),
@@ -81,7 +82,7 @@ def pooling() -> Text:
     done = len(found) - len(others)
     most = f", and no {'other ' if done else ''}rate has more than {max(others)}" if others else ""
     return text(
+        CLEARED,
         f"Of {len(found)} rates, {done or 'none'} {'is' if done < 2 else 'are'} pooled: pooling"
         f" needs at least {context.FEWEST} comparable counts{most}.",
-        cleared=True,
     )

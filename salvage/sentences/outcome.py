@@ -25,6 +25,7 @@ def outcome_answer(cohort: Cohort) -> Box:
         else ""
     )
     return answer(
+        cohort.study,
         f"In {this_cohort(cohort)}, {_deaths(cohort)}. Median overall survival from the first "
         f"CAR-T infusion was {median(infusion, 'patient')}. "
         f"From relapse it was {median(relapse, 'patient')}.{treated}",
@@ -75,7 +76,7 @@ def why_biased(cohort: Cohort) -> Text:
         if untreated and len(waits)
         else ""
     )
-    return text(" ".join(part for part in (first, rest) if part))
+    return text(cohort.study, " ".join(part for part in (first, rest) if part))
 
 
 def observed_range(cohort: Cohort) -> Text:
@@ -84,22 +85,26 @@ def observed_range(cohort: Cohort) -> Text:
     n = len(months_)
     if n == 1:
         return text(
+            cohort.study,
             f"The one patient was observed for {months_.iloc[0]:.1f} months. "
-            "One patient has no range."
+            "One patient has no range.",
         )
     shortest, most = months(months_.min()), months(months_.max())
     if shortest == most:
-        return text(f"All {n:,} patients were observed for {most} months. There is no range.")
+        return text(
+            cohort.study, f"All {n:,} patients were observed for {most} months. There is no range."
+        )
     longest = cohort.patients.loc[months_ == months_.max(), "died"]
     end = "had died by then" if longest.all() else "was alive at that time"
     who = "the patient" if len(longest) == 1 else "at least one of the patients"
     if len(longest) > 1 and longest.all():
         who = "all patients"
     return text(
+        cohort.study,
         f"Observed times ran from {shortest} to {most} months; "
         f"{who} observed longest {end}. The range describes the two most extreme of "
         f"{words.count(n, 'patient')}. It widens as patients are added and says nothing of the "
-        f"uncertainty of the median{_stated(cohort)}."
+        f"uncertainty of the median{_stated(cohort)}.",
     )
 
 
@@ -116,22 +121,24 @@ def reading(cohort: Cohort) -> Text:
     )
     if infusion.value is None or relapse.value is None:
         return text(
+            cohort.study,
             "At least one of the medians is not reached, so their difference cannot be stated. "
-            "Survival at fixed months can still be read from the table."
+            "Survival at fixed months can still be read from the table.",
         )
     if months(infusion.value) == months(relapse.value):
-        return text("To the printed digit, the first two medians are the same.")
+        return text(cohort.study, "To the printed digit, the first two medians are the same.")
     later = (
         f"; from the first salvage line it is {months(salvage.value)} months"
         if salvage.value is not None
         else ""
     )
     return text(
+        cohort.study,
         f"The median falls from {months(infusion.value)} months from infusion to "
         f"{months(relapse.value)} months from relapse{later}. Only time before relapse, which no "
         "salvage therapy can have influenced, separates the first two."
         if infusion.value > relapse.value
-        else "Here the median from infusion is not longer than the median from relapse."
+        else "Here the median from infusion is not longer than the median from relapse.",
     )
 
 
@@ -139,9 +146,10 @@ def response_reading(cohort: Cohort) -> Text | Absent:
     """Duration of response over all lines, under both rules for a new treatment."""
     censored, event = survival.all_lines_response(cohort)
     if not censored.n:
-        return Absent(no_response_times(cohort))
+        return Absent(cohort.study, no_response_times(cohort))
     changed = (event.events or 0) - (censored.events or 0)
     return text(
+        cohort.study,
         f"{words.count(censored.n, 'response')} with a recorded beginning lasted a median of "
         f"{median(censored, 'response')}."
         if censored.value is not None
@@ -159,7 +167,9 @@ def cross_check(cohort: Cohort) -> Text:
     compared = [row[-1] for row in second_implementation(cohort).rows]
     same = sum(cell == AGREES for cell in compared)
     if same == len(compared):
-        return text(f"All {len(compared)} estimates agree between the two implementations.")
+        return text(
+            cohort.study, f"All {len(compared)} estimates agree between the two implementations."
+        )
     unexplained = sum(cell == "differ" for cell in compared)
     rule = (
         "In each of the others, the curve meets one half exactly or reaches 0, "
@@ -169,5 +179,6 @@ def cross_check(cohort: Cohort) -> Text:
         f"{words.count(unexplained, 'difference')}."
     )
     return text(
-        f"{same} of {len(compared)} estimates agree between the two implementations. {rule}"
+        cohort.study,
+        f"{same} of {len(compared)} estimates agree between the two implementations. {rule}",
     )

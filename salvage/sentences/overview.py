@@ -27,7 +27,7 @@ def overview_answer(cohort: Cohort) -> Box:
             "At the first salvage line, with one line per patient, the objective response rate "
             f"was {sentence(first)}. Other cohorts after CAR-T failure usually report this rate."
         )
-    return answer(*paragraphs, name="answer-overview")
+    return answer(cohort.study, *paragraphs, name="answer-overview")
 
 
 def _at_most(most: int, patients: int) -> str:
@@ -52,7 +52,7 @@ def how_many(cohort: Cohort) -> Text:
             "Only patients who lived long enough and were fit enough reach a later line, "
             "so rates at later lines describe a selected group."
         )
-    return text(*paragraphs)
+    return text(cohort.study, *paragraphs)
 
 
 def _lines(number: int) -> str:
@@ -68,12 +68,12 @@ def order(cohort: Cohort) -> Text:
     top = [key for key in CATEGORY_KEYS if first.get(key, 0) == first.max()]
     starts = words.listing([words.category(key, cohort.study.labels) for key in top])
     if treated == 1:
-        return text(f"The only treated patient began with: {starts}.")
+        return text(cohort.study, f"The only treated patient began with: {starts}.")
     share = of(int(first.max()), treated)
     begin = f"The most frequent first category was {starts}, in {share}."
     if len(top) > 1:
         begin = f"The most frequent first categories were {starts}, each in {share}."
-    return text(f"{_variety(treated, len(found), alone)} {begin}")
+    return text(cohort.study, f"{_variety(treated, len(found), alone)} {begin}")
 
 
 def _variety(treated: int, sequences: int, alone: int) -> str:
@@ -91,10 +91,11 @@ def evaluable(cohort: Cohort) -> Text:
     """Lines without an evaluable response, and how they count."""
     missing = int((cohort.salvage["best_response"] == "NE").sum())
     if missing == 0:
-        return text("Every line has an evaluable best response.")
+        return text(cohort.study, "Every line has an evaluable best response.")
     return text(
+        cohort.study,
         f"{words.count(missing, 'line')} could not be evaluated and "
-        f"{'counts' if missing == 1 else 'count'} as no response."
+        f"{'counts' if missing == 1 else 'count'} as no response.",
     )
 
 
@@ -104,13 +105,15 @@ def independence(cohort: Cohort) -> Text:
     n, patients = len(lines), lines["patient_id"].nunique()
     if n == patients:
         return text(
+            cohort.study,
             "Every treated patient has one line, so the lines come from different patients and "
-            "no allowance for repeated patients is needed."
+            "no allowance for repeated patients is needed.",
         )
     if patients == 1:
         return text(
+            cohort.study,
             f"All {n:,} lines are of one patient. They say nothing of how patients differ, "
-            "so no interval here describes patients in general."
+            "so no interval here describes patients in general.",
         )
     exact, wilson = response.both(cohort, "orr", lines, "all")
     opening = (
@@ -121,6 +124,7 @@ def independence(cohort: Cohort) -> Text:
     if exact.events in (0, n):
         which = "No line" if exact.events == 0 else "Every line"
         return text(
+            cohort.study,
             opening,
             f"{which} responded, so the data do not show how alike the lines of one "
             "patient are. The effective number is then taken as the number of lines, and both "
@@ -140,6 +144,7 @@ def independence(cohort: Cohort) -> Text:
             f"and all {n:,} lines count. An effect below 1 is never credited."
         )
     return text(
+        cohort.study,
         opening,
         f"{told} The exact interval runs from {interval_text(exact)}%; "
         f"the Wilson interval on the effective number from {interval_text(wilson)}%.",

@@ -27,7 +27,9 @@ def prognosis_answer(cohort: Cohort) -> Box:
     """Late against early from both origins, and how many factors pass the tests."""
     infusion = prognosis.late_against_early(cohort)
     relapse = prognosis.late_against_early_from_relapse(cohort)
-    return answer(_contrast(cohort, infusion, relapse), _tests(cohort), name="answer-prognosis")
+    return answer(
+        cohort.study, _contrast(cohort, infusion, relapse), _tests(cohort), name="answer-prognosis"
+    )
 
 
 def _contrast(cohort: Cohort, infusion: Estimate, relapse: Estimate) -> str:
@@ -66,7 +68,7 @@ def policy(cohort: Cohort) -> Text:
     """How many tests there are, and how many small P-values chance alone would bring."""
     tested = sum(e.p is not None for _, e in fits_from_relapse(cohort))
     if not tested:
-        return text("No factor can be tested, so there is no P-value to adjust.")
+        return text(cohort.study, "No factor can be tested, so there is no P-value to adjust.")
     expected = (
         f"If no factor had any effect, about {tested * LEVEL:.1f} of them would still be expected "
         f"below {LEVEL}. "
@@ -74,8 +76,9 @@ def policy(cohort: Cohort) -> Text:
         else ""
     )
     return text(
+        cohort.study,
         f"The table holds {words.count(tested, 'test')}. {expected}"
-        "Each is given unadjusted, and adjusted for all of them by Holm's method."
+        "Each is given unadjusted, and adjusted for all of them by Holm's method.",
     )
 
 
@@ -87,15 +90,16 @@ def replaced(cohort: Cohort) -> Text:
         if fitted.model is not None and fitted.model.monotone
     ]
     if not labels and not any(fitted.model for fitted, _ in fits_from_relapse(cohort)):
-        return text("No Cox model of a single factor could be fitted.")
+        return text(cohort.study, "No Cox model of a single factor could be fitted.")
     if not labels:
-        return text("Every Cox model of the table that could be fitted converged.")
+        return text(cohort.study, "Every Cox model of the table that could be fitted converged.")
     which = words.listing([f"“{label}”" for label in labels])
     one = len(labels) == 1
     return text(
+        cohort.study,
         f"The Cox {'model' if one else 'models'} of {which} {'does' if one else 'do'} not "
         "converge: the likelihood rises without end. Firth's penalised model stands in "
-        f"{'its' if one else 'their'} place, with a profile interval."
+        f"{'its' if one else 'their'} place, with a profile interval.",
     )
 
 
@@ -115,11 +119,15 @@ def months_to_relapse(cohort: Cohort) -> Text | Absent:
         )
     ]
     if all(e.value is None for e in made):
-        return Absent(f"Months to relapse cannot be studied as a number: {reason(made[0].method)}.")
+        return Absent(
+            cohort.study,
+            f"Months to relapse cannot be studied as a number: {reason(made[0].method)}.",
+        )
     return text(
+        cohort.study,
         "A cut-off throws away what lies on either side of it. As a number, the hazard ratio of "
         f"each later month of relapse was {_said(made[0])} from infusion and {_said(made[1])} from "
-        "relapse. From infusion, each later month is also a month lived."
+        "relapse. From infusion, each later month is also a month lived.",
     )
 
 
@@ -127,7 +135,7 @@ def model(cohort: Cohort) -> Text | Absent:
     """The prespecified model in words: its size, and what it found."""
     fitted = prognosis.prespecified(cohort)
     if fitted.model is None:
-        return Absent(f"The prespecified model cannot be estimated: {fitted.reason}.")
+        return Absent(cohort.study, f"The prespecified model cannot be estimated: {fitted.reason}.")
     made = prognosis.prespecified_estimates(cohort, fitted)
     found = words.listing(
         [
@@ -135,7 +143,7 @@ def model(cohort: Cohort) -> Text | Absent:
             for label, e in zip(fitted.labels, made, strict=True)
         ]
     )
-    return text(f"{_size(fitted)} The hazard ratios were {found}.")
+    return text(cohort.study, f"{_size(fitted)} The hazard ratios were {found}.")
 
 
 def _size(fitted: Fit) -> str:
@@ -159,7 +167,8 @@ def proportional(cohort: Cohort) -> Text | Absent:
     found = prognosis.proportionality(cohort)
     if found.tests is None:
         return Absent(
-            "Without these tests, it is not known whether the ratios hold over the whole time."
+            cohort.study,
+            "Without these tests, it is not known whether the ratios hold over the whole time.",
         )
     small = found.tests.overall.p < LEVEL
     verdict = (
@@ -173,7 +182,7 @@ def proportional(cohort: Cohort) -> Text | Absent:
         if found.events < FEW_EVENTS
         else ""
     )
-    return text(f"{verdict}{caution}")
+    return text(cohort.study, f"{verdict}{caution}")
 
 
 def sweep(cohort: Cohort) -> Text | Absent:
@@ -200,9 +209,10 @@ def sweep(cohort: Cohort) -> Text | Absent:
         )
     if not parts:
         return Absent(
-            "No cut-off gives a contrast, so the choice of the cut-off cannot be examined."
+            cohort.study,
+            "No cut-off gives a contrast, so the choice of the cut-off cannot be examined.",
         )
-    return text(*parts)
+    return text(cohort.study, *parts)
 
 
 def _between(low: float, high: float) -> str:

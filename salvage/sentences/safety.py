@@ -18,12 +18,13 @@ def safety_answer(cohort: Cohort) -> Box | Absent:
     said here, also where there are no others.
     """
     if not safety.recorded(cohort):
-        absent = nothing("answer-safety")
+        absent = nothing(cohort.study, "answer-safety")
         return replace(absent, sentence=f"{absent.sentence} {_left_out(cohort)}".strip())
     made = {e.id: e for e in safety.safety_estimates(cohort)}
     any_grade, severe = made["ae.any.patients"], made["ae.severe.patients"]
     events = safety.events_of_treated(cohort)
     return answer(
+        cohort.study,
         f"In {this_cohort(cohort)}, {words.count(len(events), 'adverse event')} of salvage therapy "
         f"{'is' if len(events) == 1 else 'are'} recorded. At least one occurred in "
         f"{_share(any_grade)}{_and_severe(severe)}.",
@@ -95,7 +96,7 @@ def _where_is_fever(cohort: Cohort, leading: list[str]) -> str:
 def scales(cohort: Cohort) -> Text | Absent:
     """By which scales the events were graded, and that versions are not pooled."""
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing(cohort.study)
     events = safety.events_of_treated(cohort)
     sizes = events["scale"].value_counts().sort_index()
     named = [
@@ -120,17 +121,17 @@ def scales(cohort: Cohort) -> Text | Absent:
             "the limits of several grades, so the same blood count can have another grade. "
             "The tables keep the versions apart."
         )
-    return text(" ".join(paragraphs))
+    return text(cohort.study, " ".join(paragraphs))
 
 
 def grading(cohort: Cohort) -> Text | Absent:
     """Events without a grade, and fatal events."""
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing(cohort.study)
     events = safety.events_of_treated(cohort)
     ungraded = int(events["grade"].isna().sum())
     if ungraded == len(events):
-        return text("No event has a grade.")
+        return text(cohort.study, "No event has a grade.")
     fatal = int((events["grade"] == FATAL_GRADE).sum())
     told = []
     if ungraded:
@@ -145,28 +146,29 @@ def grading(cohort: Cohort) -> Text | Absent:
         if fatal
         else "No fatal event (grade 5) is recorded."
     )
-    return text(" ".join(told))
+    return text(cohort.study, " ".join(told))
 
 
 def fever_and_crs(cohort: Cohort) -> Text | Absent:
     """Fever and CRS of the same patients, and what the data cannot tell apart."""
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing(cohort.study)
     found = safety.fever_and_crs(cohort).set_index(["fever", "crs"])["patients"]
     fever = int(found[True, False] + found[True, True])
     crs = int(found[False, True] + found[True, True])
     both = int(found[True, True])
     if fever == 0 and crs == 0:
-        return text("Neither fever nor CRS is recorded in any patient.")
+        return text(cohort.study, "Neither fever nor CRS is recorded in any patient.")
     if fever == 0 or crs == 0:
         present, absent = ("CRS", "fever") if fever == 0 else ("Fever", "CRS")
         count = words.count(crs or fever, "patient")
-        return text(f"{present} is recorded in {count}, {absent} in none.")
+        return text(cohort.study, f"{present} is recorded in {count}, {absent} in none.")
     return text(
+        cohort.study,
         f"Fever is recorded in {words.count(fever, 'patient')} and CRS in "
         f"{words.count(crs, 'patient')}; {_both(both)}. "
         "If fever within a CRS were counted as fever, up to "
-        f"{words.count(fever + crs - both, 'patient')} would have had it."
+        f"{words.count(fever + crs - both, 'patient')} would have had it.",
     )
 
 
@@ -179,7 +181,7 @@ def _both(both: int) -> str:
 def counting(cohort: Cohort) -> Text | Absent:
     """Why patients, events and rates tell different things, in this cohort's numbers."""
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing(cohort.study)
     events = safety.events_of_treated(cohort)
     per_patient = events.groupby("patient_id").size()
     n, affected = len(cohort.treated), len(per_patient)
@@ -191,7 +193,8 @@ def counting(cohort: Cohort) -> Text | Absent:
         else f"Each patient with an event had one, {affected:,} of {n:,}. "
     )
     return text(
+        cohort.study,
         f"{opening}Patients say how many are affected, events how often it happens, and rates how "
         "often over the time at risk. A category given for a short time has a short exposure, and "
-        "its rate is high even if its patients fare no worse."
+        "its rate is high even if its patients fare no worse.",
     )

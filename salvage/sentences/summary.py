@@ -7,7 +7,7 @@ from salvage.cohort import Cohort
 from salvage.estimate import Estimate, sentence
 from salvage.sentences import median, this_cohort
 from salvage.sentences.compared import could_show
-from salvage.show import Box, Cover, Text, answer, text
+from salvage.show import CLEARED, Box, Cover, Text, answer, text
 
 Estimates = Mapping[str, Estimate]
 
@@ -22,7 +22,7 @@ def cover(cohort: Cohort) -> Cover:
         ("Version", __version__),
     )
     stated = tuple((name, value or words.NOT_STATED) for name, value in facts)
-    return Cover(study.title, stated, cleared=True)
+    return Cover(CLEARED, study.title, stated)
 
 
 def citations(cohort: Cohort) -> Text:
@@ -36,7 +36,7 @@ def citations(cohort: Cohort) -> Text:
     # The centre of a synthetic cohort is no author.
     centre = "" if cohort.study.synthetic else cohort.study.centre
     report = [cohort.study.title, centre, f"A reproducible report, version {__version__}"]
-    return text(index, f"This report: {'. '.join(filter(None, report))}.", cleared=True)
+    return text(CLEARED, index, f"This report: {'. '.join(filter(None, report))}.")
 
 
 def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
@@ -45,6 +45,7 @@ def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
     link = "with" if treated == n else f"of whom {treated:,} received"
     comma = "" if treated == n else ","
     return answer(
+        cohort.study,
         f"In {this_cohort(cohort)} of {words.count(n, 'patient')}{comma} {link}"
         f" {words.count(len(cohort.salvage), 'salvage line')}, median overall survival from"
         f" CAR-T infusion was {median(estimates['os.median'], 'patient')}. The objective response"

@@ -13,6 +13,7 @@ from salvage.cohort import Cohort
 from salvage.estimate import Estimate, interval_text, months
 from salvage.published import Mark
 from salvage.show import Absent, Table
+from salvage.study import Study
 
 Shown = Table | Absent
 
@@ -53,11 +54,12 @@ def spread(values: pd.Series, digits: int = 1) -> str:
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def absent_category(cohort: Cohort, key: str, name: str = "") -> Absent:
+def absent_category(study: Study, key: str, name: str = "") -> Absent:
     """The one sentence of a chapter whose category nobody received, in place of ``name``."""
     return Absent(
-        f"No patient of this cohort received {words.category_prose(key, cohort.study.labels)}, so"
-        " this chapter has no results.",
+        study,
+        f"No patient of this cohort received {words.category_prose(key, study.labels)}, so this "
+        "chapter has no results.",
         name,
     )
 

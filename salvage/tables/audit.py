@@ -9,7 +9,7 @@ from salvage.cohort import Cohort
 from salvage.estimate import Estimate, number, p_value, percent
 from salvage.figures import Spread
 from salvage.schema import CATEGORY_KEYS
-from salvage.show import Table
+from salvage.show import CLEARED, Table
 
 VERDICT = {True: "✓ consistent", False: "not consistent"}
 
@@ -59,6 +59,7 @@ def overview() -> Table:
         ),
     ]
     return Table(
+        CLEARED,
         "tab-audit-overview",
         "Each published figure: does it fit the others, what does it imply, what does it leave"
         " open?",
@@ -67,7 +68,6 @@ def overview() -> Table:
         ("The audit is of the published abstract, whatever the cohort of this book.",),
         ("published", "implied"),
         left=(0, 1, 2, 3),
-        cleared=True,
     )
 
 
@@ -93,6 +93,7 @@ def death_groups() -> Table:
         for deaths, sizes in groups.items()
     ]
     return Table(
+        CLEARED,
         "tab-audit-deaths",
         "Numbers of deaths and group sizes for which a Cox model can print the published hazard"
         " ratio, interval and P.",
@@ -107,7 +108,6 @@ def death_groups() -> Table:
         ),
         ("implied",),
         left=(),
-        cleared=True,
     )
 
 
@@ -122,13 +122,13 @@ def follow_up() -> Table:
         ("What a median would need", percent(0.5)),
     ]
     return Table(
+        CLEARED,
         "tab-audit-followup",
         "Can the printed median follow-up be a reverse Kaplan-Meier median?",
         ("Step", "Value"),
         rows,
         ("Overall survival from infusion; with another time origin the argument does not apply.",),
         ("published", "implied"),
-        cleared=True,
     )
 
 
@@ -152,13 +152,13 @@ def open_ranges() -> Table:
             )
         )
     return Table(
+        CLEARED,
         "tab-audit-ranges",
         "What stays open for each category: lowest and highest value over every feasible table.",
         ("Category", "Events", "CR or PR", "CR", "ORR, %", "CR rate, %"),
         rows,
         ("Each range is of one quantity alone; they cannot all take any value at once.",),
         ("implied",),
-        cleared=True,
     )
 
 
@@ -180,6 +180,7 @@ def switches() -> Table:
         for row in audit.target_switches().itertuples()
     ]
     return Table(
+        CLEARED,
         "tab-audit-switch",
         "Complete responses to a second CAR-T infusion that print both published rates.",
         ("Second CAR-T, all", "Switched target", "Same target"),
@@ -187,7 +188,6 @@ def switches() -> Table:
         (),
         ("implied",),
         left=(),
-        cleared=True,
     )
 
 
@@ -206,6 +206,7 @@ def spread_table(cohort: Cohort) -> Table:
             )
         )
     return Table(
+        CLEARED,
         "tab-audit-spread",
         f"Unpublished quantities over {spread.found()} cohorts that agree with every published"
         " figure.",
@@ -218,7 +219,6 @@ def spread_table(cohort: Cohort) -> Table:
             ),
         ),
         ("assumed",),
-        cleared=True,
     )
 
 

@@ -3,7 +3,7 @@
 from salvage import bias, simulate, spread, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, interval_text, p_value, percent, ratio, reason
-from salvage.show import Table
+from salvage.show import CLEARED, Table
 from salvage.tables import marks
 from salvage.tables.prognosis import caution
 
@@ -36,6 +36,7 @@ def origins(cohort: Cohort) -> Table:
     """Late against early relapse from each beginning, with what it is worth."""
     found = bias.contrasts(cohort)
     return Table(
+        cohort.study,
         "tab-bias-origins",
         "Late against early relapse, by five ways to count time." + caution(found),
         ("Clock", "Patients", "Deaths", "HR", "95% CI", "P", "What it is worth"),
@@ -94,6 +95,7 @@ def null(analysis: str = "infusion") -> Table:
         )
     published = ratio(bias.published_hr())
     return Table(
+        CLEARED,
         "tab-bias-null",
         "Hazard ratio of late against early relapse in simulated cohorts in which the time of"
         " relapse has no effect.",
@@ -119,7 +121,6 @@ def null(analysis: str = "infusion") -> Table:
             ),
         ),
         ("assumed",),
-        cleared=True,
     )
 
 
@@ -143,6 +144,7 @@ def spread_of_ratios() -> Table:
             )
         )
     return Table(
+        CLEARED,
         "tab-bias-spread",
         "Late against early relapse on survival from relapse, over cohorts that agree with every"
         " published figure.",
@@ -162,5 +164,4 @@ def spread_of_ratios() -> Table:
             ),
         ),
         ("assumed",),
-        cleared=True,
     )

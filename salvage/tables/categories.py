@@ -43,7 +43,7 @@ def rates(cohort: Cohort, key: str) -> Shown:
     """ORR and CR of one category over all its lines, at first line and at later lines."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key, name=f"tab-{words.slug(key)}-rates")
+        return absent_category(cohort.study, key, name=f"tab-{words.slug(key)}-rates")
     sets = {
         "All lines": (lines, key),
         "First salvage line": (lines[lines["line"] == 1], f"first_line.{key}"),
@@ -56,6 +56,7 @@ def rates(cohort: Cohort, key: str) -> Shown:
             made.append(exact)
             rows.append(rate_row(f"{label}: {words.MEASURES_SHORT[measure]}", exact, wilson))
     return Table(
+        cohort.study,
         f"tab-{words.slug(key)}-rates",
         f"{words.category(key, cohort.study.labels)}: responses over all lines, first and later"
         " lines.",
@@ -71,7 +72,7 @@ def who_received(cohort: Cohort, key: str) -> Shown:
     lines = survival.with_outcome(cohort)
     lines = lines[lines["category"] == key]
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort.study, key)
     patients = cohort.patients[cohort.patients["patient_id"].isin(lines["patient_id"])]
     n, k = len(lines), len(patients)
     late = int((patients["relapse_month"] > cohort.study.early_relapse_months).sum())
@@ -100,6 +101,7 @@ def who_received(cohort: Cohort, key: str) -> Shown:
         ),
     ]
     return Table(
+        cohort.study,
         f"tab-{words.slug(key)}-patients",
         f"{words.category(key, cohort.study.labels)}: who received it, and when.",
         ("Characteristic", "Value"),
@@ -121,9 +123,9 @@ def regimens(cohort: Cohort, key: str, most: int = 12) -> Shown:
     """Regimens of a category as the hospital names them, with their responses."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort.study, key)
     if lines["regimen"].isna().all():
-        return Absent("The cohort does not record regimens.")
+        return Absent(cohort.study, "The cohort does not record regimens.")
     named = lines.assign(regimen=lines["regimen"].fillna(words.NOT_RECORDED.capitalize()))
     counts = response.counts(named, "regimen")
     counts.insert(0, "lines", counts.sum(axis=1))
@@ -136,6 +138,7 @@ def regimens(cohort: Cohort, key: str, most: int = 12) -> Shown:
     if len(rest):
         rows.append((words.count(len(rest), "further regimen"), *(f"{v:,}" for v in rest.sum())))
     return Table(
+        cohort.study,
         f"tab-{words.slug(key)}-regimens",
         f"{words.category(key, cohort.study.labels)}: regimens, with the best response of each"
         " line.",
@@ -151,7 +154,7 @@ def durations(cohort: Cohort, key: str) -> Shown:
     lines = survival.with_outcome(cohort)
     lines = lines[lines["category"] == key]
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort.study, key)
     medians = [
         survival.median(cohort, f"{d}.{key}.median", survival.line_times(cohort, lines, d), name)
         for d, name in words.DURATIONS.items()
@@ -160,6 +163,7 @@ def durations(cohort: Cohort, key: str) -> Shown:
     waits = (lines["response_month"] - lines["start_month"]).dropna()
     rows.insert(0, ("Time to response, median (range)", f"{len(waits):,}", "–", spread(waits), "–"))
     return Table(
+        cohort.study,
         f"tab-{words.slug(key)}-durations",
         f"{words.category(key, cohort.study.labels)}: how soon and for how long.",
         ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
@@ -173,7 +177,7 @@ def by_line(cohort: Cohort, key: str) -> Shown:
     """Responses of a category at the first, second and third or later salvage line."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort.study, key)
     sets = {
         "First": lines[lines["line"] == 1],
         "Second": lines[lines["line"] == 2],
@@ -185,6 +189,7 @@ def by_line(cohort: Cohort, key: str) -> Shown:
             exact, wilson = response.both(cohort, measure, part, f"{key}.line")
             rows.append(rate_row(f"{label} line: {words.MEASURES_SHORT[measure]}", exact, wilson))
     return Table(
+        cohort.study,
         f"tab-{words.slug(key)}-by-line",
         f"{words.category(key, cohort.study.labels)}: responses by the number of the salvage line.",
         RATE_HEAD,
@@ -198,10 +203,11 @@ def targets(cohort: Cohort) -> Shown:
     """Second CAR-T with a switched target against the same target."""
     lines = cohort.category("second_cart")
     if lines.empty:
-        return absent_category(cohort, "second_cart")
+        return absent_category(cohort.study, "second_cart")
     if lines["target_switched"].isna().all():
         return Absent(
-            "The cohort does not record whether the target of the second CAR-T was switched."
+            cohort.study,
+            "The cohort does not record whether the target of the second CAR-T was switched.",
         )
     rows, made = [], []
     for label, suffix, flag in (("Switched target", "switched", 1), ("Same target", "same", 0)):
@@ -215,6 +221,7 @@ def targets(cohort: Cohort) -> Shown:
         [f"Target not recorded in {words.count(missing, 'line')}."] if missing else []
     )
     return Table(
+        cohort.study,
         "tab-second-cart-targets",
         "Second CAR-T infusion by target: switched against the same as the first.",
         RATE_HEAD,
@@ -228,9 +235,9 @@ def intents(cohort: Cohort) -> Shown:
     """Radiotherapy by its intent."""
     lines = cohort.category("radiotherapy")
     if lines.empty:
-        return absent_category(cohort, "radiotherapy")
+        return absent_category(cohort.study, "radiotherapy")
     if lines["intent"].isna().all():
-        return Absent("The cohort does not record the intent of radiotherapy.")
+        return Absent(cohort.study, "The cohort does not record the intent of radiotherapy.")
     outcome = survival.with_outcome(cohort)
     outcome = outcome[outcome["category"] == "radiotherapy"]
     rows = []
@@ -251,6 +258,7 @@ def intents(cohort: Cohort) -> Shown:
         )
     missing = int(lines["intent"].isna().sum())
     return Table(
+        cohort.study,
         "tab-radiotherapy-intents",
         "Radiotherapy by intent.",
         (
@@ -271,7 +279,7 @@ def responders(cohort: Cohort, key: str) -> Shown:
     """Who responds: responding lines by line number, relapse timing and baseline."""
     lines = cohort.category(key)
     if lines.empty:
-        return absent_category(cohort, key)
+        return absent_category(cohort.study, key)
     patients = cohort.patients.set_index("patient_id")
     joined = lines.join(
         patients[["relapse_month", "ecog", "ldh_elevated", "cart_best_response"]], on="patient_id"
@@ -294,6 +302,7 @@ def responders(cohort: Cohort, key: str) -> Shown:
         if column is None or joined[column].notna().any()
     ]
     return Table(
+        cohort.study,
         f"tab-{words.slug(key)}-responders",
         f"{words.category(key, cohort.study.labels)}: objective responses by group of lines.",
         ("Group of lines", "CR or PR / lines", "Rate, %", "Exact 95% CI, %"),
@@ -318,7 +327,7 @@ def duration_by_category(cohort: Cohort) -> Shown:
     """Response and its duration side by side over the categories: high response need not last."""
     lines = survival.with_outcome(cohort)
     if not cohort.has("salvage", "response_month"):
-        return Absent(no_response_times(cohort))
+        return Absent(cohort.study, no_response_times(cohort))
     rows = []
     for key in words.CATEGORIES:
         part = lines[lines["category"] == key]
@@ -338,6 +347,7 @@ def duration_by_category(cohort: Cohort) -> Shown:
             )
         )
     return Table(
+        cohort.study,
         "tab-polatuzumab-duration",
         "Rate of response and duration of response of each category.",
         (

@@ -100,6 +100,7 @@ def baseline(cohort: Cohort) -> Table:
     relapse = [spread(g["relapse_month"]) if len(g) else NONE for g in groups.values()]
     rows.append(("Months from CAR-T to relapse, median (range)", *relapse, "0"))
     return Table(
+        cohort.study,
         "tab-cohort-baseline",
         "Baseline of the patients before the first CAR-T infusion, and time to relapse.",
         ("Characteristic", *_group_heads(groups), "Not recorded"),
@@ -192,6 +193,7 @@ def by_relapse(cohort: Cohort) -> Table:
             )
         )
     return Table(
+        cohort.study,
         "tab-cohort-relapse",
         "Relapse after the first CAR-T infusion, early and late.",
         (
@@ -227,6 +229,7 @@ def cut_offs(cohort: Cohort) -> Table:
         ]
         rows.append((f"{cut:g}" + (" (this book)" if cut == chosen else ""), *cells))
     return Table(
+        cohort.study,
         "tab-cohort-cut-offs",
         "Early and late relapse at each cut-off in use.",
         ("Cut-off, months", "Early, patients", "Early, deaths", "Late, patients", "Late, deaths"),
@@ -260,6 +263,7 @@ def follow_up(cohort: Cohort) -> Table:
         ),
     ]
     return Table(
+        cohort.study,
         "tab-cohort-follow-up",
         "Follow-up from the first CAR-T infusion, by two methods.",
         ("Measure", "Patients", "Median, months", "Range, months", "95% CI, months"),
@@ -302,6 +306,7 @@ def completeness(cohort: Cohort) -> Table:
         part = events[column]
         rows.append((meaning, "All adverse events", f"{len(part):,}", _recorded(part)))
     return Table(
+        cohort.study,
         "tab-cohort-completeness",
         "How complete the optional data on lines and adverse events are.",
         ("Item", "Among", "Rows", "Recorded (%)"),

@@ -47,6 +47,7 @@ def rates(cohort: Cohort, measure: str) -> Shown:
     note = f"No shrunken rates: {why}." if why else SHRUNKEN_NOTE
     name = words.MEASURES[measure]
     return Table(
+        cohort.study,
         f"tab-compared-{measure}",
         f"{name} of each category, as counted and shrunken.",
         (
@@ -71,7 +72,7 @@ def _number(value: float | None) -> str:
 def across(cohort: Cohort) -> Shown:
     """Tests that the rates of all categories are equal."""
     if len(comparison.counts(cohort, "orr").present) < 2:
-        return Absent(ONE_CATEGORY)
+        return Absent(cohort.study, ONE_CATEGORY)
     rows = []
     for measure in comparison.MEASURES:
         name = words.MEASURES_SHORT[measure]
@@ -82,6 +83,7 @@ def across(cohort: Cohort) -> Shown:
         p = NONE if exact is None else p_value(exact)
         rows.append((name, "Exact, k x 2", "No", NONE, p))
     return Table(
+        cohort.study,
         "tab-compared-tests",
         "Tests that the response rates of all categories are equal.",
         ("Measure", "Test", "Allows for repeated patients", "F (df)", "P"),
@@ -114,7 +116,9 @@ def pairs(cohort: Cohort, measure: str) -> Shown:
     compared = comparison.pairs(cohort, measure)
     name = words.MEASURES[measure]
     if compared.reason:
-        return Absent(f"{name}: no odds ratios between categories, because {compared.reason}.")
+        return Absent(
+            cohort.study, f"{name}: no odds ratios between categories, because {compared.reason}."
+        )
     labels = {key: words.category(key, cohort.study.labels) for key in CATEGORY_KEYS}
     found = comparison.counts(cohort, measure)
     made = {r.category: r for r in compared.ratios}
@@ -133,6 +137,7 @@ def pairs(cohort: Cohort, measure: str) -> Shown:
         width = 4 if with_p else 3
         rows.append((labels[key], f"{events:,} / {n:,}", *cells[:width]))
     return Table(
+        cohort.study,
         f"tab-compared-pairs-{measure}",
         f"{name}: odds ratio of each category against {labels[compared.reference]}.",
         (
@@ -193,7 +198,7 @@ def detectable(cohort: Cohort) -> Shown:
     """The smallest difference in response rate that two categories of these sizes could show."""
     found = comparison.detectable(cohort)
     if not found:
-        return Absent(ONE_CATEGORY)
+        return Absent(cohort.study, ONE_CATEGORY)
     labels = {key: words.category(key, cohort.study.labels) for key in CATEGORY_KEYS}
     base = response.BASE_RATE
     names = {"largest": "The two largest", "smallest": "The two smallest"}
@@ -209,6 +214,7 @@ def detectable(cohort: Cohort) -> Shown:
         if name == "largest" or pair != found["largest"]
     ]
     return Table(
+        cohort.study,
         "tab-compared-detectable",
         f"The smallest difference from a response rate of {percent(base, 0)} that two categories"
         " could have shown.",

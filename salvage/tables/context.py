@@ -7,7 +7,7 @@ from salvage.disclosure import screened
 from salvage.estimate import Estimate, interval_text, number, percent
 from salvage.figures import Compared
 from salvage.schema import CATEGORY_KEYS
-from salvage.show import Absent, Table
+from salvage.show import CLEARED, Absent, Table
 from salvage.tables import marks
 
 SECONDARY = "secondary"
@@ -24,10 +24,11 @@ def reported(cohort: Cohort, key: str) -> Table | Absent:
     ]
     if not rows:
         return Absent(
+            CLEARED,
             "No other study of this book's list prints a response rate of this category.",
-            cleared=True,
         )
     return Table(
+        CLEARED,
         f"tab-{words.slug(key)}-reported",
         f"{words.CATEGORIES[key]}: response rates that other studies printed.",
         ("Study", "Rate", "Printed", "95% CI, %", "Counted", "Read in"),
@@ -35,7 +36,6 @@ def reported(cohort: Cohort, key: str) -> Table | Absent:
         (DERIVED_NOTE,),
         ("published",),
         left=(0, 1, 4, 5),
-        cleared=True,
     )
 
 
@@ -77,6 +77,7 @@ def studies() -> Table:
                 )
             )
     return Table(
+        CLEARED,
         "tab-context-studies",
         "Other cohorts of patients with large B-cell lymphoma after CAR-T: size, median overall"
         " survival and where its clock starts.",
@@ -91,7 +92,6 @@ def studies() -> Table:
         ("published",),
         left=(0, 1, 2, 4, 5),
         folded=True,
-        cleared=True,
     )
 
 
@@ -180,8 +180,9 @@ def own_first_lines(cohort: Cohort) -> Table | Absent:
                 )
             )
     if not rows:
-        return Absent("This cohort holds no salvage line.")
+        return Absent(cohort.study, "This cohort holds no salvage line.")
     return Table(
+        CLEARED,
         "tab-context-own",
         "Objective response rates of this cohort: patients at first salvage line, then events over"
         " all lines.",
@@ -195,7 +196,6 @@ def own_first_lines(cohort: Cohort) -> Table | Absent:
         ),
         marks(made),
         left=(0, 1),
-        cleared=True,
     )
 
 
@@ -232,6 +232,7 @@ def pooling() -> Table:
                     )
                 )
     return Table(
+        CLEARED,
         "tab-context-pooling",
         "Pooling of comparable counts: random effects where at least three are known, otherwise why"
         " not.",
@@ -240,7 +241,6 @@ def pooling() -> Table:
         ("This book's own cohort is never pooled with others.",),
         ("published", "implied"),
         left=(0, 1, 3, 4),
-        cleared=True,
     )
 
 

@@ -63,6 +63,7 @@ def by_origin(cohort: Cohort) -> Table:
     notes += [BEYOND_NOTE] if any(BEYOND in cell for row in rows for cell in row) else []
     notes += [NO_LIMITS_NOTE] if any(e.value == 0 for e in made if e.unit == "probability") else []
     return Table(
+        cohort.study,
         "tab-survival-origins",
         "Overall survival by where the clock starts.",
         (
@@ -82,7 +83,8 @@ def restricted_means(cohort: Cohort) -> Shown:
     month = survival.horizon(cohort)
     if month is None:
         return Absent(
-            "No restricted mean can be given: from one of the origins nobody was observed at all."
+            cohort.study,
+            "No restricted mean can be given: from one of the origins nobody was observed at all.",
         )
     made = {
         id: survival.restricted_mean(cohort, f"{id}.rmst", times, month)
@@ -93,6 +95,7 @@ def restricted_means(cohort: Cohort) -> Shown:
         for id, e in made.items()
     ]
     return Table(
+        cohort.study,
         "tab-survival-restricted-mean",
         f"Mean survival time within {words.months(month)} of each origin.",
         ("Clock starts at", "Patients", "Deaths, all follow-up", "Mean, months", "95% CI, months"),
@@ -130,6 +133,7 @@ def follow_up(cohort: Cohort) -> Table:
         ),
     ]
     return Table(
+        cohort.study,
         "tab-survival-follow-up",
         "Observed time, survival and follow-up from the first CAR-T infusion.",
         ("Measure", "Patients", "Months", "95% CI, months"),
@@ -146,7 +150,7 @@ def responses(cohort: Cohort) -> Shown:
     """Duration of response over all lines, with a new treatment as censoring and as an event."""
     made = survival.all_lines_response(cohort)
     if not made[0].n:
-        return Absent(no_response_times(cohort))
+        return Absent(cohort.study, no_response_times(cohort))
     rules = ("A new treatment censors", "A new treatment is an event")
     rows = [
         (rule, f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
@@ -160,6 +164,7 @@ def responses(cohort: Cohort) -> Shown:
     if untimed:
         notes.append(f"{words.count(untimed, 'response')} without a recorded month left out.")
     return Table(
+        cohort.study,
         "tab-survival-response-duration",
         "Duration of response over all salvage lines.",
         ("Rule", "Responses", "Ended", "Median, months", "95% CI, months"),
@@ -180,6 +185,7 @@ def second_implementation(cohort: Cohort) -> Table:
     origins = survival.origins(cohort)
     rows = [row for id, times in origins.items() for row in _beside(cohort, id, times)]
     return Table(
+        cohort.study,
         "tab-survival-lifelines",
         "The same estimates by two implementations.",
         ("Clock starts at", "Quantity", "This book (R's rules)", "lifelines", "Comparison"),

@@ -62,6 +62,7 @@ def lines(cohort: Cohort) -> Table:
             )
         )
     return Table(
+        cohort.study,
         "tab-overview-lines",
         "Salvage lines by their position, and objective responses at each.",
         (
@@ -112,6 +113,7 @@ def sequences(cohort: Cohort) -> Table:
         label = words.count(len(rest), "further sequence")
         rows.append((label, NONE, of(int(rest.sum()), treated)))
     return Table(
+        cohort.study,
         "tab-overview-sequences",
         "Sequences of salvage categories, most frequent first.",
         ("Sequence", "Lines", "Patients (%)"),
@@ -139,6 +141,7 @@ def responses(cohort: Cohort) -> Table:
         ("All", f"{len(cohort.salvage):,} ({patients:,})", *(f"{value:,}" for value in total))
     )
     return Table(
+        cohort.study,
         "tab-overview-responses",
         "Best response of each salvage line, by category.",
         ("Category", "Lines (patients)", *words.RESPONSES),
@@ -174,6 +177,7 @@ def rates(cohort: Cohort) -> Table:
                 )
             )
     return Table(
+        cohort.study,
         "tab-overview-rates",
         "Response rates over all salvage lines, and over the first line of each patient.",
         (

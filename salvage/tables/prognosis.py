@@ -69,7 +69,7 @@ def univariable(cohort: Cohort) -> Shown:
     fits = [fitted for fitted, _ in pairs]
     tested = [e for _, e in pairs if e.p is not None]
     if not tested:
-        return Absent(" ".join(["No factor can be tested.", *_reasons(fits)]))
+        return Absent(cohort.study, " ".join(["No factor can be tested.", *_reasons(fits)]))
     adjusted = proportions.holm([e.p for _, e in pairs])
     rows = []
     for (fitted, e), holm in zip(pairs, adjusted, strict=True):
@@ -78,6 +78,7 @@ def univariable(cohort: Cohort) -> Shown:
         rows.append((label, *numbers, hr, interval, p, NONE if holm is None else p_value(holm)))
     sizes = {fitted.events for fitted, e in pairs if e.p is not None}
     return Table(
+        cohort.study,
         "tab-prognosis-univariable",
         f"Each factor alone: hazard ratio of death, counted from relapse. "
         f"{words.count(len(tested), 'test')}."
@@ -120,6 +121,7 @@ def origins(cohort: Cohort) -> Table:
             )
     cut = f"{cohort.study.early_relapse_months:g}"
     return Table(
+        cohort.study,
         "tab-prognosis-origins",
         "Relapse timing by where the clock starts." + caution(made),
         ("Factor", "Clock starts at", "Patients", "Deaths", "Hazard ratio", "95% CI", "P"),
@@ -140,7 +142,9 @@ def contrast_tests(cohort: Cohort) -> Shown:
     """The P-value of late against early relapse by four tests, from infusion and from relapse."""
     made = prognosis.contrast_tests(cohort)
     if all(e.p is None for e in made):
-        return Absent(f"Late and early relapse cannot be tested: {reason(made[0].method)}.")
+        return Absent(
+            cohort.study, f"Late and early relapse cannot be tested: {reason(made[0].method)}."
+        )
     size = len(words.TESTS)
     pairs = zip(words.TESTS.values(), made[:size], made[size:], strict=True)
     rows = [
@@ -149,6 +153,7 @@ def contrast_tests(cohort: Cohort) -> Shown:
     ]
     reasons = dict.fromkeys(reason(e.method) for e in made if e.p is None)
     return Table(
+        cohort.study,
         "tab-prognosis-tests",
         "Late against early relapse: the P-value by four tests." + caution(made),
         ("Test", "P, from infusion", "P, from relapse"),
@@ -168,7 +173,7 @@ def model(cohort: Cohort) -> Shown:
     fitted = prognosis.prespecified(cohort)
     if fitted.model is None:
         labels = words.listing([f"“{label}”" for label in fitted.labels])
-        return Absent(f"The model of {labels} cannot be estimated: {fitted.reason}.")
+        return Absent(cohort.study, f"The model of {labels} cannot be estimated: {fitted.reason}.")
     made = prognosis.prespecified_estimates(cohort, fitted)
     rows = [(label, *_ratio_cells(e)) for label, e in zip(fitted.labels, made, strict=True)]
     notes = [
@@ -183,6 +188,7 @@ def model(cohort: Cohort) -> Shown:
     if any(e.low is None or e.high is None for e in made):
         notes.append("A limit that is not estimable: the profile has no end on that side.")
     return Table(
+        cohort.study,
         "tab-prognosis-model",
         "The one multivariable model, of two prespecified covariates."
         + prognosis.caution(fitted.events, len(fitted.keys)),
@@ -197,13 +203,14 @@ def proportional(cohort: Cohort) -> Shown:
     """Tests of proportional hazards of the two prespecified covariates, and the global test."""
     found = prognosis.proportionality(cohort)
     if found.tests is None:
-        return Absent(f"Proportional hazards cannot be tested: {found.reason}.")
+        return Absent(cohort.study, f"Proportional hazards cannot be tested: {found.reason}.")
     rows = [
         (label, *_test_cells(test))
         for label, test in zip(found.labels, found.tests.terms, strict=True)
     ]
     rows.append(("Both together (global)", *_test_cells(found.tests.overall)))
     return Table(
+        cohort.study,
         "tab-prognosis-proportional",
         f"Tests of proportional hazards: {words.count(found.n, 'patient')}, "
         f"{words.count(found.events, 'death')}.",
@@ -240,6 +247,7 @@ def sweep(cohort: Cohort) -> Table:
         own = " (this book)" if cut == cohort.study.early_relapse_months else ""
         rows.append((f"{cut:g}{own}", f"{len(relapse) - late:,}", f"{late:,}", *cells))
     return Table(
+        cohort.study,
         "tab-prognosis-sweep",
         "Late against early relapse at each cut-off in use: hazard ratio of death." + caution(made),
         (

@@ -24,7 +24,7 @@ from salvage.estimate import (
 )
 from salvage.published import Mark
 from salvage.schema import CATEGORY_KEYS
-from salvage.show import Absent, Box, Figure, Shown, Table
+from salvage.show import CLEARED, Absent, Box, Figure, Shown, Table
 from salvage.study import Study
 from salvage.tables import EXACT_NOTE, NE_NOTE, absent_category, of, responses_note
 from salvage.tables.safety import nothing
@@ -74,7 +74,7 @@ def _table(
     """A cleared table; it says what is hidden where anything is."""
     some = any(cell == MASKED for row in rows for cell in row)
     why = [hidden_note(release.study)] if some else []
-    return Table(name, caption, head, rows, [*notes, *why], _mark(release.study), cleared=True)
+    return Table(CLEARED, name, caption, head, rows, [*notes, *why], _mark(release.study))
 
 
 def _all_hidden(rows: Sequence[Sequence[str]]) -> bool:
@@ -151,9 +151,9 @@ def _answer(asked: Mapping[str, Estimate | None]) -> Box:
     told = [f"{label} {_said(e)}" for label, e in known.items() if e.unit != "count"]
     gone = [label for label, e in asked.items() if e is None]
     return show.answer(
+        CLEARED,
         f"{_counted(known)} {words.capital('; '.join(told)) + '.' if told else ''}".strip(),
         f"Hidden for disclosure control: {words.listing(gone)}." if gone else "",
-        cleared=True,
     )
 
 
@@ -191,13 +191,13 @@ def _nobody(release: Release, key: str) -> Absent | None:
     """The sentence of a category that nobody received, where that may be said."""
     if release.count(f"lines.{key}.{ALL}.any") != 0:
         return None
-    return replace(absent_category(_bare(release.study), key), cleared=True)
+    return replace(absent_category(release.study, key), study=CLEARED)
 
 
 def safety_answer(release: Release) -> Box | Absent | None:
     """Patients with the events that have estimates of their own."""
     if "term.fever.any" not in release.counts:
-        return None if release.study.suppress_zero else replace(nothing(), cleared=True)
+        return None if release.study.suppress_zero else nothing(CLEARED)
     made = release.estimates
     return _answer(
         {
@@ -405,9 +405,9 @@ def forest(release: Release, measure: str, name: str) -> Shown | None:
         if e is None and key != ALL
     ]
     made: Figure | Absent = figures.comparator_forest(
-        rows, name, f"{words.MEASURES[measure]} by category"
+        release.study, rows, name, f"{words.MEASURES[measure]} by category"
     )
-    note = f" Hidden: {words.listing(gone)}. {disclosure.why(release.study)}" if gone else ""
+    note = f" Hidden: {words.listing(gone)}. {show.why_withheld(release.study)}" if gone else ""
     return replace(made, caption=made.caption + note) if isinstance(made, Figure) else made
 
 
@@ -456,7 +456,7 @@ def curve(release: Release, origin: str, name: str, axis: str) -> Shown | None:
         axis=axis,
         note=f" {TIMES_NOTE}",
     )
-    return replace(made, cleared=True)
+    return replace(made, study=CLEARED)
 
 
 def _bare(study: Study) -> Cohort:

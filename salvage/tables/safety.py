@@ -7,7 +7,8 @@ import pandas as pd
 from salvage import safety, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, interval_text, percent
-from salvage.show import Absent, Table
+from salvage.show import Absent, Cleared, Table
+from salvage.study import Study
 from salvage.tables import Shown, mark, marks, of
 
 NONE: Final = "–"
@@ -18,9 +19,10 @@ SEVERE_NOTE: Final = (
 )
 
 
-def nothing(name: str = "") -> Absent:
+def nothing(study: Study | Cleared, name: str = "") -> Absent:
     """The one sentence of a cohort without adverse events, in place of ``name``."""
     return Absent(
+        study,
         "The cohort records no adverse event of salvage therapy, so this chapter has no results. "
         "That nothing is recorded does not mean that nothing happened.",
         name,
@@ -30,7 +32,7 @@ def nothing(name: str = "") -> Absent:
 def overall(cohort: Cohort) -> Shown:
     """Any event, severe events, fever, CRS and ICANS, per patient and as events."""
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing(cohort.study)
     events = safety.events_of_treated(cohort)
     sets = {
         "Any adverse event": ("ae.any", events),
@@ -51,6 +53,7 @@ def overall(cohort: Cohort) -> Shown:
             events_cell = NONE if made[id].value is None else f"{len(part):,}"
             rows.append((f"{label}, {name}", *_share(made[id]), events_cell))
     return Table(
+        cohort.study,
         "tab-safety-overall",
         "Adverse events of salvage therapy: treated patients affected, and events.",
         ("Adverse event", "Patients / treated", "%", "Exact 95% CI, %", "Events"),
@@ -90,7 +93,7 @@ def _fever_first(table: pd.DataFrame) -> pd.DataFrame:
 def by_term(cohort: Cohort) -> Shown:
     """Each term and scale: patients and events of any grade and of grade 3 or more."""
     if not safety.recorded(cohort):
-        return nothing("tab-safety-terms")
+        return nothing(cohort.study, "tab-safety-terms")
     n = len(cohort.treated)
     table = _fever_first(safety.by_term(cohort))
     shown, rest = table.iloc[:MOST_TERMS], table.iloc[MOST_TERMS:]
@@ -112,6 +115,7 @@ def by_term(cohort: Cohort) -> Shown:
         any_grade, severe, ungraded = (f"{value:,}" for value in sums)
         rows.append((label, NONE, NONE, NONE, any_grade, severe, ungraded))
     return Table(
+        cohort.study,
         "tab-safety-terms",
         "Adverse events by term and scale, fever first, then by the number of patients.",
         (
@@ -137,10 +141,10 @@ def by_term(cohort: Cohort) -> Shown:
 def grades(cohort: Cohort) -> Shown:
     """Patients by term and by their highest grade."""
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing(cohort.study)
     found = safety.worst_grades(cohort)
     if found.empty:
-        return Absent("No adverse event of salvage therapy has a grade.")
+        return Absent(cohort.study, "No adverse event of salvage therapy has a grade.")
     order = _fever_first(found.reset_index())
     shown = order.iloc[:MOST_TERMS]
     rows = [
@@ -155,6 +159,7 @@ def grades(cohort: Cohort) -> Shown:
     if len(order) > MOST_TERMS:
         notes.append(f"The {MOST_TERMS} most common of {len(order):,} rows are shown.")
     return Table(
+        cohort.study,
         "tab-safety-grades",
         "Patients by the highest grade of each adverse event.",
         ("Term", "Scale", *(f"Grade {grade}" for grade in range(1, 6))),
@@ -185,6 +190,7 @@ def by_category(cohort: Cohort) -> Shown:
         for key, row in table.to_dict("index").items()
     ]
     return Table(
+        cohort.study,
         "tab-safety-categories",
         "Patients of each category with an adverse event during its lines.",
         (
@@ -224,6 +230,7 @@ def exposure(cohort: Cohort) -> Shown:
         for key, row in safety.by_category(cohort).to_dict("index").items()
     ]
     return Table(
+        cohort.study,
         "tab-safety-exposure",
         "Adverse events over the time of exposure, by category.",
         (
@@ -249,9 +256,9 @@ def exposure(cohort: Cohort) -> Shown:
 
 def _no_lines(cohort: Cohort) -> Absent | None:
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing(cohort.study)
     if safety.events_of_lines(cohort).empty:
-        return Absent("No adverse event of this cohort is linked to a salvage line.")
+        return Absent(cohort.study, "No adverse event of this cohort is linked to a salvage line.")
     return None
 
 
@@ -266,7 +273,7 @@ def _unlinked(cohort: Cohort) -> list[str]:
 def fever_and_crs(cohort: Cohort) -> Shown:
     """Patients by fever and CRS, which are separate events."""
     if not safety.recorded(cohort):
-        return nothing()
+        return nothing(cohort.study)
     n = len(cohort.treated)
     names = {
         (True, False): "Fever, no CRS",
@@ -279,6 +286,7 @@ def fever_and_crs(cohort: Cohort) -> Shown:
         for row in safety.fever_and_crs(cohort).to_dict("records")
     ]
     return Table(
+        cohort.study,
         "tab-safety-fever-crs",
         "Fever and cytokine release syndrome, as separate events of a patient.",
         ("Recorded", "Treated patients (%)"),

@@ -9,6 +9,7 @@ from salvage.cohort import Cohort
 from salvage.estimate import Estimate, interval_text, p_phrase, percent, ratio, sentence, value_text
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Table
+from salvage.study import Study
 from salvage.tables import mark
 
 Estimates = Mapping[str, Estimate]
@@ -18,7 +19,7 @@ VERDICT: Final = {True: "✓ agrees", False: "differs"}
 SIX = ("n.patients", "n.events", "deaths", "followup.reverse_km.median", "os.median", "orr.all")
 
 
-def six_numbers(estimates: Estimates) -> Table:
+def six_numbers(study: Study, estimates: Estimates) -> Table:
     """The cohort in six numbers, each with its interval and where it comes from."""
     chosen = [estimates[key] for key in SIX]
     rows = [
@@ -31,6 +32,7 @@ def six_numbers(estimates: Estimates) -> Table:
         for e in chosen
     ]
     return Table(
+        study,
         "tab-summary-cohort",
         "The cohort in six numbers.",
         ("Quantity", "Value", "95% CI", "Provenance"),
@@ -176,6 +178,7 @@ def evidence(cohort: Cohort, estimates: Estimates) -> Table:
         ),
     ]
     return Table(
+        cohort.study,
         "tab-summary-evidence",
         "What the cohort says, question by question.",
         ("Question", "What the data say", "How sure"),
@@ -221,6 +224,7 @@ def reproduction(cohort: Cohort, estimates: Sequence[Estimate]) -> Table:
             "Another hospital's cohort need not agree: a difference is a finding, not an error."
         )
     return Table(
+        cohort.study,
         "tab-summary-reproduction",
         title,
         heads,
