@@ -23,7 +23,7 @@ from salvage.tables import summary as tables
 cohort = book_cohort()
 estimates = results.headline(cohort)
 by_id = tables.by_id(estimates)
-sentences.cover(cohort)
+sentences.cover(cohort.study)
 
 # %% tags=["hide-input"]
 sentences.short_answer(cohort, by_id)
@@ -78,7 +78,7 @@ tables.reproduction(cohort, estimates)
 # Cite the index study for its figures, and this report for the analysis and for everything marked *implied*, *assumed* or *observed*.
 
 # %% tags=["hide-input"]
-sentences.citations(cohort)
+sentences.citations(cohort.study)
 
 # %% [markdown]
 # ## The same book for another cohort

@@ -29,7 +29,7 @@ figures.cohort_flow(cohort)
 sentences.treated(cohort)
 
 # %% tags=["hide-input"]
-sentences.setting(cohort)
+sentences.setting(cohort.study)
 
 # %% [markdown]
 # ## Who the patients were

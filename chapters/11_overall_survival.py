@@ -64,7 +64,7 @@ sentences.reading(cohort)
 
 # %% tags=["hide-input"]
 figures.km(
-    cohort,
+    cohort.study,
     [survival.from_first_salvage(cohort)],
     "fig-os-salvage",
     sentences.FROM_SALVAGE,

@@ -24,7 +24,7 @@ sentences.prognosis_answer(cohort)
 
 # %% tags=["hide-input"]
 figures.cox_forest(
-    cohort,
+    cohort.study,
     [figures.row_of(e, label) for e, label in sentences.origin_rows(cohort)],
     "fig-prognosis-origins",
     sentences.ORIGINS,
@@ -64,7 +64,7 @@ sentences.policy(cohort)
 
 # %% tags=["hide-input"]
 figures.cox_forest(
-    cohort,
+    cohort.study,
     figures.rows_of_fits(prognosis.univariable(cohort, survival.from_relapse(cohort))),
     "fig-prognosis-univariable",
     sentences.UNIVARIABLE,

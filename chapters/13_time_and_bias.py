@@ -46,7 +46,7 @@ tables.origins(cohort)
 
 # %% tags=["hide-input"]
 figures.origin_forest(
-    cohort, [figures.row_of(e, tables.BEGINNINGS[e.id]) for e in bias.contrasts(cohort)]
+    cohort.study, [figures.row_of(e, tables.BEGINNINGS[e.id]) for e in bias.contrasts(cohort)]
 )
 
 # %% [markdown]

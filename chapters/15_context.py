@@ -48,7 +48,7 @@ figures.comparator_forest(
     tables.survival_rows(
         cohort,
         "relapse",
-        survival.median(cohort, "os.from_relapse.median", survival.from_relapse(cohort)),
+        survival.median(cohort.study, "os.from_relapse.median", survival.from_relapse(cohort)),
     ),
     "fig-context-survival",
     "Median overall survival from progression or relapse after CAR-T",

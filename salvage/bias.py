@@ -17,6 +17,7 @@ from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
 from salvage.stats import proportions
 from salvage.stats import survival as km
+from salvage.study import Study
 from salvage.survival import Times, from_infusion, from_relapse
 
 SETTING: Final = simulate.SETTINGS["default"]
@@ -67,7 +68,7 @@ def contrasts(cohort: Cohort) -> list[Estimate]:
         prognosis.late_against_early_from_relapse(cohort),
         *(
             prognosis.hazard_ratio(
-                cohort, f"cox.late_vs_early.{key}.hr", fitted, "late", labels[key]
+                cohort.study, f"cox.late_vs_early.{key}.hr", fitted, "late", labels[key]
             )
             for key, fitted in fits.items()
         ),
@@ -78,7 +79,7 @@ def per_month(cohort: Cohort) -> Estimate:
     """Months to relapse as a continuous covariate of survival from relapse."""
     fitted = prognosis.fit(cohort, ["relapse_month"], from_relapse(cohort))
     return prognosis.hazard_ratio(
-        cohort,
+        cohort.study,
         "cox.relapse_month.from_relapse.hr",
         fitted,
         "relapse_month",
@@ -164,7 +165,7 @@ def near_printed() -> pd.DataFrame:
     return simulate.summarise(simulate.null_hazard_ratios_near(wider), published_hr())
 
 
-def null_estimates(cohort: Cohort) -> list[Estimate]:
+def null_estimates(study: Study) -> list[Estimate]:
     """Geometric mean, 5th and 95th percentile of the hazard ratio without any effect, by analysis.
 
     They describe the published design, whatever the cohort of the book, so they are always assumed.
@@ -180,7 +181,7 @@ def null_estimates(cohort: Cohort) -> list[Estimate]:
         )
         made.append(
             estimate(
-                cohort.study,
+                study,
                 f"bias.null_hr.{analysis}",
                 f"{LATE} without any effect, by {words.ANALYSES[analysis].lower()}",
                 float(row["hr"]),
@@ -197,7 +198,7 @@ def null_estimates(cohort: Cohort) -> list[Estimate]:
         ):
             made.append(
                 estimate(
-                    cohort.study,
+                    study,
                     f"bias.null_hr.{analysis}.{share}",
                     f"Share of cohorts without any effect {what}, by"
                     f" {words.ANALYSES[analysis].lower()}",
@@ -216,7 +217,7 @@ def null_estimates(cohort: Cohort) -> list[Estimate]:
 def bias_estimates(cohort: Cohort) -> list[Estimate]:
     """What this module adds to the results: other origins, delayed entry of the cohort, the
     null."""
-    return [*contrasts(cohort)[2:], delayed_entry_median(cohort), *null_estimates(cohort)]
+    return [*contrasts(cohort)[2:], delayed_entry_median(cohort), *null_estimates(cohort.study)]
 
 
 def sweep_from_relapse(cohort: Cohort) -> pd.DataFrame:

@@ -2,11 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,7 @@ from salvage.readers import Source, in_another_unit, read
 from salvage.schema import Column, Table
 from salvage.study import Study
 
-if TYPE_CHECKING:
-    from salvage.disclosure import Release
-
+Owner = TypeVar("Owner")
 Result = TypeVar("Result")
 
 MANY_MONTHS = 240.0
@@ -77,13 +75,6 @@ class Cohort:
         rows: NDArray[np.intp] = ids.get_indexer(pd.Index(self.salvage["patient_id"]))
         return rows
 
-    @cached_property
-    def release(self) -> "Release":
-        """What a public book may show of this cohort; see :mod:`salvage.disclosure`."""
-        from salvage.disclosure import screen
-
-        return screen(self)
-
     def category(self, key: str) -> pd.DataFrame:
         """The salvage lines of one category."""
         return self.salvage[self.salvage["category"] == key]
@@ -94,19 +85,19 @@ class Cohort:
         return bool(frame[column].notna().any())
 
 
-def once(make: Callable[[Cohort], Result]) -> Callable[[Cohort], Result]:
-    """A function of a cohort that is computed once for each cohort and kept with it.
+def once(make: Callable[[Owner], Result]) -> Callable[[Owner], Result]:
+    """A function of a cohort (or its release) that is computed once for each and kept with it.
 
     What it returns is shared: whoever wants to change it makes a copy.
     """
     name = f"{make.__module__}.{make.__qualname__}"
 
     @wraps(make)
-    def kept(cohort: Cohort) -> Result:
-        if name not in cohort.__dict__:
-            cohort.__dict__[name] = make(cohort)
-        found: Result = cohort.__dict__[name]
-        return found
+    def kept(owner: Owner) -> Result:
+        if name not in owner.__dict__:
+            owner.__dict__[name] = make(owner)
+        result: Result = owner.__dict__[name]
+        return result
 
     return kept
 
@@ -126,6 +117,15 @@ def load(path: Path) -> Cohort:
 def check(path: Path) -> tuple[Cohort | None, list[Problem]]:
     """The cohort at ``path`` and its warnings, or ``None`` and every error."""
     return check_source(read(Path(path)))
+
+
+def from_tables(study: Study, tables: Mapping[str, pd.DataFrame]) -> Cohort:
+    """A cohort made of text tables by their names; :class:`CohortError` as in :func:`load`."""
+    source = Source(study, {name: (frame, name) for name, frame in tables.items()})
+    cohort, problems = check_source(source)
+    if cohort is None:
+        raise CohortError("The cohort cannot be used", problems)
+    return cohort
 
 
 def told(cohort: Cohort, name: str) -> Iterator[str]:

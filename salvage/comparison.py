@@ -19,6 +19,7 @@ from salvage.estimate import Estimate, estimate
 from salvage.schema import CATEGORY_KEYS
 from salvage.stats import proportions
 from salvage.stats.proportions import OddsRatio, RaoScott, Shrinkage
+from salvage.study import Study
 
 MEASURES: Final = ("orr", "cr")
 LARGEST_GROUP: Final = proportions.SHRINKAGE_LIMIT
@@ -145,9 +146,8 @@ def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
     )
 
 
-def exact_p(cohort: Cohort, measure: str) -> float | None:
+def exact_p(found: Counts) -> float | None:
     """P of the exact test, which ignores that patients repeat; ``None``: see :func:`no_exact`."""
-    found = counts(cohort, measure)
     return None if no_exact(found) else _exact(found.events, found.n)
 
 
@@ -177,27 +177,38 @@ def no_rao_scott(cohort: Cohort, measure: str) -> str:
     return "too few patients"
 
 
-def _p_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
-    found = counts(cohort, measure)
+def exact_test(study: Study, measure: str, found: Counts) -> Estimate:
+    """The exact test of equal rates of the categories; id ``compare.measure.exact.p``."""
+    return _p_estimate(study, f"{measure}.exact", found, EXACT, exact_p(found), no_exact(found))
+
+
+def rao_scott_test(cohort: Cohort, measure: str) -> Estimate:
+    """The test that allows for patients who repeat; id ``compare.measure.rao_scott.p``."""
     test = rao_scott(cohort, measure)
-    results = (
-        ("rao_scott", RAO_SCOTT, None if test is None else test.p, no_rao_scott(cohort, measure)),
-        ("exact", EXACT, exact_p(cohort, measure), no_exact(found)),
+    return _p_estimate(
+        cohort.study,
+        f"{measure}.rao_scott",
+        counts(cohort, measure),
+        RAO_SCOTT,
+        None if test is None else test.p,
+        no_rao_scott(cohort, measure),
     )
-    return [
-        estimate(
-            cohort.study,
-            f"compare.{measure}.{name}.p",
-            f"{words.MEASURES[measure]} across categories: P that the rates are equal",
-            p,
-            n=sum(found.n),
-            events=sum(found.events),
-            unit="probability",
-            method=f"{method}; {why}" if why else method,
-            p=p,
-        )
-        for name, method, p, why in results
-    ]
+
+
+def _p_estimate(
+    study: Study, test: str, found: Counts, method: str, p: float | None, why: str
+) -> Estimate:
+    return estimate(
+        study,
+        f"compare.{test}.p",
+        f"{words.MEASURES[test.split('.')[0]]} across categories: P that the rates are equal",
+        p,
+        n=sum(found.n),
+        events=sum(found.events),
+        unit="probability",
+        method=f"{method}; {why}" if why else method,
+        p=p,
+    )
 
 
 # --- pairs --------------------------------------------------------------------------------------
@@ -369,6 +380,9 @@ def comparison_estimates(cohort: Cohort) -> list[Estimate]:
     made = []
     for measure in MEASURES:
         made += [*shrunken(cohort, measure).values()]
-        made += _p_estimates(cohort, measure)
+        made += [
+            rao_scott_test(cohort, measure),
+            exact_test(cohort.study, measure, counts(cohort, measure)),
+        ]
         made += _pair_estimates(cohort, measure)
     return made + _power_estimates(cohort)

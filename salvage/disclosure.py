@@ -4,7 +4,7 @@
 
 - what says nothing of the cohort (other studies, the audit of the abstract, simulations) is marked
   ``cleared`` where it is made;
-- what :func:`screen` releases: a fixed set of counts that are linked by sums, with every small
+- what :func:`release_of` releases: a fixed set of counts that are linked by sums, with every small
   count hidden and as many others as it takes (:mod:`salvage.suppression`); and numbers of deaths
   and of censorings over intervals that hold enough of both. Every rate, interval, P, median and
   hazard ratio of a public book is computed from these released numbers alone, so that none of them
@@ -16,17 +16,15 @@ keeps its id only.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salvage import comparison, response, safety, survival, words
-from salvage.cohort import Cohort
-from salvage.estimate import Estimate, estimate
+from salvage import comparison, counts, prognosis, response, safety, survival, words
+from salvage.cohort import Cohort, once
+from salvage.estimate import Estimate
 from salvage.schema import CATEGORY_KEYS
-from salvage.stats import cox, proportions
 from salvage.study import Study
 from salvage.suppression import Counts, is_small, protect
 from salvage.survival import Times
@@ -86,12 +84,6 @@ class Release:
     times: Mapping[str, Mapping[str, Times]]
     terms: Sequence[str]
 
-    @cached_property
-    def estimates(self) -> dict[str, Estimate]:
-        """Every estimate of the release by its id."""
-        made = [*_numbers_of(self), *_rates(self), *_tests(self), *_outcomes(self), *_safety(self)]
-        return {e.id: e for e in made}
-
     def count(self, name: str) -> int | None:
         """One released count, or ``None`` where it is hidden or not part of the release."""
         return self.counts.get(name)
@@ -102,7 +94,8 @@ class Release:
         return _together(list(groups.values())) if groups else None
 
 
-def screen(cohort: Cohort) -> Release:
+@once
+def release_of(cohort: Cohort) -> Release:
     """The numbers of a cohort that a public book may show: see the module."""
     study = cohort.study
     below, with_zero = study.suppress_below, study.suppress_zero
@@ -389,122 +382,84 @@ def _together(groups: Sequence[Times]) -> Times:
 # --- estimates from the release -------------------------------------------------------------------
 
 
+@once
+def estimates(release: Release) -> dict[str, Estimate]:
+    """Every estimate of the release by its id, made by the functions of the internal book."""
+    made: list[Estimate | None] = [
+        *_counts(release),
+        *_rates(release),
+        *_tests(release),
+        *_outcomes(release),
+        *_safety(release),
+    ]
+    return {e.id: e for e in made if e is not None}
+
+
 def rate(release: Release, measure: str, category: str = ALL, line: str = ALL) -> Estimate | None:
     """A response rate with its exact interval, ``None`` where a count that it tells is hidden."""
-    beginning = {ALL: "", "first": "first_line.", "later": "later_line."}[line]
-    label = (
-        words.category(category, release.study.labels) if category != ALL else "all salvage lines"
-    )
-    where = {ALL: "", "first": ", first salvage line", "later": ", later salvage lines"}[line]
+    key, label = response.group(release.study, category, line)
     name = f"lines.{category}.{line}"
-    parts = [f"{name}.any", f"{name}.{measure}", f"{name}.no_{measure}"]
-    id = f"{measure}.{beginning}{category}"
-    return _share(release, id, f"{words.MEASURES[measure]}, {label}{where}", *parts)
-
-
-def _share(
-    release: Release, id: str, label: str, n: str, events: str, rest: str
-) -> Estimate | None:
-    """A proportion of released counts; ``rest`` is the complement of ``events`` in ``n``."""
-    size, part = release.count(n), release.count(events)
-    if size is None or part is None or release.count(rest) is None:
+    parts = _released(release, f"{name}.any", f"{name}.{measure}", f"{name}.no_{measure}")
+    if parts is None:
         return None
-    return estimate(
-        release.study,
-        id,
-        label,
-        part / size if size else None,
-        proportions.clopper_pearson(part, size) if size else (None, None),
-        n=size,
-        events=part,
-        unit="proportion",
-        method=response.CLOPPER_PEARSON,
-    )
+    n, events, _ = parts
+    return response.rate(release.study, measure, events, n, key, label)
 
 
-def _numbers_of(release: Release) -> list[Estimate]:
-    plain = (
-        ("n.patients", "Patients", "patients.all", None),
-        ("n.treated", "Patients with salvage therapy", "patients.treated", "patients.all"),
-        ("n.untreated", "Patients without salvage therapy", "patients.untreated", "patients.all"),
-        ("n.events", "Salvage treatment events", "lines.all.all.any", "patients.treated"),
-        ("deaths", "Deaths", "patients.died", "patients.all"),
-        ("n.late", "Patients with late relapse", "patients.late", "patients.all"),
-    )
+def _released(release: Release, *names: str) -> list[int] | None:
+    """Counts that tell one another, or ``None`` where one of them is hidden."""
+    values = [value for name in names if (value := release.count(name)) is not None]
+    return values if len(values) == len(names) else None
+
+
+def _counts(release: Release) -> list[Estimate]:
+    """Numbers of patients, lines and deaths, as far as they are released."""
+    of = {
+        "n.patients": "patients.all",
+        "n.treated": "patients.treated",
+        "n.untreated": "patients.untreated",
+        "n.events": "lines.all.all.any",
+        "deaths": "patients.died",
+        "n.late": "patients.late",
+    }
+    return counts.estimates_of(release.study, {id: release.count(name) for id, name in of.items()})
+
+
+def _rates(release: Release) -> list[Estimate | None]:
     return [
-        estimate(
-            release.study,
-            id,
-            label,
-            release.count(name),
-            n=release.count(among) if among else None,
-            unit="count",
-            method="count",
-        )
-        for id, label, name, among in plain
-        if release.count(name) is not None
-    ]
-
-
-def _rates(release: Release) -> list[Estimate]:
-    made = [
         rate(release, measure, category, line)
         for measure in response.RESPONDING
         for category in (ALL, *CATEGORY_KEYS)
         for line in LINES
         if (category, line) != (ALL, "later")
     ]
-    return [e for e in made if e is not None]
 
 
 def _tests(release: Release) -> list[Estimate]:
     """The exact test of equal rates, where the counts of every category are released."""
     made = []
-    for measure in ("orr", "cr"):
-        found = [rate(release, measure, key) for key in CATEGORY_KEYS]
-        groups = [(e.events, e.n) for e in found if e is not None and e.n and e.events is not None]
-        if any(e is None for e in found) or len(groups) < 2:
-            continue
-        events, sizes = zip(*groups, strict=True)
-        p = proportions.exact_kx2(events, sizes) if 0 < sum(events) < sum(sizes) else None
-        made.append(
-            estimate(
-                release.study,
-                f"compare.{measure}.exact.p",
-                f"{words.MEASURES[measure]}: exact test over all categories",
-                p,
-                n=sum(sizes),
-                events=sum(events),
-                unit="probability",
-                method=comparison.EXACT,
-                p=p,
-            )
-        )
+    for measure in comparison.MEASURES:
+        rates = [rate(release, measure, key) for key in CATEGORY_KEYS]
+        known = [(e.events or 0, e.n or 0) for e in rates if e is not None]
+        if len(known) == len(rates) and sum(n > 0 for _, n in known) > 1:
+            events, sizes = zip(*known, strict=True)
+            found = comparison.Counts(events, sizes)
+            made.append(comparison.exact_test(release.study, measure, found))
     return made
 
 
 def _safety(release: Release) -> list[Estimate]:
     made = []
     for term, key in TERMS.items():
-        if f"term.{term}.any" not in release.counts:
-            continue
-        n, label = "patients.treated", safety.label(term)
-        for id, kind, rest, grade in (
-            (f"ae.{key}.patients", "any", "without", "any grade"),
-            (f"ae.{key}.severe.patients", "severe", "no_severe", "grade 3 or more"),
-        ):
-            name = f"term.{term}"
-            made.append(
-                _share(
-                    release,
-                    id,
-                    f"{label}, {grade}, patients",
-                    n,
-                    f"{name}.{kind}",
-                    f"{name}.{rest}",
-                )
+        for kind, rest in (("any", "without"), ("severe", "no_severe")):
+            parts = _released(
+                release, "patients.treated", f"term.{term}.{kind}", f"term.{term}.{rest}"
             )
-    return [e for e in made if e is not None]
+            if parts is not None:
+                n, affected, _ = parts
+                id, label = safety.term_share(term, key, severe=kind == "severe")
+                made.append(safety.patients_with(release.study, id, label, affected, n))
+    return made
 
 
 def _grouped(e: Estimate) -> Estimate:
@@ -516,28 +471,15 @@ def medians(release: Release, origin: str) -> dict[str, Estimate]:
     whole = release.whole(origin)
     if whole is None:
         return {}
-    parts = {name: t for name, t in release.times[origin].items() if name != ALL}
-    ids = {ALL: f"{origin}.median", **{name: f"{origin}.{name}.median" for name in parts}}
+    groups = {ALL: whole, **{g: t for g, t in release.times[origin].items() if g != ALL}}
     return {
-        name: _grouped(_median(release, ids[name], times))
-        for name, times in {ALL: whole, **parts}.items()
+        group: _grouped(
+            survival.median(
+                release.study, f"{origin}.{'' if group == ALL else f'{group}.'}median", times
+            )
+        )
+        for group, times in groups.items()
     }
-
-
-def _median(release: Release, id: str, times: Times) -> Estimate:
-    curve = times.curve()
-    value, low, high = curve.median if curve is not None else (None, None, None)
-    return estimate(
-        release.study,
-        id,
-        f"Median {times.label}",
-        value,
-        (low, high),
-        n=times.n,
-        events=times.events,
-        unit="months",
-        method=survival.LOG_LOG,
-    )
 
 
 def survival_at(release: Release, origin: str, month: int) -> Estimate | None:
@@ -545,21 +487,7 @@ def survival_at(release: Release, origin: str, month: int) -> Estimate | None:
     times = release.whole(origin)
     if times is None or month not in times.time:
         return None
-    curve = times.curve()
-    assert curve is not None  # there is a duration at the month
-    value, low, high, _ = curve.at(month)
-    made = estimate(
-        release.study,
-        f"{origin}.at.{month}",
-        f"{times.label}: survival at {month} months",
-        value,
-        (low, high),
-        n=times.n,
-        events=times.events,
-        unit="probability",
-        method=survival.LOG_LOG,
-    )
-    return _grouped(made)
+    return _grouped(survival.at_month(release.study, f"{origin}.at.{month}", times, month))
 
 
 def late_against_early(release: Release, origin: str) -> Estimate | None:
@@ -568,33 +496,24 @@ def late_against_early(release: Release, origin: str) -> Estimate | None:
     if set(groups) != {"early", "late"}:
         return None
     times = _together([groups["early"], groups["late"]])
-    late = np.repeat([0.0, 1.0], [groups["early"].n, groups["late"].n])
     if not times.events:
         return None
-    fitted = cox.cox_or_firth(late, times.time, times.event, names=["late"])
-    middle = "" if origin == "os" else ".from_relapse"
-    made = estimate(
-        release.study,
-        f"cox.late_vs_early{middle}.hr",
-        f"{words.FACTORS['late']}, {times.label}",
-        fitted.hr[0],
-        (fitted.low[0], fitted.high[0]),
-        n=fitted.n,
-        events=fitted.events,
-        unit="ratio",
-        method=fitted.method,
-        p=fitted.p[0],
+    late = np.repeat([False, True], [groups["early"].n, groups["late"].n])
+    return _grouped(
+        prognosis.late_contrast(release.study, origin, prognosis.fit_group(times, late))
     )
-    return _grouped(made)
 
 
-def _outcomes(release: Release) -> list[Estimate]:
-    made: list[Estimate | None] = []
-    for origin in release.times:
-        made += [medians(release, origin)[ALL]]
-        made += [survival_at(release, origin, month) for month in survival.FIXED_MONTHS]
-        made += [late_against_early(release, origin)]
-    return [e for e in made if e is not None]
+def _outcomes(release: Release) -> list[Estimate | None]:
+    return [
+        e
+        for origin in release.times
+        for e in (
+            medians(release, origin)[ALL],
+            *(survival_at(release, origin, month) for month in survival.FIXED_MONTHS),
+            late_against_early(release, origin),
+        )
+    ]
 
 
 def screened(cohort: Cohort, found: Sequence[Estimate]) -> list[Estimate]:
@@ -604,7 +523,7 @@ def screened(cohort: Cohort, found: Sequence[Estimate]) -> list[Estimate]:
     """
     if not cohort.study.public:
         return list(found)
-    released = cohort.release.estimates
+    released = estimates(release_of(cohort))
     return [
         e if e.id.startswith(ABOUT_NO_COHORT) else released.get(e.id) or _emptied(e)
         for e in found

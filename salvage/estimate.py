@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 from salvage import words
 from salvage.published import Mark, marks
+from salvage.stats.proportions import clopper_pearson
 from salvage.study import Study
+
+CLOPPER_PEARSON = "Clopper-Pearson"
 
 Unit = Literal[
     "proportion", "months", "ratio", "count", "events", "rate", "probability", "log ratio"
@@ -79,6 +82,36 @@ def estimate(
         method,
         *parts,
         p=None if p is None else float(p),
+    )
+
+
+def proportion(
+    study: Study,
+    id: str,
+    label: str,
+    events: int | None,
+    n: int,
+    *,
+    method: str = CLOPPER_PEARSON,
+    interval: tuple[float, float] | None = None,
+) -> Estimate:
+    """``events`` out of ``n`` with the exact interval of Clopper and Pearson, or a given one.
+
+    Without a value where ``n`` is 0, or where the events are not known.
+    """
+    value = limits = None
+    if events is not None and n:
+        value, limits = events / n, interval or clopper_pearson(events, n)
+    return estimate(
+        study,
+        id,
+        label,
+        value,
+        limits or (None, None),
+        n=n,
+        events=events,
+        unit="proportion",
+        method=method,
     )
 
 

@@ -4,6 +4,7 @@ from functools import cache
 
 from salvage import show
 from salvage.cohort import Cohort, load
+from salvage.disclosure import release_of
 from salvage.paths import cohort_path
 from salvage.show import Shown
 from salvage.tables import public
@@ -15,7 +16,7 @@ def book_cohort() -> Cohort:
     book = load(cohort_path())
     if book.study.public:
         # Screened here, once for all chapters: a build reads the cohort before it forks.
-        _ = book.release
+        release_of(book)
         show.install(gate_of(book))
     return book
 
@@ -29,6 +30,6 @@ def gate_of(cohort: Cohort) -> show.Gate:
 
     def gate(shown: Shown) -> Shown | None:
         form = public.FORMS.get(getattr(shown, "name", ""))
-        return form(cohort.release) if form and shown.study is cohort.study else None
+        return form(release_of(cohort)) if form and shown.study is cohort.study else None
 
     return gate

@@ -1,8 +1,8 @@
 """Prognostic factors for overall survival: Cox models sized to a small cohort."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,13 @@ from salvage.published import Mark
 from salvage.stats import cox
 from salvage.stats import survival as km
 from salvage.stats._arrays import TIME_TOLERANCE
+from salvage.study import Study
 from salvage.survival import Times, from_infusion, from_relapse
 
 EVENTS_PER_VARIABLE: Final = 10
 CUT_OFFS: Final = (1.0, 2.0, 3.0, 4.0, 6.0)
 POOR_ECOG: Final = 2
+NOBODY: Final = "nobody is at risk"
 NO_MAXIMUM: Final = "the likelihood has no maximum"
 PRESPECIFIED: Final = ("relapse_month", "ecog")
 
@@ -154,23 +156,38 @@ def fit(
     """
     x, kept = _design(cohort, keys, keep)
     wanted = len(kept) if keep is None else int(keep.sum())
-    time, event = times.time[kept], times.event[kept]
-    labels = tuple(_BY_KEY[key].label(cohort) for key in keys)
-    n, events = len(x), int(event.sum())
-    base = (tuple(keys), labels)
-    reason = _why_not(x, time, event) if wanted else "nobody is at risk"
+    labels = [_BY_KEY[key].label(cohort) for key in keys]
+    inside = None if entry is None else entry[kept]
+    fitted = _model(keys, labels, x, times.time[kept], times.event[kept], inside, firth)
+    return replace(fitted, left_out=wanted - len(x)) if wanted else replace(fitted, reason=NOBODY)
+
+
+def fit_group(times: Times, group: NDArray[np.bool_], key: str = "late") -> Fit:
+    """Cox model of a group, shape (n,), against the rest; without a fit where it has no maximum."""
+    return _model([key], [words.FACTORS[key]], group[:, None], times.time, times.event)
+
+
+def _model(
+    keys: Sequence[str],
+    labels: Sequence[str],
+    x: NDArray[Any],
+    time: NDArray[np.float64],
+    event: NDArray[np.bool_],
+    entry: NDArray[np.float64] | None = None,
+    firth: bool = False,
+) -> Fit:
+    """The model of covariates ``x``, shape (n, k), or the reason why there is none."""
+    unfitted = Fit(tuple(keys), tuple(labels), None, len(x), int(event.sum()), 0)
+    reason = _why_not(x, time, event)
     if reason:
-        return Fit(*base, None, n, events, wanted - n, reason)
+        return replace(unfitted, reason=reason)
     if firth:
         model = cox.firth_cox(x, time, event, names=keys)
     else:
-        inside = None if entry is None else entry[kept]
-        model = cox.cox_or_firth(x, time, event, entry=inside, names=keys)
+        model = cox.cox_or_firth(x, time, event, entry=entry, names=keys)
     if None in model.hr:
-        return Fit(
-            *base, None, n, events, wanted - n, model.reason or "the model does not converge"
-        )
-    return Fit(*base, model, n, events, wanted - n)
+        return replace(unfitted, reason=model.reason or "the model does not converge")
+    return replace(unfitted, model=model)
 
 
 def _design(
@@ -207,7 +224,7 @@ def _why_not(x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[n
 
 
 def hazard_ratio(
-    cohort: Cohort, id: str, fitted: Fit, key: str, label: str, mark: Mark | None = None
+    study: Study, id: str, fitted: Fit, key: str, label: str, mark: Mark | None = None
 ) -> Estimate:
     """The ratio of one covariate of a fit as an estimate, with its P-value."""
     model = fitted.model
@@ -216,7 +233,7 @@ def hazard_ratio(
         at = fitted.keys.index(key)
         value, low, high, p = model.hr[at], model.low[at], model.high[at], model.p[at]
     return estimate(
-        cohort.study,
+        study,
         id,
         label,
         value,
@@ -242,18 +259,27 @@ def late_from_relapse(cohort: Cohort) -> Fit:
     return fit(cohort, ["late"], from_relapse(cohort))
 
 
+#: The contrast of late and early relapse by time origin: its id, and where its clock starts.
+LATE: Final = {
+    "os": ("cox.late_vs_early.hr", "OS from infusion"),
+    "os.from_relapse": ("cox.late_vs_early.from_relapse.hr", "OS from relapse"),
+}
+
+
+def late_contrast(study: Study, origin: str, fitted: Fit) -> Estimate:
+    """The hazard ratio of late against early relapse from an origin of :data:`LATE`."""
+    id, clock = LATE[origin]
+    return hazard_ratio(study, id, fitted, "late", f"{words.FACTORS['late']}, {clock}")
+
+
 def late_against_early(cohort: Cohort) -> Estimate:
     """The published contrast: late against early relapse, OS from infusion, univariable Cox."""
-    label = f"{words.FACTORS['late']}, OS from infusion"
-    fitted = late_from_infusion(cohort)
-    return hazard_ratio(cohort, "cox.late_vs_early.hr", fitted, "late", label)
+    return late_contrast(cohort.study, "os", late_from_infusion(cohort))
 
 
 def late_against_early_from_relapse(cohort: Cohort) -> Estimate:
     """The same contrast with survival counted from relapse."""
-    label = f"{words.FACTORS['late']}, OS from relapse"
-    fitted = late_from_relapse(cohort)
-    return hazard_ratio(cohort, "cox.late_vs_early.from_relapse.hr", fitted, "late", label)
+    return late_contrast(cohort.study, "os.from_relapse", late_from_relapse(cohort))
 
 
 def contrast_tests(cohort: Cohort) -> list[Estimate]:
@@ -339,9 +365,9 @@ def proportionality(cohort: Cohort) -> Proportionality:
     return Proportionality(*base, tests, n, events, reason)
 
 
-def cut_offs(cohort: Cohort) -> tuple[float, ...]:
+def cut_offs(study: Study) -> tuple[float, ...]:
     """The cut-offs in use between early and late relapse, in months, with the study's own."""
-    return tuple(sorted({*CUT_OFFS, cohort.study.early_relapse_months}))
+    return tuple(sorted({*CUT_OFFS, study.early_relapse_months}))
 
 
 def sweep(cohort: Cohort, times: Times) -> pd.DataFrame:
@@ -351,7 +377,7 @@ def sweep(cohort: Cohort, times: Times) -> pd.DataFrame:
     """
     relapse = cohort.patients["relapse_month"].to_numpy()
     rows = []
-    for cut_off in cut_offs(cohort):
+    for cut_off in cut_offs(cohort.study):
         late = relapse > cut_off
         sizes = {"early": int((~late).sum()), "late": int(late.sum())}
         rows.append({"cut_off": cut_off, **sizes, **_contrast(times, late)})
@@ -362,25 +388,12 @@ def sweep(cohort: Cohort, times: Times) -> pd.DataFrame:
 
 def _contrast(times: Times, group: NDArray[np.bool_]) -> dict[str, float | str | None]:
     """Hazard ratio of a group against the rest, with limits, P-value and method."""
-    x = group.astype(float)[:, None]
-    reason = _why_not(x, times.time, times.event)
-    if reason:
-        return {
-            "hr": None,
-            "low": None,
-            "high": None,
-            "p": None,
-            "method": f"not estimable: {reason}",
-        }
-    found = cox.cox_or_firth(x, times.time, times.event, names=["late"])
-    method = found.method if found.hr[0] is not None else f"not estimable: {found.reason}"
-    return {
-        "hr": found.hr[0],
-        "low": found.low[0],
-        "high": found.high[0],
-        "p": found.p[0],
-        "method": method,
-    }
+    fitted = fit_group(times, group)
+    model = fitted.model
+    if model is None:
+        return {"method": f"not estimable: {fitted.reason}"}
+    numbers = {part: getattr(model, part)[0] for part in ("hr", "low", "high", "p")}
+    return {**numbers, "method": model.method}
 
 
 def _known(value: float) -> float | None:
@@ -414,14 +427,14 @@ def sweep_estimates(cohort: Cohort) -> list[Estimate]:
 
 def univariable_estimates(cohort: Cohort) -> list[Estimate]:
     """The ratio of each factor alone, OS from relapse; ids ``cox.univariable.age.hr`` and so on."""
-    return estimates_of(cohort, univariable(cohort, from_relapse(cohort)))
+    return estimates_of(cohort.study, univariable(cohort, from_relapse(cohort)))
 
 
-def estimates_of(cohort: Cohort, fits: Sequence[Fit]) -> list[Estimate]:
+def estimates_of(study: Study, fits: Sequence[Fit]) -> list[Estimate]:
     """The estimate of each fit of one factor."""
     return [
         hazard_ratio(
-            cohort,
+            study,
             f"cox.univariable.{fitted.keys[0]}.hr",
             fitted,
             fitted.keys[0],
@@ -431,11 +444,11 @@ def estimates_of(cohort: Cohort, fits: Sequence[Fit]) -> list[Estimate]:
     ]
 
 
-def prespecified_estimates(cohort: Cohort, fitted: Fit) -> list[Estimate]:
+def prespecified_estimates(study: Study, fitted: Fit) -> list[Estimate]:
     """The ratios of the prespecified model."""
     return [
         hazard_ratio(
-            cohort,
+            study,
             f"cox.prespecified.{key}.hr",
             fitted,
             key,
@@ -452,6 +465,6 @@ def prognosis_estimates(cohort: Cohort) -> list[Estimate]:
         late_against_early_from_relapse(cohort),
         *contrast_tests(cohort),
         *univariable_estimates(cohort),
-        *prespecified_estimates(cohort, prespecified(cohort)),
+        *prespecified_estimates(cohort.study, prespecified(cohort)),
         *sweep_estimates(cohort),
     ]

@@ -8,13 +8,20 @@ from scipy.special import ndtri
 
 from salvage import words
 from salvage.cohort import Cohort, once
-from salvage.estimate import Estimate, estimate
+from salvage.estimate import Estimate, proportion
 from salvage.schema import CATEGORY_KEYS
 from salvage.stats import proportions
+from salvage.study import Study
 
 RESPONDING: Final = {"orr": ("CR", "PR"), "cr": ("CR",), "pr": ("PR",)}
+ALL: Final = "all"
+#: Which lines of a patient: the beginning of the key of their estimates, and their label.
+LINES: Final = {
+    "all": ("", ""),
+    "first": ("first_line.", "first salvage line"),
+    "later": ("later_line.", "later salvage lines"),
+}
 OWNER: Final = "owner"
-CLOPPER_PEARSON: Final = "Clopper-Pearson"
 WILSON_EFFECTIVE: Final = "Wilson on the effective n"
 BASE_RATE: Final = (
     1 / 3
@@ -27,22 +34,17 @@ def responded(lines: pd.DataFrame, measure: str) -> np.ndarray:
     return lines["best_response"].isin(RESPONDING[measure]).to_numpy(dtype=int)
 
 
-def rate(cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str = "") -> Estimate:
-    """Response rate over ``lines`` with the exact interval of Clopper and Pearson; id
-    ``measure.key``."""
-    y = responded(lines, measure)
-    n, events = len(y), int(y.sum())
-    return estimate(
-        cohort.study,
-        f"{measure}.{key}",
-        f"{words.MEASURES[measure]}, {label or key}",
-        events / n if n else None,
-        proportions.clopper_pearson(events, n) if n else (None, None),
-        n=n,
-        events=events,
-        unit="proportion",
-        method=CLOPPER_PEARSON,
+def rate(study: Study, measure: str, events: int, n: int, key: str, label: str = "") -> Estimate:
+    """Response rate of ``events`` in ``n`` lines with its exact interval; id ``measure.key``."""
+    return proportion(
+        study, f"{measure}.{key}", f"{words.MEASURES[measure]}, {label or key}", events, n
     )
+
+
+def rate_of(study: Study, measure: str, lines: pd.DataFrame, key: str, label: str = "") -> Estimate:
+    """The response rate of ``lines``; see :func:`rate`."""
+    y = responded(lines, measure)
+    return rate(study, measure, int(y.sum()), len(y), key, label)
 
 
 def rate_wilson(
@@ -54,22 +56,17 @@ def rate_wilson(
     :func:`salvage.stats.proportions.effective_n`).
     """
     y = responded(lines, measure)
-    n, events = len(y), int(y.sum())
-    interval = (
-        proportions.wilson_effective(y, _patients(lines), len(cohort.patients))
-        if n
-        else (None, None)
+    wilson = (
+        proportions.wilson_effective(y, _patients(lines), len(cohort.patients)) if len(y) else None
     )
-    return estimate(
+    return proportion(
         cohort.study,
         f"{measure}.{key}.wilson",
         f"{words.MEASURES[measure]}, {label or key}",
-        events / n if n else None,
-        interval,
-        n=n,
-        events=events,
-        unit="proportion",
+        int(y.sum()),
+        len(y),
         method=WILSON_EFFECTIVE,
+        interval=wilson,
     )
 
 
@@ -82,7 +79,22 @@ def both(
     cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str = ""
 ) -> tuple[Estimate, Estimate]:
     """The rate with each of its two intervals."""
-    return rate(cohort, measure, lines, key, label), rate_wilson(cohort, measure, lines, key, label)
+    return rate_of(cohort.study, measure, lines, key, label), rate_wilson(
+        cohort, measure, lines, key, label
+    )
+
+
+def group(study: Study, category: str, line: str) -> tuple[str, str]:
+    """Key and label of the lines of a category (or ``all``): ``all``, ``first`` or ``later`` lines.
+
+    >>> group(Study(), "radiotherapy", "first")
+    ('first_line.radiotherapy', 'Radiotherapy, first salvage line')
+    """
+    beginning, when = LINES[line]
+    if category == ALL:
+        return f"{beginning}all", when or "all salvage lines"
+    label = words.category(category, study.labels)
+    return f"{beginning}{category}", f"{label}, {when}" if when else label
 
 
 def groups(cohort: Cohort) -> dict[str, tuple[pd.DataFrame, str]]:
@@ -94,19 +106,13 @@ def groups(cohort: Cohort) -> dict[str, tuple[pd.DataFrame, str]]:
     lines = cohort.salvage.assign(**{OWNER: cohort.owners})
     first = lines[lines["line"] == 1]
     second = lines[lines["category"] == "second_cart"]
-    found = {
-        "all": (lines, "all salvage lines"),
-        "first_line.all": (first, "first salvage line"),
-    }
-    for key in CATEGORY_KEYS:
-        label = words.category(key, cohort.study.labels)
-        found[key] = (lines[lines["category"] == key], label)
-        found[f"first_line.{key}"] = (
-            first[first["category"] == key],
-            f"{label}, first salvage line",
-        )
-        later = lines[(lines["category"] == key) & (lines["line"] > 1)]
-        found[f"later_line.{key}"] = (later, f"{label}, later salvage lines")
+    by_line = {"all": lines, "first": first, "later": lines[lines["line"] > 1]}
+    found = {}
+    for key in (ALL, *CATEGORY_KEYS):
+        for line, part in by_line.items():
+            if (key, line) != (ALL, "later"):
+                suffix, label = group(cohort.study, key, line)
+                found[suffix] = (part if key == ALL else part[part["category"] == key], label)
     found["second_cart.switched"] = (
         second[second["target_switched"] == 1],
         "second CAR-T, switched target",

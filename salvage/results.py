@@ -15,6 +15,7 @@ from salvage import (
     audit,
     bias,
     comparison,
+    counts,
     disclosure,
     prognosis,
     response,
@@ -25,40 +26,12 @@ from salvage import (
 from salvage.cells import guarded
 from salvage.cohort import Cohort, once
 from salvage.cores import usable_cores
-from salvage.estimate import Estimate, Unit, estimate
+from salvage.estimate import Estimate
 
 COLUMNS = tuple(f.name for f in fields(Estimate))
 Part = Callable[[Cohort], list[Estimate]]
 #: From so many patients on, starting processes takes less time than it saves.
 PARALLEL_FROM: Final = 100_000
-
-
-def count(
-    cohort: Cohort, id: str, label: str, value: int, n: int | None = None, unit: Unit = "count"
-) -> Estimate:
-    """A plain count as an estimate."""
-    return estimate(cohort.study, id, label, value, n=n, unit=unit, method="count")
-
-
-def counts(cohort: Cohort) -> list[Estimate]:
-    """Patients, treated patients, events and deaths."""
-    patients = len(cohort.patients)
-    return [
-        count(cohort, "n.patients", "Patients", patients),
-        count(cohort, "n.treated", "Patients with salvage therapy", len(cohort.treated), patients),
-        count(
-            cohort,
-            "n.untreated",
-            "Patients without salvage therapy",
-            patients - len(cohort.treated),
-            patients,
-        ),
-        count(
-            cohort, "n.events", "Salvage treatment events", len(cohort.salvage), len(cohort.treated)
-        ),
-        count(cohort, "deaths", "Deaths", int(cohort.patients["died"].sum()), patients),
-        count(cohort, "n.late", "Patients with late relapse", int(cohort.late.sum()), patients),
-    ]
 
 
 @once
@@ -68,7 +41,7 @@ def headline(cohort: Cohort) -> list[Estimate]:
 
 
 HEADLINE: Final[tuple[Part, ...]] = (
-    counts,
+    lambda cohort: counts.estimates(cohort),
     lambda cohort: survival.patient_estimates(cohort),
     lambda cohort: response.all_rates(cohort),
     lambda cohort: survival.line_estimates(cohort),
@@ -79,7 +52,7 @@ FURTHER: Final[tuple[Part, ...]] = (
     lambda cohort: comparison.comparison_estimates(cohort),
     lambda cohort: bias.bias_estimates(cohort),
     lambda _: audit.estimates(),
-    lambda cohort: spread.spread_estimates(cohort),
+    lambda cohort: spread.spread_estimates(cohort.study),
 )
 
 

@@ -8,9 +8,10 @@ import pandas as pd
 
 from salvage import words
 from salvage.cohort import Cohort, once
-from salvage.estimate import Estimate, estimate
+from salvage.estimate import CLOPPER_PEARSON, Estimate, estimate, proportion
 from salvage.schema import CATEGORY_KEYS
-from salvage.stats import proportions, rates
+from salvage.stats import rates
+from salvage.study import Study
 from salvage.survival import with_outcome
 
 FEVER: Final = "fever"
@@ -271,17 +272,15 @@ def _share(cohort: Cohort, id: str, name: str, frame: pd.DataFrame) -> Estimate:
     known = graded(cohort) if severe else recorded(cohort)
     scales = sorted(set(frame["scale"]) - {UNSPECIFIED_SCALE})
     by_scale = f"; graded by {' and '.join(scales)}" if severe and scales else ""
-    return estimate(
-        cohort.study,
-        id,
-        name,
-        affected / n if known else None,
-        proportions.clopper_pearson(affected, n) if known else (None, None),
-        n=n,
-        events=affected if known else None,
-        unit="proportion",
-        method=f"Clopper-Pearson, one count per patient{by_scale}",
-    )
+    return patients_with(cohort.study, id, name, affected if known else None, n, by_scale)
+
+
+def patients_with(
+    study: Study, id: str, name: str, affected: int | None, n: int, by_scale: str = ""
+) -> Estimate:
+    """``affected`` of ``n`` treated patients; ``None`` where nothing is recorded."""
+    method = f"{CLOPPER_PEARSON}, one count per patient{by_scale}"
+    return proportion(study, id, name, affected, n, method=method)
 
 
 def term_estimates(cohort: Cohort, term: str, key: str = "") -> list[Estimate]:
@@ -293,13 +292,8 @@ def term_estimates(cohort: Cohort, term: str, key: str = "") -> list[Estimate]:
     name = LABELS.get(term, term)
     known = recorded(cohort)
     return [
-        _share(cohort, f"ae.{key}.patients", f"Treated patients with {name}, any grade", events),
-        _share(
-            cohort,
-            f"ae.{key}.severe.patients",
-            f"Treated patients with {name}, grade 3 or more",
-            severe,
-        ),
+        _share(cohort, *term_share(term, key, severe=False), events),
+        _share(cohort, *term_share(term, key, severe=True), severe),
         estimate(
             cohort.study,
             f"ae.{key}.events",
@@ -311,6 +305,13 @@ def term_estimates(cohort: Cohort, term: str, key: str = "") -> list[Estimate]:
             method="count of events",
         ),
     ]
+
+
+def term_share(term: str, key: str, *, severe: bool) -> tuple[str, str]:
+    """Id and label of the share of treated patients with ``term``."""
+    id = f"ae.{key}.severe.patients" if severe else f"ae.{key}.patients"
+    grade = "grade 3 or more" if severe else "any grade"
+    return id, f"Treated patients with {LABELS.get(term, term)}, {grade}"
 
 
 def overall_estimates(cohort: Cohort) -> list[Estimate]:

@@ -16,10 +16,11 @@ import pandas as pd
 
 from salvage import comparison, prognosis, response, survival, words
 from salvage.calibrate import read_alternatives
-from salvage.cohort import Cohort
+from salvage.calibrate.frames import as_text
+from salvage.cohort import Cohort, from_tables
 from salvage.estimate import Estimate, Unit, estimate
 from salvage.paths import DATA
-from salvage.schema import ADVERSE_EVENTS, CATEGORY_KEYS
+from salvage.schema import CATEGORY_KEYS, PATIENTS, SALVAGE
 from salvage.study import Study
 
 SPREAD: Final = DATA / "spread.csv"
@@ -58,14 +59,14 @@ QUANTITIES: Final = (
 
 
 def cohorts() -> list[Cohort]:
-    """The stored cohorts as cohorts."""
-    nothing = pd.DataFrame(columns=list(ADVERSE_EVENTS.names))
+    """The stored cohorts, checked like any other."""
     return [
-        Cohort(
+        from_tables(
             Study(early_relapse_months=a.early_relapse_months, synthetic=True),
-            a.patients,
-            a.salvage,
-            nothing,
+            {
+                table.name: as_text(frame, table.columns)
+                for table, frame in ((PATIENTS, a.patients), (SALVAGE, a.salvage))
+            },
         )
         for a in read_alternatives()
     ]
@@ -73,8 +74,8 @@ def cohorts() -> list[Cohort]:
 
 def _measure(cohort: Cohort) -> dict[str, float | None]:
     """Every quantity of one cohort; ``None`` where not reached or not estimable."""
-    os = survival.median(cohort, "os.median", survival.from_infusion(cohort))
-    relapse = survival.median(cohort, "os.from_relapse.median", survival.from_relapse(cohort))
+    os = survival.median(cohort.study, "os.median", survival.from_infusion(cohort))
+    relapse = survival.median(cohort.study, "os.from_relapse.median", survival.from_relapse(cohort))
     contrast = prognosis.late_against_early_from_relapse(cohort)
     naive = prognosis.late_against_early(cohort)
     first = cohort.salvage[cohort.salvage["line"] == 1]
@@ -90,14 +91,14 @@ def _measure(cohort: Cohort) -> dict[str, float | None]:
         "cox.from_relapse.low": contrast.low,
         "cox.from_relapse.high": contrast.high,
         "cox.from_relapse.p": contrast.p,
-        "orr.first_line.all": response.rate(cohort, "orr", first, "first_line.all").value,
+        "orr.first_line.all": response.rate_of(cohort.study, "orr", first, "first_line.all").value,
         "orr.rao_scott.p": None if tested is None else tested.p,
-        "orr.exact.p": comparison.exact_p(cohort, "orr"),
+        "orr.exact.p": comparison.exact_p(comparison.counts(cohort, "orr")),
     }
     for key in CATEGORY_KEYS:
         lines = cohort.category(key)
         for measure in ("orr", "cr"):
-            found[f"{measure}.{key}"] = response.rate(cohort, measure, lines, key).value
+            found[f"{measure}.{key}"] = response.rate_of(cohort.study, measure, lines, key).value
     return found
 
 
@@ -124,14 +125,14 @@ def found() -> int:
     return len(measured())
 
 
-def spread_estimates(cohort: Cohort) -> list[Estimate]:
+def spread_estimates(study: Study) -> list[Estimate]:
     """The middle and the whole range of each quantity over the cohorts found; always assumed."""
     made = []
     for quantity in QUANTITIES:
         values = measured()[quantity.key].dropna()
         made.append(
             estimate(
-                cohort.study,
+                study,
                 f"spread.{quantity.key}",
                 f"{quantity.label}, over cohorts that agree with the abstract",
                 float(values.median()) if len(values) else None,

@@ -12,6 +12,7 @@ from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
 from salvage.schema import CATEGORY_KEYS
 from salvage.stats import survival as km
+from salvage.study import Study
 
 FIXED_MONTHS: Final = (3, 6, 12)
 LOG_LOG: Final = "Kaplan-Meier, log-log interval"
@@ -185,12 +186,12 @@ def line_times(cohort: Cohort, lines: pd.DataFrame, duration: str) -> Times | No
 # --- estimates ------------------------------------------------------------------------------------
 
 
-def median(cohort: Cohort, id: str, times: Times | None, label: str = "") -> Estimate:
+def median(study: Study, id: str, times: Times | None, label: str = "") -> Estimate:
     """Kaplan-Meier median with its log-log interval, as R's ``survfit`` prints it."""
     curve = times.curve() if times is not None else None
     value, low, high = curve.median if curve is not None else (None, None, None)
     return estimate(
-        cohort.study,
+        study,
         id,
         label or (f"Median {times.label}" if times is not None else id),
         value,
@@ -202,13 +203,13 @@ def median(cohort: Cohort, id: str, times: Times | None, label: str = "") -> Est
     )
 
 
-def at_month(cohort: Cohort, id: str, times: Times, month: float) -> Estimate:
+def at_month(study: Study, id: str, times: Times, month: float) -> Estimate:
     """Survival at a month, as R's ``summary(fit, times, extend = TRUE)`` prints it."""
     curve = times.curve()
     value, low, high, beyond = curve.at(month) if curve else (None, None, None, False)
     note = BEYOND if beyond else ""
     return estimate(
-        cohort.study,
+        study,
         id,
         f"{times.label}: survival at {words.months(month)}",
         value,
@@ -273,11 +274,11 @@ def horizon(cohort: Cohort) -> float | None:
     return float(whole or last) or None
 
 
-def restricted_mean(cohort: Cohort, id: str, times: Times, month: float | None) -> Estimate:
+def restricted_mean(study: Study, id: str, times: Times, month: float | None) -> Estimate:
     """Mean survival time within ``month`` months: the area under the curve (R's ``rmean``)."""
     found = km.rmst(times.time, times.event, month) if month and times.n else None
     return estimate(
-        cohort.study,
+        study,
         id,
         f"{times.label}: restricted mean within {words.months(month)}" if month else times.label,
         found.value if found else None,
@@ -337,9 +338,9 @@ def patient_estimates(cohort: Cohort) -> list[Estimate]:
             made
             for id, times in origins(cohort).items()
             for made in (
-                median(cohort, f"{id}.median", times),
-                *(at_month(cohort, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS),
-                restricted_mean(cohort, f"{id}.rmst", times, month),
+                median(cohort.study, f"{id}.median", times),
+                *(at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS),
+                restricted_mean(cohort.study, f"{id}.rmst", times, month),
             )
         ),
     ]
@@ -351,7 +352,7 @@ def all_lines_response(cohort: Cohort) -> list[Estimate]:
     lines = with_outcome(cohort)
     return [
         median(
-            cohort,
+            cohort.study,
             id,
             response_duration(lines, is_event) if recorded else None,
             f"Median duration of response, all lines; a new treatment {effect}",
@@ -371,7 +372,7 @@ def line_estimates(cohort: Cohort) -> list[Estimate]:
         *all_lines_response(cohort),
         *(
             median(
-                cohort,
+                cohort.study,
                 f"{duration}.{key}.median",
                 line_times(cohort, part, duration),
                 f"Median {name.lower()}, {words.category(key, cohort.study.labels)}",

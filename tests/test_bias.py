@@ -75,14 +75,14 @@ def test_the_published_contrast_stands_first_and_as_published() -> None:
 def test_without_effect_the_published_analysis_is_far_from_one_and_relapse_near_it() -> None:
     # reference: .43 from infusion, 1.01 from relapse, 48% at or below .44; the Monte Carlo error of
     # 4,000 cohorts is about 2% of the ratio and 0.8 points of the share.
-    found = {e.id: e for e in bias.null_estimates(COHORT)}
+    found = {e.id: e for e in bias.null_estimates(COHORT.study)}
     assert found["bias.null_hr.infusion"].value == pytest.approx(0.43, abs=0.04)
     assert found["bias.null_hr.relapse"].value == pytest.approx(1.01, abs=0.06)
     assert found["bias.null_hr.infusion.share_hr"].value == pytest.approx(0.48, abs=0.035)
 
 
 def test_null_estimates_are_assumed_whatever_the_cohort() -> None:
-    assert {e.provenance for e in bias.null_estimates(COHORT)} == {"assumed"}
+    assert {e.provenance for e in bias.null_estimates(COHORT.study)} == {"assumed"}
 
 
 def test_the_null_table_has_every_world_and_analysis() -> None:

@@ -105,7 +105,11 @@ def told(name: str) -> list[Told]:
 
 def forms(cohort: Cohort) -> dict[str, show.Shown]:
     """The public forms of tables and boxes, by name; figures take longer and tell the same."""
-    shown = {k: f(cohort.release) for k, f in public.FORMS.items() if not k.startswith("fig-")}
+    shown = {
+        k: f(disclosure.release_of(cohort))
+        for k, f in public.FORMS.items()
+        if not k.startswith("fig-")
+    }
     return {k: v for k, v in shown.items() if v is not None}
 
 
@@ -666,7 +670,7 @@ def test_every_output_of_every_chapter(name: str) -> None:
         assert hidden or key in public.FORMS, where
         if hidden or not isinstance(one.shown, show.Table):
             continue
-        released = public.FORMS[key](cohort.release)
+        released = public.FORMS[key](disclosure.release_of(cohort))
         assert isinstance(released, show.Table)
         for row in released.rows:
             for cell in row[1:]:
@@ -698,7 +702,7 @@ def test_what_is_cleared_is_the_same_for_every_cohort() -> None:
 def test_a_large_registry_keeps_its_results() -> None:
     """Nothing is small there, so rates, curves, medians and ratios are shown."""
     cohort = made("registry")
-    assert all(value is not None for value in cohort.release.counts.values())
+    assert all(value is not None for value in disclosure.release_of(cohort).counts.values())
     found = {e.id: e for e in results.collect(cohort)}
     for id in (
         "orr.all",
@@ -801,8 +805,8 @@ def test_every_step_of_a_curve_holds_enough_deaths_and_censorings(name: str, bel
     rows = {"all": np.ones_like(late), "early": ~late, "late": late}
     small = set(range(1, below))
     totals: dict[tuple[str, str, bool], dict[float, int]] = {}
-    assert bool(cohort.release.times) == (name == "registry")
-    for origin, groups in cohort.release.times.items():
+    assert bool(disclosure.release_of(cohort).times) == (name == "registry")
+    for origin, groups in disclosure.release_of(cohort).times.items():
         ends = sorted({t for times in groups.values() for t in times.time})
         assert len(ends) >= disclosure.FEWEST_STEPS
         for group, times in groups.items():
@@ -822,7 +826,7 @@ def test_every_step_of_a_curve_holds_enough_deaths_and_censorings(name: str, bel
 
 
 def test_curves_tell_no_patient_and_no_exact_time() -> None:
-    for groups in made("registry").release.times.values():
+    for groups in disclosure.release_of(made("registry")).times.values():
         for times in groups.values():
             assert (times.time == np.floor(times.time)).all()
             assert list(times.patient) == [str(i + 1) for i in range(times.n)]
@@ -884,13 +888,13 @@ def test_nothing_is_hidden_where_nothing_is_small() -> None:
 def test_edge_cohorts_are_screened(edge: str) -> None:
     cohort = as_public(EDGES[edge]().cohort())
     small = set(range(1, cohort.study.suppress_below))
-    assert not small & {v for v in cohort.release.counts.values() if v is not None}
+    assert not small & {v for v in disclosure.release_of(cohort).counts.values() if v is not None}
     for e in results.collect(cohort):
         if not e.id.startswith(disclosure.ABOUT_NO_COHORT):
             assert not {e.n, e.events} & small, e.id
     assert forms(cohort)
     if len(cohort.patients) < cohort.study.suppress_below:
-        assert all(value is None for value in cohort.release.counts.values())
+        assert all(value is None for value in disclosure.release_of(cohort).counts.values())
 
 
 def test_an_internal_book_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -899,7 +903,7 @@ def test_an_internal_book_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("an internal book was screened")
 
-    monkeypatch.setattr(disclosure, "screen", never)
+    monkeypatch.setattr(disclosure, "release_of", never)
     monkeypatch.setattr(show, "withheld", never)
     monkeypatch.setenv(show.PICTURES_VARIABLE, "0")
     internal = load(DATA)

@@ -234,7 +234,7 @@ def test_a_model_with_few_deaths_says_so_in_each_caption() -> None:
     deaths = "as few as 4 deaths for 1 covariate, fewer than 10 for each"
     assert deaths in bias.origins(cohort).caption
     rows = [figures.row_of(e) for e in contrasts(cohort)]
-    assert deaths in figures.origin_forest(cohort, rows).caption
+    assert deaths in figures.origin_forest(cohort.study, rows).caption
     few = EDGES["one_patient"]().cohort()
     assert "Caution" not in bias.origins(few).caption
     assert "Caution" not in prognosis.origins(few).caption

@@ -65,7 +65,7 @@ def everything() -> dict[str, Callable[[Cohort], Any]]:
         "ae_category": figures.ae_by_category,
         "ae_butterfly": figures.ae_butterfly,
         "univariable": lambda c: figures.cox_forest(
-            c,
+            c.study,
             figures.rows_of_fits(prognosis.univariable(c, survival.from_relapse(c))),
             "fig-univariable",
             "Baseline factors",
@@ -74,7 +74,7 @@ def everything() -> dict[str, Callable[[Cohort], Any]]:
             c, prognosis.sweep(c, survival.from_relapse(c)), "OS from relapse"
         ),
         "origin": lambda c: figures.origin_forest(
-            c, [figures.row_of(prognosis.late_against_early(c))]
+            c.study, [figures.row_of(prognosis.late_against_early(c))]
         ),
         **{
             f"{made.__name__}_{key}": lambda c, made=made, key=key: made(c, key)
@@ -491,7 +491,7 @@ def test_a_large_curve_is_read_on_a_day_grid_and_stays_true() -> None:
         exact = curve.at(t)
         assert (v, lo, hi) == (exact.value, exact.low, exact.high)
     assert at[-1] == curve.time[-1]
-    made = drawn(figures.km(shipped(), [times], "fig-many", "Many"))
+    made = drawn(figures.km(shipped().study, [times], "fig-many", "Many"))
     assert len(made.svg()) < 400_000
     assert "day grid" in made.caption
     assert table_of(axes_of(made))[0.0][0] == n
@@ -767,7 +767,7 @@ def test_rows_that_cannot_be_estimated_stay_and_say_so() -> None:
         figures.Row("unknown", None, None, None, 29, 0, reason="no deaths"),
         figures.Row("open", 2.0, None, 400.0, 29, 28, 0.5, method="Cox"),
     ]
-    made = drawn(figures.cox_forest(shipped(), rows, "fig-x", "A test"))
+    made = drawn(figures.cox_forest(shipped().study, rows, "fig-x", "A test"))
     axes = axes_of(made)
     shown = [t.get_text() for t in axes.texts]
     assert "0.44 (0.21 to 0.95)" in shown
@@ -779,7 +779,7 @@ def test_rows_that_cannot_be_estimated_stay_and_say_so() -> None:
     squares = [line for line in axes.lines if line.get_marker() == "s"]
     assert [float(line.get_xdata()[0]) for line in squares] == [0.44, 2.0]
     assert axes.get_xscale() == "log"
-    only = figures.cox_forest(shipped(), rows[1:2], "fig-x", "A test")
+    only = figures.cox_forest(shipped().study, rows[1:2], "fig-x", "A test")
     assert isinstance(only, show.Absent)
 
 
@@ -1009,4 +1009,4 @@ def test_a_wide_ratio_axis_keeps_few_ticks() -> None:
 def test_more_curves_than_looks_are_refused() -> None:
     times = survival.from_infusion(shipped())
     with pytest.raises(ValueError, match="zip"):
-        figures.km(shipped(), [times] * 5, "fig-x", "Five")
+        figures.km(shipped().study, [times] * 5, "fig-x", "Five")

@@ -110,7 +110,7 @@ def test_curves_of_a_large_cohort_are_drawn_on_a_day_grid() -> None:
 def test_a_small_curve_beside_a_large_one_keeps_its_ticks() -> None:
     rng = np.random.default_rng(2)
     made = figures.km(
-        hundred(),
+        hundred().study,
         [
             Times("many", rng.exponential(9, 4000), rng.random(4000) < 0.5, np.arange(4000)),
             Times("few", rng.exponential(9, 40), np.arange(40) % 2 == 0, np.arange(40)),

@@ -197,7 +197,7 @@ def test_few_events_for_each_covariate_are_warned_of(deaths: int, warned: bool) 
 
 def test_the_sweep_counts_both_groups_and_holds_the_studys_own_cut_off() -> None:
     made = EDGES["another_hospital"]().cohort()
-    assert prognosis.cut_offs(made) == (1, 2, 2.5, 3, 4, 6)
+    assert prognosis.cut_offs(made.study) == (1, 2, 2.5, 3, 4, 6)
     found = prognosis.sweep(made, survival.from_relapse(made))
     relapse = made.patients["relapse_month"]
     for row in found.itertuples():

@@ -21,7 +21,7 @@ def test_at_least_two_hundred_cohorts_print_the_published_ratio() -> None:
 
 
 def test_estimates_hold_the_range_and_are_assumed() -> None:
-    found = {e.id: e for e in spread.spread_estimates(book_cohort())}
+    found = {e.id: e for e in spread.spread_estimates(book_cohort().study)}
     e = found["spread.cox.from_relapse.hr"]
     values = spread.measured()["cox.from_relapse.hr"]
     assert (e.low, e.high) == (values.min(), values.max())

@@ -127,7 +127,7 @@ def test_what_the_cohort_does_not_record_has_no_times() -> None:
     lines = survival.with_outcome(one)
     assert survival.line_times(one, lines, "dor") is None
     assert survival.line_times(one, lines, "pfs") is None
-    made = survival.median(one, "pfs.other.median", None)
+    made = survival.median(one.study, "pfs.other.median", None)
     assert (made.value, made.n, made.method) == (None, 0, "not recorded in this cohort")
 
 
@@ -153,14 +153,14 @@ def four(died: list[int]) -> Cohort:
 
 
 def test_median_as_r_prints_it_where_the_curve_meets_one_half() -> None:
-    e = survival.median(four([1, 1, 1, 1]), "os.median", survival.from_infusion(four([1, 1, 1, 1])))
+    e = survival.median(four([1, 1, 1, 1]).study, "os.median", survival.from_infusion(four([1, 1, 1, 1])))
     # R: survfit(Surv(1:4, rep(1, 4)) ~ 1, conf.type = "log-log") prints 2.5, 1, NA.
     assert (e.value, e.low, e.high) == (2.5, 1.0, None)
 
 
 def test_a_median_that_is_not_reached_is_none() -> None:
     made = four([1, 0, 0, 0])
-    e = survival.median(made, "os.median", survival.from_infusion(made))
+    e = survival.median(made.study, "os.median", survival.from_infusion(made))
     assert (e.value, e.n, e.events) == (None, 4, 1)
 
 
@@ -169,7 +169,7 @@ def test_survival_at_a_month() -> None:
     times = survival.from_infusion(made)
 
     def at(month: float) -> tuple[float | None, float | None, float | None, bool]:
-        e = survival.at_month(made, "os.at", times, month)
+        e = survival.at_month(made.study, "os.at", times, month)
         return e.value, e.low, e.high, e.method.endswith(survival.BEYOND)
 
     assert at(0.5) == (1.0, 1.0, 1.0, False)
@@ -195,7 +195,7 @@ def test_follow_up_observed_and_reverse() -> None:
 def test_restricted_mean_is_the_area_under_the_curve() -> None:
     made = four([1, 1, 1, 1])
     assert survival.horizon(made) == 4
-    e = survival.restricted_mean(made, "os.rmst", survival.from_infusion(made), 4)
+    e = survival.restricted_mean(made.study, "os.rmst", survival.from_infusion(made), 4)
     assert e.value == pytest.approx(1 + 0.75 + 0.5 + 0.25, rel=1e-12)
 
 

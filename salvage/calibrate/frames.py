@@ -45,13 +45,17 @@ def as_csv(frame: pd.DataFrame, columns: Sequence[Column]) -> bytes:
 
     Lines end with ``\\n`` on every system.
     """
-    printed = pd.DataFrame(
+    return as_text(frame, columns).to_csv(index=False, lineterminator="\n").encode("utf-8")
+
+
+def as_text(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    """A table with each value as :func:`as_csv` prints it."""
+    return pd.DataFrame(
         {
             column.name: [_cell(value, column.kind) for value in frame[column.name]]
             for column in columns
         }
     )
-    return printed.to_csv(index=False, lineterminator="\n").encode("utf-8")
 
 
 def _cell(value: Any, kind: str) -> str:

@@ -21,6 +21,7 @@ from salvage.figures.responses import prose
 from salvage.published import Mark
 from salvage.show import Absent, Figure
 from salvage.stats.survival import KM, risk_table
+from salvage.study import Study
 from salvage.survival import Times
 
 DAY: Final = 1 / DAYS_PER_MONTH
@@ -54,7 +55,7 @@ def steps(curve: KM) -> tuple[Floats, Floats, Floats, Floats]:
 
 
 def km(
-    cohort: Cohort,
+    study: Study,
     times_list: Sequence[Times],
     name: str,
     what: str,
@@ -74,11 +75,11 @@ def km(
     chosen = list(zip(times_list, looks, strict=True))
     drawn = [(times, look) for times, look in chosen if times.n]
     if not drawn:
-        return Absent(cohort.study, captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
+        return Absent(study, captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
     lines = len(drawn) * (3 + (len(drawn) > 1))
     with style.drawing(3.6 + lines * PITCH / style.POINTS) as figure:
         panel(figure.add_subplot(), drawn, axis, ylabel)
-    return _figure(cohort, [t for t, _ in drawn], name, what, figure, note, marks)
+    return _figure(study, [t for t, _ in drawn], name, what, figure, note, marks)
 
 
 def panel(
@@ -196,7 +197,7 @@ def _cell(
 
 
 def _figure(
-    cohort: Cohort,
+    study: Study,
     drawn: Sequence[Times],
     name: str,
     what: str,
@@ -210,7 +211,7 @@ def _figure(
     )
     repeat = captions.KM_REPEAT_NOTE if several and any(t.n > t.patients for t in drawn) else ""
     return Figure(
-        cohort.study,
+        study,
         name,
         figure,
         captions.KM_CAPTION.format(
@@ -226,7 +227,7 @@ def _figure(
             curves="curves" if several else "curve",
             parts="; ".join(_part(times) for times in drawn),
         ),
-        tuple(style.marks_of(cohort) if marks is None else marks),
+        tuple(style.marks_of(study) if marks is None else marks),
     )
 
 
@@ -276,13 +277,17 @@ def _part(times: Times) -> str:
 
 def os_from_infusion(cohort: Cohort) -> Figure | Absent:
     """Overall survival of all patients from CAR-T infusion."""
-    return km(cohort, [survival.from_infusion(cohort)], "fig-os-infusion", captions.OS_INFUSION)
+    return km(
+        cohort.study, [survival.from_infusion(cohort)], "fig-os-infusion", captions.OS_INFUSION
+    )
 
 
 def os_from_relapse(cohort: Cohort) -> Figure | Absent:
     """Overall survival of all patients from relapse."""
     times = survival.from_relapse(cohort)
-    return km(cohort, [times], "fig-os-relapse", captions.OS_RELAPSE, axis=captions.MONTHS_RELAPSE)
+    return km(
+        cohort.study, [times], "fig-os-relapse", captions.OS_RELAPSE, axis=captions.MONTHS_RELAPSE
+    )
 
 
 def os_by_relapse_group(cohort: Cohort, origin: Literal["infusion", "relapse"]) -> Figure | Absent:
@@ -303,7 +308,7 @@ def os_by_relapse_group(cohort: Cohort, origin: Literal["infusion", "relapse"]) 
             cohort.study, captions.KM_EMPTY.format(what=what, reason=captions.KM_ONE_GROUP)
         )
     return km(
-        cohort,
+        cohort.study,
         groups,
         f"fig-os-{origin}-by-relapse",
         what,
@@ -322,7 +327,7 @@ def line_curves(
     """
     lines = survival.with_outcome(cohort)
     lines = lines[lines["category"] == category]
-    what = captions.LINE_CURVES.format(category=prose(cohort, category))
+    what = captions.LINE_CURVES.format(category=prose(cohort.study, category))
     if lines.empty:
         return Absent(
             cohort.study,
@@ -353,7 +358,7 @@ def line_curves(
             axes.set_title(style.wrap(times.label, 66 // len(drawn)))
         figure.supxlabel(captions.MONTHS_LINE, fontsize=style.SIZE)
     return _figure(
-        cohort, drawn, f"fig-{words.slug(category)}-course", what, figure, left_out, None
+        cohort.study, drawn, f"fig-{words.slug(category)}-course", what, figure, left_out, None
     )
 
 
@@ -373,7 +378,7 @@ def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
         reason = captions.KM_NOT_RECORDED["dor"] if responded else captions.KM_NO_RESPONSE
         return Absent(cohort.study, captions.KM_EMPTY.format(what=what, reason=reason))
     return km(
-        cohort,
+        cohort.study,
         [times],
         name,
         what,

@@ -112,7 +112,7 @@ def cohort_flow(cohort: Cohort) -> Figure | Absent:
             steps=told,
             deaths=f"{deaths:,}",
         ).replace("  ", " "),
-        style.marks_of(cohort),
+        style.marks_of(cohort.study),
     )
 
 
@@ -234,5 +234,5 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
             late=f"{late.sum():,}",
             cut=words.months(cut),
         ),
-        style.marks_of(cohort),
+        style.marks_of(cohort.study),
     )

@@ -17,6 +17,7 @@ from salvage.figures import captions, style
 from salvage.prognosis import Fit, caution
 from salvage.published import Mark
 from salvage.show import Absent, Figure
+from salvage.study import Study
 
 PLAIN: Final = style.ALL
 LABEL_CELLS: Final = 32
@@ -210,7 +211,7 @@ def rows_of_fits(fits: Iterable[Fit]) -> list[Row]:
 
 
 def cox_forest(
-    cohort: Cohort,
+    study: Study,
     rows: Sequence[Row],
     name: str,
     what: str,
@@ -226,7 +227,7 @@ def cox_forest(
     deaths.
     """
     if not any(row.hr is not None for row in rows):
-        return Absent(cohort.study, captions.COX_NOTHING.format(what=what))
+        return Absent(study, captions.COX_NOTHING.format(what=what))
     limits = ratio_limits(rows)
     counts = first or [_deaths(row) for row in rows]
     lines = [_ratio_line(row, text) for row, text in zip(rows, counts, strict=True)]
@@ -238,7 +239,7 @@ def cox_forest(
     methods = list(dict.fromkeys(row.method for row in rows if row.method))
     method = f"Method: {'; '.join(methods)}." if methods else ""
     return Figure(
-        cohort.study,
+        study,
         name,
         figure,
         captions.COX_CAPTION.format(
@@ -249,7 +250,7 @@ def cox_forest(
             + _caution(rows),
         ).strip(),
         captions.COX_ALT.format(what=what, parts="; ".join(_ratio_part(row) for row in rows)),
-        tuple(style.marks_of(cohort) if marks is None else marks),
+        tuple(style.marks_of(study) if marks is None else marks),
     )
 
 
@@ -344,7 +345,7 @@ def sweep_forest(
     groups = [f"{r['early']:,} / {r['late']:,}" for r in frame.to_dict("records")]
     what = captions.SWEEP_WHAT.format(times=times)
     return cox_forest(
-        cohort,
+        cohort.study,
         rows,
         name,
         what,

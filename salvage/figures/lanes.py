@@ -60,7 +60,7 @@ def swimmer(cohort: Cohort) -> Figure | Absent:
             **_counts(cohort),
         ),
         _alt(cohort),
-        style.marks_of(cohort),
+        style.marks_of(cohort.study),
         view=partial(view, axes, [told[patient] for patient in place]),
     )
 

@@ -16,6 +16,7 @@ from salvage.figures.forest import PLAIN, Band, Line, draw
 from salvage.published import Mark
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
+from salvage.study import Study
 
 ROW: Final = 0.42
 LAST_LINE: Final = 4
@@ -41,7 +42,7 @@ def response_bars(cohort: Cohort) -> Figure | Absent:
         _stacked(table, labels),
         captions.BARS_CAPTION.format(**_counted(lines)),
         captions.BARS_ALT.format(parts=f"{parts}."),
-        style.marks_of(cohort),
+        style.marks_of(cohort.study),
     )
 
 
@@ -55,20 +56,20 @@ def response_bars_by_line(cohort: Cohort, category: str) -> Figure | Absent:
         captions.BARS_LINE_PART.format(line=captions.BARS_LINE[int(str(key))], **_told(row))
         for key, row in table.iterrows()
     )
-    label = prose(cohort, category)
+    label = prose(cohort.study, category)
     return Figure(
         cohort.study,
         f"fig-{words.slug(category)}-by-line",
         _stacked(table, captions.BARS_LINE),
         captions.BARS_LINE_CAPTION.format(category=label, **_counted(lines)),
         captions.BARS_LINE_ALT.format(category=label, parts=parts),
-        style.marks_of(cohort),
+        style.marks_of(cohort.study),
     )
 
 
-def prose(cohort: Cohort, category: str) -> str:
+def prose(study: Study, category: str) -> str:
     """A category within a sentence; the study's own label wins."""
-    return cohort.study.labels.get(category, words.CATEGORIES_PROSE[category])
+    return study.labels.get(category, words.CATEGORIES_PROSE[category])
 
 
 def _no_category(category: str, what: str) -> str:
@@ -296,7 +297,10 @@ def overview(cohort: Cohort) -> Figure | Absent:
     orr = {
         key: response.both(cohort, "orr", part, key, label) for key, (part, label) in sets.items()
     }
-    cr = {key: response.rate(cohort, "cr", part, key, label) for key, (part, label) in sets.items()}
+    cr = {
+        key: response.rate_of(cohort.study, "cr", part, key, label)
+        for key, (part, label) in sets.items()
+    }
     rows = [
         _overview_line(words.category_short(key, cohort.study.labels), *orr[key], cr[key])
         for key in orr
@@ -334,7 +338,7 @@ def overview(cohort: Cohort) -> Figure | Absent:
         "fig-overview",
         figure,
         captions.OVERVIEW_CAPTION.format(**_counted(lines)),
-        _overview_alt(cohort, {k: e for k, (e, _) in orr.items() if e.n}, cr),
+        _overview_alt(cohort.study, {k: e for k, (e, _) in orr.items() if e.n}, cr),
         tuple(marks),
     )
 
@@ -349,10 +353,10 @@ def _overview_line(label: str, exact: Estimate, wilson: Estimate, complete: Esti
     return Line(label, bands, (f"{complete.events:,} / {exact.events:,} / {exact.n:,}",), PLAIN)
 
 
-def _overview_alt(cohort: Cohort, orr: Mapping[str, Estimate], cr: Mapping[str, Estimate]) -> str:
+def _overview_alt(study: Study, orr: Mapping[str, Estimate], cr: Mapping[str, Estimate]) -> str:
     parts = "; ".join(
         captions.OVERVIEW_PART.format(
-            category=words.category(key, cohort.study.labels),
+            category=words.category(key, study.labels),
             events=e.events,
             n=e.n,
             complete=cr[key].events,
@@ -366,8 +370,8 @@ def _overview_alt(cohort: Cohort, orr: Mapping[str, Estimate], cr: Mapping[str, 
     return captions.OVERVIEW_ALT.format(
         n=len(orr),
         low_rate=percent(orr[low].value),
-        low=words.category(low, cohort.study.labels),
+        low=words.category(low, study.labels),
         high_rate=percent(orr[high].value),
-        high=words.category(high, cohort.study.labels),
+        high=words.category(high, study.labels),
         parts=parts,
     )

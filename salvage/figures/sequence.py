@@ -14,6 +14,7 @@ from salvage.cohort import Cohort
 from salvage.figures import captions, style
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
+from salvage.study import Study
 
 LAST_LINE: Final = 4
 NONE: Final = "none"
@@ -133,9 +134,9 @@ def alluvial(cohort: Cohort) -> Figure | Absent:
             more=captions.ALLUVIAL_MORE.format(lines=words.count(beyond, "line")) if beyond else "",
         ),
         captions.ALLUVIAL_ALT.format(
-            steps=" ".join(_told(cohort, found, line) for line in range(1, last + 1))
+            steps=" ".join(_told(cohort.study, found, line) for line in range(1, last + 1))
         ),
-        style.marks_of(cohort),
+        style.marks_of(cohort.study),
     )
 
 
@@ -143,12 +144,10 @@ def _text(key: str, block: Block) -> str:
     return f"{block.n:,}" if key == NONE else f"{block.responding:,}/{block.n:,}"
 
 
-def _told(cohort: Cohort, found: Blocks, line: int) -> str:
+def _told(study: Study, found: Blocks, line: int) -> str:
     here = {key: block for (at, key), block in found.items() if at == line and key != NONE}
     most = max(block.n for block in here.values())
-    first = [
-        words.category(key, cohort.study.labels) for key, block in here.items() if block.n == most
-    ]
+    first = [words.category(key, study.labels) for key, block in here.items() if block.n == most]
     return captions.ALLUVIAL_STEP.format(
         line=line,
         patients=words.count(sum(block.n for block in here.values()), "patient"),

@@ -34,9 +34,9 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from salvage.cohort import Cohort
 from salvage.paths import ROOT
 from salvage.published import Mark
+from salvage.study import Study
 
 WIDTH: Final = 7.2
 SIZE: Final = 10.0
@@ -270,9 +270,9 @@ def covered(texts: Iterable[Text]) -> bool:
     return all(any(_written(ch, family) for family in fonts()) for ch in needed)
 
 
-def marks_of(cohort: Cohort) -> tuple[Mark, ...]:
+def marks_of(study: Study) -> tuple[Mark, ...]:
     """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
-    return ("assumed",) if cohort.study.synthetic else ("observed",)
+    return ("assumed",) if study.synthetic else ("observed",)
 
 
 def plain(text: object) -> str:

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from salvage import words
-from salvage.cohort import Cohort
 from salvage.estimate import percent, ratio
 from salvage.figures import captions, style
 from salvage.figures.forest import RATIO_TICKS, Row, cox_forest
 from salvage.published import Mark
 from salvage.show import CLEARED, Absent, Figure
+from salvage.study import Study
 
 BINS: Final = 60
 WIDEST: Final = (0.02, 50.0)
@@ -159,10 +159,10 @@ def _part(null: Null, published: float) -> str:
 
 
 def origin_forest(
-    cohort: Cohort,
+    study: Study,
     rows: Sequence[Row],
     name: str = "fig-origins",
     marks: Sequence[Mark] | None = None,
 ) -> Figure | Absent:
     """Late against early relapse with the clock started at each origin, one row each."""
-    return cox_forest(cohort, rows, name, captions.ORIGIN_WHAT, marks=marks)
+    return cox_forest(study, rows, name, captions.ORIGIN_WHAT, marks=marks)

@@ -12,6 +12,7 @@ from salvage.cohort import Cohort
 from salvage.figures import captions, style
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Figure
+from salvage.study import Study
 
 MOST_TERMS: Final = 15
 GRADES: Final = (1, 2, 3, 4, 5)
@@ -114,7 +115,7 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
             first=_first(table, treated),
             any_severe=words.count(severe, "patient"),
         ),
-        style.marks_of(cohort),
+        style.marks_of(cohort.study),
     )
 
 
@@ -215,15 +216,17 @@ def ae_by_category(cohort: Cohort) -> Figure | Absent:
         ),
         captions.AE_CATEGORY_ALT.format(
             parts="; ".join(
-                _category_part(cohort, str(key), any_grade, int(n)) for key, n in size.items() if n
+                _category_part(cohort.study, str(key), any_grade, int(n))
+                for key, n in size.items()
+                if n
             )
         ),
-        style.marks_of(cohort),
+        style.marks_of(cohort.study),
     )
 
 
-def _category_part(cohort: Cohort, key: str, counts: pd.DataFrame, patients: int) -> str:
-    label = words.category(key, cohort.study.labels)
+def _category_part(study: Study, key: str, counts: pd.DataFrame, patients: int) -> str:
+    label = words.category(key, study.labels)
     most = int(counts[key].max())
     if not most:
         return captions.AE_CATEGORY_NONE.format(category=label)
@@ -296,5 +299,5 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
         captions.AE_BUTTERFLY_ALT.format(
             treated=words.count(treated, "treated patient"), parts="; ".join(parts)
         ),
-        style.marks_of(cohort),
+        style.marks_of(cohort.study),
     )

@@ -4,13 +4,13 @@ Nothing here is typed from a result.
 """
 
 from salvage import words
-from salvage.cohort import Cohort
 from salvage.estimate import Estimate, months
+from salvage.study import Study
 
 
-def this_cohort(cohort: Cohort) -> str:
+def this_cohort(study: Study) -> str:
     """How the book calls its cohort."""
-    return "this synthetic cohort" if cohort.study.synthetic else "this cohort"
+    return "this synthetic cohort" if study.synthetic else "this cohort"
 
 
 def median(e: Estimate, unit: str = "line") -> str:

@@ -44,10 +44,11 @@ def _over_worlds(analysis: str) -> str:
 def _own(cohort: Cohort) -> str:
     infusion, relapse = bias.contrasts(cohort)[:2]
     if infusion.value is None and relapse.value is None:
-        return f"In {this_cohort(cohort)} late and early relapse cannot be compared."
+        return f"In {this_cohort(cohort.study)} late and early relapse cannot be compared."
     after = sentence(relapse) if relapse.value is not None else words.NOT_ESTIMABLE
     return (
-        f"In {this_cohort(cohort)} the ratio is {ratio(infusion.value)} from infusion and {after}"
+        f"In {this_cohort(cohort.study)} the ratio is {ratio(infusion.value)} from infusion and "
+        f"{after}"
         " from relapse."
     )
 
@@ -69,9 +70,9 @@ def landmark(cohort: Cohort) -> Text:
     """The landmark's own figures, in this cohort and without effect."""
     found = next(e for e in bias.contrasts(cohort) if e.id == "cox.late_vs_early.landmark.hr")
     own = (
-        f"In {this_cohort(cohort)} the landmark gives {sentence(found)}. "
+        f"In {this_cohort(cohort.study)} the landmark gives {sentence(found)}. "
         if found.value is not None
-        else f"In {this_cohort(cohort)} a landmark at the cut-off cannot be used. "
+        else f"In {this_cohort(cohort.study)} a landmark at the cut-off cannot be used. "
     )
     means = [bias.null_value(key, "landmark", "hr") for key in simulate.SETTINGS]
     return text(
@@ -100,7 +101,7 @@ def delayed_entry(cohort: Cohort) -> Text:
     """The whole cohort was selected by having received salvage: the median with delayed entry, and
     how many were at risk before it."""
     entered = bias.delayed_entry_median(cohort)
-    plain = survival.median(cohort, "os.median", survival.from_infusion(cohort))
+    plain = survival.median(cohort.study, "os.median", survival.from_infusion(cohort))
     if entered.value is None:
         return text(
             cohort.study, "With delayed entry at the first salvage line, the median is not reached."
@@ -143,11 +144,11 @@ def per_month(cohort: Cohort) -> Text:
     if e.value is None:
         return text(
             cohort.study,
-            f"In {this_cohort(cohort)} months to relapse cannot be used as a covariate:"
+            f"In {this_cohort(cohort.study)} months to relapse cannot be used as a covariate:"
             f" {reason(e.method)}.",
         )
     return text(
         cohort.study,
-        f"In {this_cohort(cohort)} each further month to relapse goes with a hazard ratio of"
+        f"In {this_cohort(cohort.study)} each further month to relapse goes with a hazard ratio of"
         f" {sentence(e)}, counted from relapse.",
     )

@@ -8,6 +8,7 @@ from salvage.estimate import Estimate, p_phrase, percent, sentence
 from salvage.sentences import median, this_cohort
 from salvage.show import Absent, Box, Text, answer, text
 from salvage.stats import proportions
+from salvage.study import Study
 from salvage.tables import absent_category
 
 SMALL_GROUP: Final = 20
@@ -18,23 +19,23 @@ def category_answer(cohort: Cohort, key: str) -> Box | Absent:
     lines = cohort.category(key)
     if lines.empty:
         return absent_category(cohort.study, key, name=f"answer-{words.slug(key)}")
-    orr, cr = (response.rate(cohort, m, lines, key) for m in ("orr", "cr"))
+    orr, cr = (response.rate_of(cohort.study, m, lines, key) for m in ("orr", "cr"))
     patients = lines["patient_id"].nunique()
     outcome = survival.with_outcome(cohort)
     outcome = outcome[outcome["category"] == key]
     first = (
-        f"In {this_cohort(cohort)}, {words.count(patients, 'patient')} received"
+        f"In {this_cohort(cohort.study)}, {words.count(patients, 'patient')} received"
         f" {words.category_prose(key, cohort.study.labels)} in"
         f" {words.count(len(lines), 'salvage line')}. The objective response rate was"
         f" {sentence(orr)}; the complete response rate was {sentence(cr)}."
     )
     alive = survival.median(
-        cohort, f"os_from_start.{key}.median", survival.from_line_start(outcome)
+        cohort.study, f"os_from_start.{key}.median", survival.from_line_start(outcome)
     )
     lasting = f"Median survival from the start of the line was {median(alive)}."
     free = survival.line_times(cohort, outcome, "pfs")
     if free is not None:
-        pfs = survival.median(cohort, f"pfs.{key}.median", free)
+        pfs = survival.median(cohort.study, f"pfs.{key}.median", free)
         lasting = f"Median progression-free survival was {median(pfs)}. " + lasting
     return answer(cohort.study, first, lasting, _how_sure(orr), name=f"answer-{words.slug(key)}")
 
@@ -62,7 +63,7 @@ def first_against_later(cohort: Cohort, key: str) -> Text | Absent:
     first, later = lines[lines["line"] == 1], lines[lines["line"] > 1]
     parts = (("the first salvage line", first), ("later salvage lines", later))
     made = [
-        f"{sentence(response.rate(cohort, 'orr', part, key))} at {name}"
+        f"{sentence(response.rate_of(cohort.study, 'orr', part, key))} at {name}"
         for name, part in parts
         if len(part)
     ]
@@ -91,7 +92,7 @@ def switched_target(cohort: Cohort) -> Text | Absent:
     b, m = int(response.responded(same, "cr").sum()), len(same)
     test = proportions.fisher_2x2(a, n, b, m)
     pooled = (a + b) / (n + m)
-    rate = response.rate(cohort, "cr", switched, "second_cart.switched")
+    rate = response.rate_of(cohort.study, "cr", switched, "second_cart.switched")
     by_chance = (
         f" If switching made no difference and each infusion had the pooled rate of"
         f" {percent(pooled, 0)}, a group of {n:,} would still show {a:,} or more complete"
@@ -102,16 +103,16 @@ def switched_target(cohort: Cohort) -> Text | Absent:
         cohort.study,
         f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
         f" target (Fisher's exact test, {p_phrase(test.p)})."
-        f"{_other_splits(cohort, [a, n, b, m])}",
+        f"{_other_splits(cohort.study, [a, n, b, m])}",
         f"The exact interval of the switched group runs from {percent(rate.low, 0)} to"
         f" {percent(rate.high, 0)}.{by_chance if a * m > b * n else ''}",
     )
 
 
-def _other_splits(cohort: Cohort, own: list[int]) -> str:
+def _other_splits(study: Study, own: list[int]) -> str:
     """What the other counts that print both published rates would say, if ``own`` is one of them;
     of the published study only."""
-    if not cohort.study.synthetic:
+    if not study.synthetic:
         return ""
     columns = ["switched_complete", "switched_events", "other_complete", "other_events"]
     rows: list[list[int]] = audit.target_switches()[columns].to_numpy().tolist()
@@ -170,8 +171,8 @@ def response_and_duration(cohort: Cohort, key: str = "polatuzumab") -> Text | Ab
             if responded
             else "No line of this category responded, so there is no duration of response.",
         )
-    dor = survival.median(cohort, f"dor.{key}.median", times)
-    orr = response.rate(cohort, "orr", lines, key)
+    dor = survival.median(cohort.study, f"dor.{key}.median", times)
+    orr = response.rate_of(cohort.study, "orr", lines, key)
     ended = f"Of {times.n:,} responses with a recorded beginning, {times.events or 'none'} ended"
     if times.n == 1:
         verb = "ended" if times.events else "did not end"

@@ -8,6 +8,7 @@ from salvage.estimate import Estimate, interval_text, months
 from salvage.figures.captions import MOST_PATIENTS
 from salvage.sentences import this_cohort
 from salvage.show import CLEARED, Box, Text, answer, text
+from salvage.study import Study
 from salvage.tables import of
 from salvage.tables.cohort import BASELINE, LEVELS
 
@@ -23,7 +24,7 @@ def cohort_answer(cohort: Cohort) -> Box:
     shortest, longest = months(patients["os_month"].min()), months(patients["os_month"].max())
     return answer(
         cohort.study,
-        f"{words.capital(this_cohort(cohort))} has {words.count(n, 'patient')}"
+        f"{words.capital(this_cohort(cohort.study))} has {words.count(n, 'patient')}"
         f"{_who_received(cohort)} received salvage therapy, in"
         f" {words.count(len(cohort.salvage), 'line')}. "
         f"{_deaths(n, dead)} {_timing(cohort)}",
@@ -82,9 +83,9 @@ def _reverse(e: Estimate) -> str:
     return f"{months(e.value)} months (95% CI {interval_text(e)})"
 
 
-def setting(cohort: Cohort) -> Text:
+def setting(study: Study) -> Text:
     """Centre, window and data cut-off, as the study's settings give them."""
-    study = cohort.study
+    study = study
     given = {
         "Centre": study.centre,
         "Dates of the study": study.window,

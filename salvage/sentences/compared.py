@@ -8,6 +8,7 @@ from salvage.estimate import Estimate, p_phrase, percent
 from salvage.schema import CATEGORY_KEYS
 from salvage.sentences import this_cohort
 from salvage.show import Box, Text, answer, text
+from salvage.study import Study
 from salvage.tables.compared import ONE_CATEGORY
 
 ALPHA: Final = 0.05
@@ -19,7 +20,8 @@ def compared_answer(cohort: Cohort) -> Box:
     """That the options cannot be ranked, how rates spread, and what could have been shown."""
     repeats = cohort.salvage["line"].max() > 1
     cannot = (
-        f"{words.capital(this_cohort(cohort))} cannot rank the salvage options. Treatments were "
+        f"{words.capital(this_cohort(cohort.study))} cannot rank the salvage options. Treatments "
+        "were "
         "not assigned at random"
         f"{', patients repeat, and later lines are selected' if repeats else ''}."
     )
@@ -36,16 +38,17 @@ def compared_answer(cohort: Cohort) -> Box:
 
 def _rates(cohort: Cohort, measure: str) -> dict[str, Estimate]:
     every = {
-        key: response.rate(cohort, measure, cohort.category(key), key) for key in CATEGORY_KEYS
+        key: response.rate_of(cohort.study, measure, cohort.category(key), key)
+        for key in CATEGORY_KEYS
     }
     return {key: e for key, e in every.items() if e.n}
 
 
-def _with_rate(cohort: Cohort, found: dict[str, Estimate], rate: float) -> str:
+def _with_rate(study: Study, found: dict[str, Estimate], rate: float) -> str:
     """The categories that have this rate, with their counts."""
     return words.listing(
         [
-            f"{words.category(key, cohort.study.labels)} {e.events:,}/{e.n:,}"
+            f"{words.category(key, study.labels)} {e.events:,}/{e.n:,}"
             for key, e in found.items()
             if e.value == rate
         ]
@@ -60,8 +63,8 @@ def _spread(cohort: Cohort, measure: str) -> str:
     if low == high:
         return f"The {name} was {percent(low)} in each category."
     return (
-        f"The {name} ran from {percent(low)} ({_with_rate(cohort, found, low)}) to "
-        f"{percent(high)} ({_with_rate(cohort, found, high)})."
+        f"The {name} ran from {percent(low)} ({_with_rate(cohort.study, found, low)}) to "
+        f"{percent(high)} ({_with_rate(cohort.study, found, high)})."
     )
 
 

@@ -14,10 +14,10 @@ from salvage.tables.context import own_rates
 
 def context_answer(cohort: Cohort) -> Box:
     """How this cohort lies among the others, and what may be compared."""
-    relapse = median(cohort, "os.from_relapse.median", from_relapse(cohort))
+    relapse = median(cohort.study, "os.from_relapse.median", from_relapse(cohort))
     return answer(
         cohort.study,
-        f"In {this_cohort(cohort)} the median survival from relapse was {sentence(relapse)}. "
+        f"In {this_cohort(cohort.study)} the median survival from relapse was {sentence(relapse)}. "
         f"{_medians()}",
         _overlap(cohort),
         (

@@ -15,7 +15,7 @@ MONTHS_FROM_SALVAGE = "Months since the start of the first salvage line"
 def outcome_answer(cohort: Cohort) -> Box:
     """Median survival from the three origins, deaths, and how much of the first is guaranteed."""
     infusion, relapse, salvage = (
-        survival.median(cohort, f"{id}.median", times)
+        survival.median(cohort.study, f"{id}.median", times)
         for id, times in survival.origins(cohort).items()
     )
     treated = (
@@ -26,7 +26,8 @@ def outcome_answer(cohort: Cohort) -> Box:
     )
     return answer(
         cohort.study,
-        f"In {this_cohort(cohort)}, {_deaths(cohort)}. Median overall survival from the first "
+        f"In {this_cohort(cohort.study)}, {_deaths(cohort)}. Median overall survival from the "
+        "first "
         f"CAR-T infusion was {median(infusion, 'patient')}. "
         f"From relapse it was {median(relapse, 'patient')}.{treated}",
         _guaranteed(cohort),
@@ -109,14 +110,14 @@ def observed_range(cohort: Cohort) -> Text:
 
 
 def _stated(cohort: Cohort) -> str:
-    e = survival.median(cohort, "os.median", survival.from_infusion(cohort))
+    e = survival.median(cohort.study, "os.median", survival.from_infusion(cohort))
     return "" if e.low is None and e.high is None else ", which the confidence interval states"
 
 
 def reading(cohort: Cohort) -> Text:
     """How the three origins differ in this cohort, in one sentence."""
     infusion, relapse, salvage = (
-        survival.median(cohort, f"{id}.median", times)
+        survival.median(cohort.study, f"{id}.median", times)
         for id, times in survival.origins(cohort).items()
     )
     if infusion.value is None or relapse.value is None:

@@ -13,16 +13,16 @@ from salvage.tables.overview import effective_lines, lines_per_patient, sequence
 def overview_answer(cohort: Cohort) -> Box:
     """Lines, patients, and response over all lines and at first line."""
     lines = cohort.salvage
-    orr, cr = (response.rate(cohort, measure, lines, "all") for measure in ("orr", "cr"))
+    orr, cr = (response.rate_of(cohort.study, measure, lines, "all") for measure in ("orr", "cr"))
     most = int(lines["line"].max())
     paragraphs = [
-        f"In {this_cohort(cohort)}, {words.count(len(cohort.treated), 'patient')} received "
+        f"In {this_cohort(cohort.study)}, {words.count(len(cohort.treated), 'patient')} received "
         f"{words.count(len(lines), 'salvage line')}{_at_most(most, len(cohort.treated))}. "
         f"Over all lines, the objective response rate was {sentence(orr)} and the complete "
         f"response rate {sentence(cr)}."
     ]
     if most > 1:
-        first = response.rate(cohort, "orr", lines[lines["line"] == 1], "first_line.all")
+        first = response.rate_of(cohort.study, "orr", lines[lines["line"] == 1], "first_line.all")
         paragraphs.append(
             "At the first salvage line, with one line per patient, the objective response rate "
             f"was {sentence(first)}. Other cohorts after CAR-T failure usually report this rate."
@@ -156,7 +156,7 @@ def _first_and_later(cohort: Cohort) -> str:
     """The rate over first lines beside the rate over later lines."""
     every = cohort.salvage
     rates = [
-        response.rate(cohort, "orr", every[chosen], key)
+        response.rate_of(cohort.study, "orr", every[chosen], key)
         for chosen, key in (
             (every["line"] == 1, "first_line.all"),
             (every["line"] > 1, "later_line.all"),

@@ -9,6 +9,7 @@ from salvage.prognosis import Fit
 from salvage.sentences import this_cohort
 from salvage.show import Absent, Box, Text, answer, text
 from salvage.stats import proportions
+from salvage.study import Study
 from salvage.tables.prognosis import fits_from_relapse
 
 LEVEL: Final = 0.05
@@ -28,18 +29,21 @@ def prognosis_answer(cohort: Cohort) -> Box:
     infusion = prognosis.late_against_early(cohort)
     relapse = prognosis.late_against_early_from_relapse(cohort)
     return answer(
-        cohort.study, _contrast(cohort, infusion, relapse), _tests(cohort), name="answer-prognosis"
+        cohort.study,
+        _contrast(cohort.study, infusion, relapse),
+        _tests(cohort),
+        name="answer-prognosis",
     )
 
 
-def _contrast(cohort: Cohort, infusion: Estimate, relapse: Estimate) -> str:
+def _contrast(study: Study, infusion: Estimate, relapse: Estimate) -> str:
     if infusion.value is None and relapse.value is None:
         return (
-            f"In {this_cohort(cohort)}, late relapse cannot be compared with early:"
+            f"In {this_cohort(study)}, late relapse cannot be compared with early:"
             f" {reason(infusion.method)}."
         )
     return (
-        f"In {this_cohort(cohort)}, the hazard ratio of death, late against early relapse, "
+        f"In {this_cohort(study)}, the hazard ratio of death, late against early relapse, "
         f"was {_said(infusion)} counted from infusion and {_said(relapse)} counted from "
         "relapse. Only the second is free of the time that a late relapse guarantees."
     )
@@ -107,7 +111,7 @@ def months_to_relapse(cohort: Cohort) -> Text | Absent:
     """Months to relapse as a continuous covariate, from both origins."""
     made = [
         prognosis.hazard_ratio(
-            cohort,
+            cohort.study,
             f"cox.relapse_month.{key}.hr",
             prognosis.fit(cohort, ["relapse_month"], times),
             "relapse_month",
@@ -136,7 +140,7 @@ def model(cohort: Cohort) -> Text | Absent:
     fitted = prognosis.prespecified(cohort)
     if fitted.model is None:
         return Absent(cohort.study, f"The prespecified model cannot be estimated: {fitted.reason}.")
-    made = prognosis.prespecified_estimates(cohort, fitted)
+    made = prognosis.prespecified_estimates(cohort.study, fitted)
     found = words.listing(
         [
             f"{ratio(e.value)} ({p_phrase(e.p)}) for “{label}”"

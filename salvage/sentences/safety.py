@@ -25,7 +25,8 @@ def safety_answer(cohort: Cohort) -> Box | Absent:
     events = safety.events_of_treated(cohort)
     return answer(
         cohort.study,
-        f"In {this_cohort(cohort)}, {words.count(len(events), 'adverse event')} of salvage therapy "
+        f"In {this_cohort(cohort.study)}, {words.count(len(events), 'adverse event')} of salvage "
+        "therapy "
         f"{'is' if len(events) == 1 else 'are'} recorded. At least one occurred in "
         f"{_share(any_grade)}{_and_severe(severe)}.",
         _most_common(cohort),

@@ -8,13 +8,13 @@ from salvage.estimate import Estimate, sentence
 from salvage.sentences import median, this_cohort
 from salvage.sentences.compared import could_show
 from salvage.show import CLEARED, Box, Cover, Text, answer, text
+from salvage.study import Study
 
 Estimates = Mapping[str, Estimate]
 
 
-def cover(cohort: Cohort) -> Cover:
+def cover(study: Study) -> Cover:
     """What the book is about: title, centre, dates."""
-    study = cohort.study
     facts = (
         ("Centre", study.centre),
         ("Dates of the study", study.window),
@@ -25,17 +25,17 @@ def cover(cohort: Cohort) -> Cover:
     return Cover(CLEARED, study.title, stated)
 
 
-def citations(cohort: Cohort) -> Text:
+def citations(study: Study) -> Text:
     """The index study and this report, as a list of references gives them."""
-    study = published.facts()["source"]
+    source = published.facts()["source"]
     index = (
-        f"The index study: {study['authors']}. {study['title']}. {study['journal']}"
-        f" {study['year']};{study['volume']}({study['issue']}):{study['pages']}."
-        f" DOI {study['doi']}."
+        f"The index study: {source['authors']}. {source['title']}. {source['journal']}"
+        f" {source['year']};{source['volume']}({source['issue']}):{source['pages']}."
+        f" DOI {source['doi']}."
     )
     # The centre of a synthetic cohort is no author.
-    centre = "" if cohort.study.synthetic else cohort.study.centre
-    report = [cohort.study.title, centre, f"A reproducible report, version {__version__}"]
+    centre = "" if study.synthetic else study.centre
+    report = [study.title, centre, f"A reproducible report, version {__version__}"]
     return text(CLEARED, index, f"This report: {'. '.join(filter(None, report))}.")
 
 
@@ -46,7 +46,7 @@ def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
     comma = "" if treated == n else ","
     return answer(
         cohort.study,
-        f"In {this_cohort(cohort)} of {words.count(n, 'patient')}{comma} {link}"
+        f"In {this_cohort(cohort.study)} of {words.count(n, 'patient')}{comma} {link}"
         f" {words.count(len(cohort.salvage), 'salvage line')}, median overall survival from"
         f" CAR-T infusion was {median(estimates['os.median'], 'patient')}. The objective response"
         f" rate over all lines was {sentence(estimates['orr.all'])}.",
@@ -57,7 +57,6 @@ def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
 
 
 def _published_link(cohort: Cohort, estimates: Estimates) -> str:
-    study = published.facts()["source"]
     found = published.agreements(cohort, list(estimates.values()))
     if cohort.study.synthetic and not all(figure.agrees for figure in found):
         return (
@@ -65,9 +64,10 @@ def _published_link(cohort: Cohort, estimates: Estimates) -> str:
             " them as a comparator."
         )
     if cohort.study.synthetic:
+        source = published.facts()["source"]
         return (
             "The patients are synthetic. They were generated to agree with every figure in the"
-            f" abstract of {study['authors'].split()[0]} and colleagues ({study['year']}); what"
+            f" abstract of {source['authors'].split()[0]} and colleagues ({source['year']}); what"
             " that abstract does not print is assumed and marked so."
         )
     return (

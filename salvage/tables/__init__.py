@@ -28,9 +28,9 @@ MEDIAN_NOTE: Final = (
 )
 
 
-def mark(cohort: Cohort) -> tuple[Mark, ...]:
+def mark(study: Study) -> tuple[Mark, ...]:
     """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
-    return ("assumed",) if cohort.study.synthetic else ("observed",)
+    return ("assumed",) if study.synthetic else ("observed",)
 
 
 def marks(estimates: Sequence[Estimate]) -> tuple[Mark, ...]:

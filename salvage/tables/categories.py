@@ -6,6 +6,7 @@ from salvage import response, survival, words
 from salvage.cohort import Cohort
 from salvage.estimate import interval_text, months, number, percent
 from salvage.show import Absent, Table
+from salvage.study import Study
 from salvage.tables import (
     EXACT_NOTE,
     MEDIAN_NOTE,
@@ -107,7 +108,7 @@ def who_received(cohort: Cohort, key: str) -> Shown:
         ("Characteristic", "Value"),
         rows,
         ("Percentages of lines or of patients with the value recorded.",),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -145,7 +146,7 @@ def regimens(cohort: Cohort, key: str, most: int = 12) -> Shown:
         ("Regimen", "Lines", *words.RESPONSES),
         rows,
         (responses_note(),),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -156,7 +157,9 @@ def durations(cohort: Cohort, key: str) -> Shown:
     if lines.empty:
         return absent_category(cohort.study, key)
     medians = [
-        survival.median(cohort, f"{d}.{key}.median", survival.line_times(cohort, lines, d), name)
+        survival.median(
+            cohort.study, f"{d}.{key}.median", survival.line_times(cohort, lines, d), name
+        )
         for d, name in words.DURATIONS.items()
     ]
     rows = [median_row(e) for e in medians]
@@ -169,7 +172,7 @@ def durations(cohort: Cohort, key: str) -> Shown:
         ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
         rows,
         (MEDIAN_NOTE, "Duration of response: responding lines only; a new treatment censors."),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -195,7 +198,7 @@ def by_line(cohort: Cohort, key: str) -> Shown:
         RATE_HEAD,
         rows,
         (EXACT_NOTE, WILSON_NOTE),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -253,7 +256,9 @@ def intents(cohort: Cohort) -> Shown:
                 f"{response.responded(part, 'orr').sum():,}",
                 f"{response.responded(part, 'cr').sum():,}",
                 f"{followed:,}",
-                months(survival.median(cohort, "os.intent", survival.from_line_start(part)).value),
+                months(
+                    survival.median(cohort.study, "os.intent", survival.from_line_start(part)).value
+                ),
             )
         )
     missing = int(lines["intent"].isna().sum())
@@ -271,7 +276,7 @@ def intents(cohort: Cohort) -> Shown:
         ),
         rows,
         [f"Intent not recorded in {words.count(missing, 'line')}."] if missing else [],
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -297,7 +302,7 @@ def responders(cohort: Cohort, key: str) -> Shown:
         ("LDH elevated", joined["ldh_elevated"] == 1, "ldh_elevated"),
     ]
     rows = [
-        (label, *_response_cells(cohort, joined[chosen], key))
+        (label, *_response_cells(cohort.study, joined[chosen], key))
         for label, chosen, column in groups
         if column is None or joined[column].notna().any()
     ]
@@ -308,12 +313,12 @@ def responders(cohort: Cohort, key: str) -> Shown:
         ("Group of lines", "CR or PR / lines", "Rate, %", "Exact 95% CI, %"),
         rows,
         (EXACT_NOTE, "Groups overlap and were not compared by a test."),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
-def _response_cells(cohort: Cohort, lines: pd.DataFrame, key: str) -> tuple[str, str, str]:
-    exact = response.rate(cohort, "orr", lines, key)
+def _response_cells(study: Study, lines: pd.DataFrame, key: str) -> tuple[str, str, str]:
+    exact = response.rate_of(study, "orr", lines, key)
     if not exact.n:
         return "0 / 0", "–", "–"
     return (
@@ -333,8 +338,10 @@ def duration_by_category(cohort: Cohort) -> Shown:
         part = lines[lines["category"] == key]
         if part.empty:
             continue
-        orr = response.rate(cohort, "orr", part, key)
-        dor = survival.median(cohort, f"dor.{key}.median", survival.line_times(cohort, part, "dor"))
+        orr = response.rate_of(cohort.study, "orr", part, key)
+        dor = survival.median(
+            cohort.study, f"dor.{key}.median", survival.line_times(cohort, part, "dor")
+        )
         rows.append(
             (
                 words.category(key, cohort.study.labels),
@@ -361,5 +368,5 @@ def duration_by_category(cohort: Cohort) -> Shown:
         ),
         rows,
         ("A response ends by progression or death; a new treatment censors it.",),
-        mark(cohort),
+        mark(cohort.study),
     )

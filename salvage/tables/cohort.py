@@ -14,6 +14,7 @@ from salvage.prognosis import CUT_OFFS
 from salvage.response import RESPONDING
 from salvage.schema import ADVERSE_EVENTS, SALVAGE
 from salvage.show import Table
+from salvage.study import Study
 from salvage.tables import mark, marks, of, spread
 
 NONE: Final = "–"
@@ -75,9 +76,9 @@ def relapse_groups(cohort: Cohort) -> dict[str, pd.DataFrame]:
     }
 
 
-def cut_off_note(cohort: Cohort) -> str:
+def cut_off_note(study: Study) -> str:
     """What early and late mean in this cohort."""
-    cut = f"{cohort.study.early_relapse_months:g}"
+    cut = f"{study.early_relapse_months:g}"
     return (
         f"Early: relapse at month {cut} or before, counted from the first CAR-T infusion. "
         f"Late: after month {cut}."
@@ -105,8 +106,8 @@ def baseline(cohort: Cohort) -> Table:
         "Baseline of the patients before the first CAR-T infusion, and time to relapse.",
         ("Characteristic", *_group_heads(groups), "Not recorded"),
         rows,
-        [*_baseline_notes(cohort, shown), *_abbreviations([item.label for item in items])],
-        mark(cohort),
+        [*_baseline_notes(cohort.study, shown), *_abbreviations([item.label for item in items])],
+        mark(cohort.study),
     )
 
 
@@ -141,13 +142,13 @@ def _equals(value: str) -> Callable[[pd.Series], pd.Series]:
     return lambda v: v == value
 
 
-def _baseline_notes(cohort: Cohort, shown: set[str]) -> list[str]:
+def _baseline_notes(study: Study, shown: set[str]) -> list[str]:
     labels = {item.column: _short(item.label) for item in reversed(BASELINE)} | LEVELS
     absent = [label for column, label in labels.items() if column not in shown]
     notes = [
         "Values are patients (%) unless the row says otherwise. "
         "Percentages are of the patients of the column with the value recorded.",
-        cut_off_note(cohort),
+        cut_off_note(study),
     ]
     if absent:
         notes.append(f"Not recorded for any patient: {'; '.join(sorted(absent))}.")
@@ -209,9 +210,9 @@ def by_relapse(cohort: Cohort) -> Table:
         (
             "Months are medians (range). Months observed run from the first CAR-T infusion to "
             "death or last contact; they are not survival estimates.",
-            cut_off_note(cohort),
+            cut_off_note(cohort.study),
         ),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -238,7 +239,7 @@ def cut_offs(cohort: Cohort) -> Table:
             "A relapse exactly at the cut-off is early. "
             "The hazard ratio at each cut-off stands in the chapter on prognostic factors.",
         ),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -315,7 +316,7 @@ def completeness(cohort: Cohort) -> Table:
             "A blank month of progression means that none was documented, "
             "so it is not counted as missing.",
         ),
-        mark(cohort),
+        mark(cohort.study),
         left=(0, 1),
     )
 

@@ -79,7 +79,7 @@ def across(cohort: Cohort) -> Shown:
         test = comparison.rao_scott(cohort, measure)
         statistic = f"{test.f:.2f} ({test.df1:.1f}, {test.df2:.1f})" if test else NONE
         rows.append((name, "Rao-Scott", "Yes", statistic, p_value(test.p) if test else NONE))
-        exact = comparison.exact_p(cohort, measure)
+        exact = comparison.exact_p(comparison.counts(cohort, measure))
         p = NONE if exact is None else p_value(exact)
         rows.append((name, "Exact, k x 2", "No", NONE, p))
     return Table(
@@ -93,7 +93,7 @@ def across(cohort: Cohort) -> Shown:
             "and is not valid here if lines of one patient are alike.",
             *_reasons(cohort),
         ),
-        mark(cohort),
+        mark(cohort.study),
         left=(0, 1, 2),
     )
 
@@ -148,7 +148,7 @@ def pairs(cohort: Cohort, measure: str) -> Shown:
         ),
         rows,
         _pair_notes(compared),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -227,5 +227,5 @@ def detectable(cohort: Cohort) -> Shown:
             "one category is chosen; from another rate, another difference could be shown.",
             "A dash: not even a rate of 100% would have been enough.",
         ),
-        mark(cohort),
+        mark(cohort.study),
     )

@@ -123,8 +123,8 @@ def own_rates(cohort: Cohort, key: str, measure: str) -> list[tuple[str, Estimat
     lines = cohort.category(key)
     first = lines[lines["line"] == 1]
     made = [
-        (FIRST_LINE, response.rate(cohort, measure, first, f"first_line.{key}")),
-        (EVENTS, response.rate(cohort, measure, lines, key)),
+        (FIRST_LINE, response.rate_of(cohort.study, measure, first, f"first_line.{key}")),
+        (EVENTS, response.rate_of(cohort.study, measure, lines, key)),
     ]
     return [(counted, e) for counted, made_ in made for e in screened(cohort, [made_]) if e.n]
 

@@ -54,8 +54,8 @@ def by_origin(cohort: Cohort) -> Table:
     """Median survival and survival at fixed months from each of the three time origins."""
     rows, made = [], []
     for id, times in survival.origins(cohort).items():
-        middle = survival.median(cohort, f"{id}.median", times)
-        at = [survival.at_month(cohort, f"{id}.at.{m}", times, m) for m in FIXED_MONTHS]
+        middle = survival.median(cohort.study, f"{id}.median", times)
+        at = [survival.at_month(cohort.study, f"{id}.at.{m}", times, m) for m in FIXED_MONTHS]
         made += [middle, *at]
         deaths = f"{times.events:,} / {times.n:,}"
         rows.append((ORIGINS[id], deaths, median_cell(middle), *(_cell(e) for e in at)))
@@ -87,7 +87,7 @@ def restricted_means(cohort: Cohort) -> Shown:
             "No restricted mean can be given: from one of the origins nobody was observed at all.",
         )
     made = {
-        id: survival.restricted_mean(cohort, f"{id}.rmst", times, month)
+        id: survival.restricted_mean(cohort.study, f"{id}.rmst", times, month)
         for id, times in survival.origins(cohort).items()
     }
     rows = [
@@ -170,7 +170,7 @@ def responses(cohort: Cohort) -> Shown:
         ("Rule", "Responses", "Ended", "Median, months", "95% CI, months"),
         rows,
         notes,
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -199,7 +199,7 @@ def second_implementation(cohort: Cohort) -> Table:
             "the middle of the flat part and lifelines its beginning. Where the curve is 0, R "
             "gives no limits and lifelines gives 0.",
         ),
-        mark(cohort),
+        mark(cohort.study),
         left=(0, 1, 4),
     )
 
@@ -213,19 +213,19 @@ def _beside(cohort: Cohort, id: str, times: Times) -> Iterator[tuple[str, str, s
     other = KaplanMeierFitter().fit(np.round(times.time, DECIMALS), times.event)
     limits = other.confidence_interval_
     low, high = median_survival_times(limits).to_numpy(dtype=float).ravel()[:2]
-    own = survival.median(cohort, f"{id}.median", times)
+    own = survival.median(cohort.study, f"{id}.median", times)
     pairs: list[tuple[str, Estimate, Limits]] = [
         ("Median", own, (_finite(other.median_survival_time_), _finite(low), _finite(high)))
     ]
     for month in FIXED_MONTHS:
         row = limits.loc[: month + 10**-DECIMALS].iloc[-1]
         values = (_finite(other.predict(month)), _finite(row.iloc[0]), _finite(row.iloc[1]))
-        own = survival.at_month(cohort, f"{id}.at.{month}", times, month)
+        own = survival.at_month(cohort.study, f"{id}.at.{month}", times, month)
         pairs.append((f"Alive at {month} months", own, values))
     horizon = survival.horizon(cohort)
     if horizon is not None:
         mean = _finite(restricted_mean_survival_time(other, t=horizon))
-        own = survival.restricted_mean(cohort, f"{id}.rmst", times, horizon)
+        own = survival.restricted_mean(cohort.study, f"{id}.rmst", times, horizon)
         pairs.append((f"Mean within {words.months(horizon)}", own, (mean, None, None)))
     for quantity, e, values in pairs:
         # The variance of lifelines' restricted mean is another quantity: only values are compared.

@@ -49,7 +49,7 @@ def lines(cohort: Cohort) -> Table:
         if at.empty:
             rows.append((name, of(0, n), "0", NONE, "0 / 0", NONE, NONE))
             continue
-        exact = response.rate(cohort, "orr", at, f"line_{number}")
+        exact = response.rate_of(cohort.study, "orr", at, f"line_{number}")
         rows.append(
             (
                 name,
@@ -80,7 +80,7 @@ def lines(cohort: Cohort) -> Table:
             EXACT_NOTE,
             NE_NOTE,
         ),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -119,7 +119,7 @@ def sequences(cohort: Cohort) -> Table:
         ("Sequence", "Lines", "Patients (%)"),
         rows,
         ("Percentages are of the patients with salvage therapy.",),
-        mark(cohort),
+        mark(cohort.study),
         folded=True,
     )
 
@@ -150,7 +150,7 @@ def responses(cohort: Cohort) -> Table:
             responses_note(),
             "A patient counts once in each category received, so patients need not add up.",
         ),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 

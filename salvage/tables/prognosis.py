@@ -30,7 +30,7 @@ WALD_NOTE: Final = "Cox models with Efron ties and Wald intervals."
 def fits_from_relapse(cohort: Cohort) -> list[tuple[Fit, Estimate]]:
     """Each factor alone with its estimate, OS from relapse."""
     fits = prognosis.univariable(cohort, survival.from_relapse(cohort))
-    return list(zip(fits, prognosis.estimates_of(cohort, fits), strict=True))
+    return list(zip(fits, prognosis.estimates_of(cohort.study, fits), strict=True))
 
 
 def _replaced(e: Estimate) -> bool:
@@ -113,7 +113,7 @@ def origins(cohort: Cohort) -> Table:
         for clock, times in clocks.items():
             fitted = prognosis.fit(cohort, [key], times)
             id = published.get((key, clock), f"cox.{key}.{clock.lower()}.hr")
-            e = prognosis.hazard_ratio(cohort, id, fitted, key, fitted.labels[0])
+            e = prognosis.hazard_ratio(cohort.study, id, fitted, key, fitted.labels[0])
             fits.append(fitted)
             made.append(e)
             rows.append(
@@ -164,7 +164,7 @@ def contrast_tests(cohort: Cohort) -> Shown:
             "deaths are tied.",
             *(f"A dash where not estimable: {why}." for why in reasons),
         ],
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -174,7 +174,7 @@ def model(cohort: Cohort) -> Shown:
     if fitted.model is None:
         labels = words.listing([f"“{label}”" for label in fitted.labels])
         return Absent(cohort.study, f"The model of {labels} cannot be estimated: {fitted.reason}.")
-    made = prognosis.prespecified_estimates(cohort, fitted)
+    made = prognosis.prespecified_estimates(cohort.study, fitted)
     rows = [(label, *_ratio_cells(e)) for label, e in zip(fitted.labels, made, strict=True)]
     notes = [
         f"{words.count(fitted.n, 'patient')}, {words.count(fitted.events, 'death')}; "
@@ -221,7 +221,7 @@ def proportional(cohort: Cohort) -> Shown:
             "an ordinary Cox model of the same two covariates, survival from relapse.",
             "P-values are unadjusted.",
         ),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -232,7 +232,7 @@ def _test_cells(test: Test) -> tuple[str, str, str]:
 def sweep(cohort: Cohort) -> Table:
     """Late against early at each cut-off in use, from infusion and from relapse."""
     made = prognosis.sweep_estimates(cohort)
-    cut_offs = prognosis.cut_offs(cohort)
+    cut_offs = prognosis.cut_offs(cohort.study)
     size = len(cut_offs)
     pairs = zip(cut_offs, made[:size], made[size:], strict=True)
     relapse = cohort.patients["relapse_month"]
@@ -270,7 +270,7 @@ def sweep(cohort: Cohort) -> Table:
             ),
             "The rows use the same patients, so they are not independent. P-values are unadjusted.",
         ],
-        mark(cohort),
+        mark(cohort.study),
     )
 
 

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final
 
 from salvage import disclosure, safety, show, survival, words
-from salvage.cohort import Cohort
 from salvage.disclosure import ALL, LINES, Release
 from salvage.estimate import (
     Estimate,
@@ -141,7 +140,7 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
 
 def answer(release: Release, page: str) -> Box:
     """The short answer of a page, as far as the release has it."""
-    made = release.estimates
+    made = disclosure.estimates(release)
     return _answer({label: made.get(id) for id, label in ANSWERS[page].items()})
 
 
@@ -198,7 +197,7 @@ def safety_answer(release: Release) -> Box | Absent | None:
     """Patients with the events that have estimates of their own."""
     if "term.fever.any" not in release.counts:
         return None if release.study.suppress_zero else nothing(CLEARED)
-    made = release.estimates
+    made = disclosure.estimates(release)
     return _answer(
         {
             f"patients with {safety.LABELS.get(term, term)}": made.get(f"ae.{key}.patients")
@@ -212,7 +211,7 @@ def safety_answer(release: Release) -> Box | Absent | None:
 
 def six_numbers(release: Release) -> Table:
     """The numbers of the summary."""
-    made = release.estimates
+    made = disclosure.estimates(release)
     ids = {
         "n.patients": "Patients",
         "n.events": "Salvage treatment events",
@@ -449,7 +448,7 @@ def curve(release: Release, origin: str, name: str, axis: str) -> Shown | None:
         return None
     parts = [times for key, times in release.times[origin].items() if key != ALL]
     made: Figure | Absent = figures.km(
-        _bare(release.study),
+        release.study,
         parts or [whole],
         name,
         f"Overall survival from {FROM[origin]}{' by time of relapse' if parts else ''}",
@@ -457,14 +456,6 @@ def curve(release: Release, origin: str, name: str, axis: str) -> Shown | None:
         note=f" {TIMES_NOTE}",
     )
     return replace(made, study=CLEARED)
-
-
-def _bare(study: Study) -> Cohort:
-    """A cohort of nobody with the settings of a study, for what only needs its settings."""
-    import pandas as pd
-
-    nobody = pd.DataFrame({"patient_id": []})
-    return Cohort(replace(study, audience="internal"), nobody, nobody, nobody)
 
 
 def origins(release: Release) -> Table | None:

@@ -133,7 +133,7 @@ def by_term(cohort: Cohort) -> Shown:
             "term and scale, at the highest grade. A dash where no event of the row has a grade.",
             "Scales, and versions of a scale, are not pooled: a term graded by two has two rows.",
         ),
-        mark(cohort),
+        mark(cohort.study),
         left=(0, 1),
     )
 
@@ -165,7 +165,7 @@ def grades(cohort: Cohort) -> Shown:
         ("Term", "Scale", *(f"Grade {grade}" for grade in range(1, 6))),
         rows,
         notes,
-        mark(cohort),
+        mark(cohort.study),
         left=(0, 1),
         folded=True,
     )
@@ -208,7 +208,7 @@ def by_category(cohort: Cohort) -> Shown:
             "category received.",
             *_unlinked(cohort),
         ),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -250,7 +250,7 @@ def exposure(cohort: Cohort) -> Shown:
             "patients have many.",
             *_unlinked(cohort),
         ),
-        mark(cohort),
+        mark(cohort.study),
     )
 
 
@@ -295,5 +295,5 @@ def fever_and_crs(cohort: Cohort) -> Shown:
             "Fever as part of a CRS belongs to the CRS. It is counted here only where the data "
             "record it as an event of its own.",
         ),
-        mark(cohort),
+        mark(cohort.study),
     )

@@ -68,7 +68,7 @@ def _categories(estimates: Estimates, measure: str) -> int:
     return sum(bool(estimates[f"{measure}.{key}"].n) for key in CATEGORY_KEYS)
 
 
-def _leaders(cohort: Cohort, estimates: Estimates, measure: str) -> str:
+def _leaders(study: Study, estimates: Estimates, measure: str) -> str:
     found = highest(estimates, measure)
     if not found:
         return "No salvage line."
@@ -81,7 +81,7 @@ def _leaders(cohort: Cohort, estimates: Estimates, measure: str) -> str:
             f"{words.count(len(found), 'category', 'categories')} share the highest rate,"
             f" {percent(found[0].value)}."
         )
-    name = words.category(found[0].id.split(".")[1], cohort.study.labels)
+    name = words.category(found[0].id.split(".")[1], study.labels)
     return f"{name}: {sentence(found[0])}."
 
 
@@ -150,12 +150,12 @@ def evidence(cohort: Cohort, estimates: Estimates) -> Table:
         ),
         (
             "Which category responds most often?",
-            _leaders(cohort, estimates, "orr"),
+            _leaders(cohort.study, estimates, "orr"),
             _leads_how_surely(estimates, "orr"),
         ),
         (
             "Which has most complete responses?",
-            _leaders(cohort, estimates, "cr"),
+            _leaders(cohort.study, estimates, "cr"),
             _leads_how_surely(estimates, "cr"),
         ),
         (
@@ -174,7 +174,7 @@ def evidence(cohort: Cohort, estimates: Estimates) -> Table:
         (
             "Which adverse event is most common?",
             words.listing([safety.label(t) for t in common]) if common else "Not recorded",
-            _fever(cohort, estimates) if common == [safety.FEVER] else NONE,
+            _fever(cohort.study, estimates) if common == [safety.FEVER] else NONE,
         ),
     ]
     return Table(
@@ -184,15 +184,15 @@ def evidence(cohort: Cohort, estimates: Estimates) -> Table:
         ("Question", "What the data say", "How sure"),
         rows,
         _contrast_note(naive, relapse),
-        mark(cohort),
+        mark(cohort.study),
         left=(0, 1, 2),
     )
 
 
-def _fever(cohort: Cohort, estimates: Estimates) -> str:
+def _fever(study: Study, estimates: Estimates) -> str:
     e = estimates["ae.fever.patients"]
     counted = f"{e.events} of {e.n} treated patients"
-    return f"{counted}; the count is assumed" if cohort.study.synthetic else counted
+    return f"{counted}; the count is assumed" if study.synthetic else counted
 
 
 def reproduction(cohort: Cohort, estimates: Sequence[Estimate]) -> Table:
@@ -230,7 +230,7 @@ def reproduction(cohort: Cohort, estimates: Sequence[Estimate]) -> Table:
         heads,
         rows,
         notes,
-        ("published", *mark(cohort)),
+        ("published", *mark(cohort.study)),
         left=(0, 1, 2, 3),
     )
 
