@@ -36,7 +36,7 @@ help:
 	@echo 'make results [COHORT=path]  print every estimate as JSON'
 	@echo 'make test                   lint, unit, property, book, notebook and browser tests'
 	@echo 'make test-slow              what takes minutes: planted faults, odd and big cohorts'
-	@echo 'make check                  ruff, mypy and codespell: quick enough for every commit'
+	@echo 'make check                  ruff, mypy, codespell, import-linter: quick enough for every commit'
 	@echo 'make format                 let ruff rewrite the code'
 	@echo 'make sync                   write the .md and .ipynb of each chapter from its .py, and'
 	@echo '                            the pages that are made from data/ and the schema'
@@ -69,6 +69,7 @@ check: $(TEST_ENV)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+	$(BIN)/lint-imports
 
 format: $(TEST_ENV)
 	$(BIN)/ruff format .
@@ -76,7 +77,7 @@ format: $(TEST_ENV)
 
 sync: $(TEST_ENV)
 	$(BIN)/python -m tests.reference_notebooks sync
-	$(BIN)/python -m salvage.pages
+	$(BIN)/python -m salvage.report.pages
 
 accept: $(TEST_ENV)
 	$(BIN)/python -m tests.reference_notebooks accept

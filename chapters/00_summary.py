@@ -15,10 +15,11 @@
 # What does the experience of one retrospective cohort say about them, and how far can it be trusted?
 
 # %% tags=["hide-input"]
-from salvage import figures, results
-from salvage.gate import book_cohort
-from salvage.sentences import summary as sentences
-from salvage.tables import summary as tables
+from salvage.display import figures
+from salvage.report import results
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import summary as sentences
+from salvage.report.tables import summary as tables
 
 cohort = book_cohort()
 estimates = results.headline(cohort)

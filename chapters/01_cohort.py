@@ -14,10 +14,10 @@
 # Who was treated, when did the lymphoma come back after CAR-T, and for how long were the patients followed?
 
 # %% tags=["hide-input"]
-from salvage import figures
-from salvage.gate import book_cohort
-from salvage.sentences import cohort as sentences
-from salvage.tables import cohort as tables
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import cohort as sentences
+from salvage.report.tables import cohort as tables
 
 cohort = book_cohort()
 sentences.cohort_answer(cohort)
@@ -79,7 +79,7 @@ sentences.why_follow_up_differs(cohort)
 sentences.courses(cohort)
 
 # %% tags=["hide-input"]
-figures.swimmer(cohort)
+figures.swimmer_plot(cohort)
 
 # %% [markdown]
 # ## How complete the data are

@@ -14,10 +14,10 @@
 # What was given after CAR-T failure, in which order, and how often did the lymphoma respond?
 
 # %% tags=["hide-input"]
-from salvage import figures
-from salvage.gate import book_cohort
-from salvage.sentences import overview as sentences
-from salvage.tables import overview as tables
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import overview as sentences
+from salvage.report.tables import overview as tables
 
 cohort = book_cohort()
 sentences.overview_answer(cohort)
@@ -41,7 +41,7 @@ sentences.how_many(cohort)
 # ## In which order
 
 # %% tags=["hide-input"]
-figures.alluvial(cohort)
+figures.alluvial_diagram(cohort)
 
 # %% tags=["hide-input"]
 tables.sequences(cohort)

@@ -14,10 +14,10 @@
 # How often does a bispecific antibody bring a response after CAR-T failure, at which line is it given, and how long does the benefit last?
 
 # %% tags=["hide-input"]
-from salvage import figures
-from salvage.gate import book_cohort
-from salvage.sentences import categories as sentences
-from salvage.tables import categories as tables
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import categories as sentences
+from salvage.report.tables import categories as tables
 
 CATEGORY = "bispecific"
 cohort = book_cohort()

@@ -14,10 +14,10 @@
 # What does a second CAR-T infusion achieve, and does it help to aim at another target?
 
 # %% tags=["hide-input"]
-from salvage import figures
-from salvage.gate import book_cohort
-from salvage.sentences import categories as sentences
-from salvage.tables import categories as tables
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import categories as sentences
+from salvage.report.tables import categories as tables
 
 CATEGORY = "second_cart"
 cohort = book_cohort()

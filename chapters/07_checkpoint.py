@@ -14,10 +14,10 @@
 # Who responds to a checkpoint inhibitor after CAR-T failure?
 
 # %% tags=["hide-input"]
-from salvage import figures
-from salvage.gate import book_cohort
-from salvage.sentences import categories as sentences
-from salvage.tables import categories as tables
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import categories as sentences
+from salvage.report.tables import categories as tables
 
 CATEGORY = "checkpoint"
 cohort = book_cohort()

@@ -14,10 +14,10 @@
 # What stands behind the category of all other drugs, and can its rate describe any of them?
 
 # %% tags=["hide-input"]
-from salvage import figures
-from salvage.gate import book_cohort
-from salvage.sentences import categories as sentences
-from salvage.tables import categories as tables
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import categories as sentences
+from salvage.report.tables import categories as tables
 
 CATEGORY = "other"
 cohort = book_cohort()

@@ -14,10 +14,10 @@
 # Do response rates differ between the salvage categories by more than chance, and how large a difference could this cohort have shown?
 
 # %% tags=["hide-input"]
-from salvage import figures
-from salvage.gate import book_cohort
-from salvage.sentences import compared as sentences
-from salvage.tables import compared as tables
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import compared as sentences
+from salvage.report.tables import compared as tables
 
 cohort = book_cohort()
 sentences.compared_answer(cohort)

@@ -14,10 +14,10 @@
 # Which adverse events followed salvage therapy, how severe were they, and how many patients had them?
 
 # %% tags=["hide-input"]
-from salvage import figures
-from salvage.gate import book_cohort
-from salvage.sentences import safety as sentences
-from salvage.tables import safety as tables
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import safety as sentences
+from salvage.report.tables import safety as tables
 
 cohort = book_cohort()
 sentences.safety_answer(cohort)

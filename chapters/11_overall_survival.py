@@ -14,10 +14,11 @@
 # How long did the patients live, and from when should that be counted?
 
 # %% tags=["hide-input"]
-from salvage import figures, survival
-from salvage.gate import book_cohort
-from salvage.sentences import outcome as sentences
-from salvage.tables import outcome as tables
+from salvage.analysis import survival
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import outcome as sentences
+from salvage.report.tables import outcome as tables
 
 cohort = book_cohort()
 sentences.outcome_answer(cohort)

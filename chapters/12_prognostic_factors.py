@@ -14,10 +14,11 @@
 # Which features of a patient go with longer or shorter survival after CAR-T failure, and does a late relapse mean a better outlook?
 
 # %% tags=["hide-input"]
-from salvage import figures, prognosis, survival
-from salvage.gate import book_cohort
-from salvage.sentences import prognosis as sentences
-from salvage.tables import prognosis as tables
+from salvage.analysis import prognosis, survival
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import prognosis as sentences
+from salvage.report.tables import prognosis as tables
 
 cohort = book_cohort()
 sentences.prognosis_answer(cohort)

@@ -15,10 +15,11 @@
 # Would the same analysis say so if the time of relapse meant nothing?
 
 # %% tags=["hide-input"]
-from salvage import bias, figures
-from salvage.gate import book_cohort
-from salvage.sentences import bias as sentences
-from salvage.tables import bias as tables
+from salvage.analysis import bias
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import bias as sentences
+from salvage.report.tables import bias as tables
 
 cohort = book_cohort()
 sentences.bias_answer(cohort)

@@ -16,10 +16,12 @@
 # This chapter audits the published abstract, whatever the cohort of this book.
 
 # %% tags=["hide-input"]
-from salvage import audit, figures, results
-from salvage.gate import book_cohort
-from salvage.sentences import audit as sentences
-from salvage.tables import audit as tables
+from salvage.display import figures
+from salvage.evidence import audit
+from salvage.report import results
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import audit as sentences
+from salvage.report.tables import audit as tables
 
 cohort = book_cohort()
 found = tables.implied()

@@ -14,10 +14,11 @@
 # How does this cohort compare with what others have printed, and which of their figures can be set beside it at all?
 
 # %% tags=["hide-input"]
-from salvage import figures, survival
-from salvage.gate import book_cohort
-from salvage.sentences import context as sentences
-from salvage.tables import context as tables
+from salvage.analysis import survival
+from salvage.display import figures
+from salvage.report.gate import book_cohort
+from salvage.report.sentences import context as sentences
+from salvage.report.tables import context as tables
 
 cohort = book_cohort()
 sentences.context_answer(cohort)

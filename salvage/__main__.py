@@ -36,8 +36,8 @@ def _results_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _results(arguments: argparse.Namespace) -> int:
-    from salvage import results
     from salvage.cohort import load
+    from salvage.report import results
 
     found = results.collect(load(arguments.cohort or cohort_path()))
     to_text = {"json": results.to_json, "csv": results.to_csv}[arguments.format]
@@ -50,7 +50,8 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from salvage.cohort import load, told
+    from salvage.cohort import load
+    from salvage.cohort.check import told
 
     lines = told(load(arguments.path), arguments.path.name)
     sys.stdout.writelines(f"{line}\n" for line in lines)
@@ -70,7 +71,7 @@ def _template_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _template(arguments: argparse.Namespace) -> int:
-    from salvage import template
+    from salvage.cohort import template
 
     if arguments.workbook is None and arguments.redcap is None:
         raise InputError("Nothing to write", [Problem("template", None, "", "", "a file name")])
@@ -92,7 +93,7 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from salvage import importing
+    from salvage.cohort import importing
 
     imported = importing.run(arguments.source, arguments.mapping, arguments.out)
     sys.stdout.write(imported.report())
@@ -120,16 +121,18 @@ def _calibrate_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from salvage import audit, calibrate, spread
+    from salvage import synthetic
+    from salvage.evidence import audit
+    from salvage.synthetic import spread
 
     if arguments.sequences:
         written = [audit.write_witnesses(arguments.out / audit.SEQUENCES.name)]
     elif arguments.alternatives:
-        written = calibrate.write_alternatives(arguments.out)
+        written = synthetic.write_alternatives(arguments.out)
         if arguments.out.resolve() == DATA.resolve():
             written.append(spread.write())
     else:
-        written = calibrate.write(arguments.out)
+        written = synthetic.write(arguments.out)
     sys.stdout.writelines(f"{path}\n" for path in written)
     return 0
 
@@ -139,7 +142,7 @@ def _audit_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from salvage import audit
+    from salvage.evidence import audit
 
     sys.stdout.write(str(audit.audit_facts(arguments.facts)))
     return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser import WIDE, Watched
+from tests.in_browser import WIDE, Watched
 from tests.reference_notebooks import REFERENCE_ENVIRONMENT, ROOT
 from tests.scratch_book import BUILD_FLAGS, Built
 

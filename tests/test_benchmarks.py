@@ -15,7 +15,7 @@ def test_the_benchmark_runs_and_prints_every_comparison(
     number = cell(
         """
 from salvage import show
-from salvage.gate import book_cohort
+from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
 show.text(cohort.study, str(len(cohort.patients)))

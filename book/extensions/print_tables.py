@@ -10,7 +10,7 @@ from book.extensions import print_word
 from book.extensions.print_ast import Numbered
 from book.extensions.print_cover import Cover
 from book.extensions.print_pdf import picture_size, set_alone
-from salvage.cells import guarded
+from salvage.cohort.cells import guarded
 
 
 def file_stem(number: str) -> str:

@@ -48,23 +48,24 @@ def import_all() -> None:
 
 def _read_cohort() -> None:
     """Read the cohort, and compute what several chapters begin with."""
-    from salvage import results
-    from salvage.gate import book_cohort
+    from salvage.report import results
+    from salvage.report.gate import book_cohort
 
     results.headline(book_cohort())
 
 
 def _read_facts() -> None:
     """Read what most chapters compare a cohort with."""
-    from salvage import context, published
+    from salvage.analysis import provenance
+    from salvage.evidence import comparators
 
-    published.facts()
-    context.comparators()
+    provenance.facts()
+    comparators.comparators()
 
 
 def _draw_once() -> None:
     """Draw a small figure with a letter outside ASCII, so that fonts are found and read once."""
-    from salvage.figures import style
+    from salvage.display.figures import style
 
     with style.drawing(1) as figure:
         figure.subplots().set_title("≥ 0")

@@ -83,7 +83,7 @@ def collect_facts() -> Facts:
     Raises:
         CohortError: the cohort does not pass its checks.
     """
-    from salvage.gate import book_cohort
+    from salvage.report.gate import book_cohort
 
     cohort = book_cohort()
     return Facts(
@@ -101,8 +101,8 @@ def collect_results() -> str:
     Raises:
         CohortError: the cohort does not pass its checks.
     """
-    from salvage import results
-    from salvage.gate import book_cohort
+    from salvage.report import results
+    from salvage.report.gate import book_cohort
 
     return results.to_json(results.collect(book_cohort()))
 

@@ -1,0 +1,1 @@
+"""From a cohort to estimates: pure functions, each estimate computed once."""

@@ -1,0 +1,389 @@
+"""Salvage categories side by side: shrunken rates, tests across categories, odds ratios, power.
+
+Nobody was randomised and patients repeat, so nothing here ranks the categories. Everything is
+computed for the objective and the complete response rate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from salvage import words
+from salvage.analysis import response
+from salvage.analysis.estimate import Estimate, estimate
+from salvage.cohort import Cohort
+from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.study import Study
+from salvage.stats import proportions
+from salvage.stats.proportions import OddsRatio, RaoScott, Shrinkage
+
+MEASURES: Final = ("orr", "cr")
+LARGEST_GROUP: Final = proportions.SHRINKAGE_LIMIT
+MOST_RESAMPLED: Final = 2_000
+MOST_MODELLED: Final = 20_000
+SEED: Final = 20_260_203
+
+RAO_SCOTT: Final = "Rao-Scott test, second order, patients as clusters"
+EXACT: Final = "exact k x 2 test (Freeman-Halton), lines taken as independent"
+GEE: Final = "GEE with independence, Mancl-DeRouen standard error"
+FIRTH: Final = "Firth's estimate with a patient bootstrap, approximate"
+SHRUNKEN: Final = "hierarchical beta-binomial, prior (a+b)^(-5/2), quadrature"
+ARCSINE: Final = "arcsine transformation, two-sided 5%, lines taken as independent"
+
+NO_CONTRAST: Final = "fewer than two categories have lines"
+ALL_ALIKE: Final = "every line has the same result"
+TOO_LARGE: Final = (
+    f"one category has more than {LARGEST_GROUP:,} lines, where shrinkage takes long and tells "
+    "nothing that the raw rates do not"
+)
+NO_MODEL: Final = (
+    f"above {MOST_MODELLED:,} patients a correction for few patients has no weight, and the odds "
+    "ratios tell nothing that the raw rates do not"
+)
+TOO_MANY: Final = (
+    f"with groups of this size it has more than {proportions.EXACT_TABLES:,} partial tables, "
+    "and tells nothing that the Rao-Scott test does not"
+)
+
+
+# --- what is compared ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Responding lines and lines of the six categories, in their fixed order."""
+
+    events: tuple[int, ...]
+    n: tuple[int, ...]
+
+    @property
+    def present(self) -> list[str]:
+        """Categories with at least one line."""
+        return [key for key, size in zip(CATEGORY_KEYS, self.n, strict=True) if size]
+
+    @property
+    def zero_cell(self) -> bool:
+        """Whether in some category with lines none or all of them responded."""
+        return any(e in (0, n) for e, n in zip(self.events, self.n, strict=True) if n)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all lines responded or none did."""
+        return sum(self.events) in (0, sum(self.n))
+
+
+def counts(cohort: Cohort, measure: str) -> Counts:
+    """Responses and lines of each category by ``orr`` or ``cr``."""
+    table = response.by_category(cohort)
+    events = table[list(response.RESPONDING[measure])].sum(axis=1)
+    return Counts(tuple(events.tolist()), tuple(table["lines"].tolist()))
+
+
+def reference(cohort: Cohort) -> str:
+    """The category with most lines, the first of them in the fixed order where they tie."""
+    sizes = counts(cohort, "orr").n
+    return CATEGORY_KEYS[int(np.argmax(sizes))]
+
+
+# --- shrinkage ----------------------------------------------------------------------------------
+
+
+@cache
+def shrink(events: tuple[int, ...], n: tuple[int, ...]) -> Shrinkage | None:
+    """:func:`salvage.stats.proportions.shrink`, kept: a page asks for the same rates twice."""
+    return proportions.shrink(events, n)
+
+
+def no_shrinkage(found: Counts) -> str:
+    """Why rates are not shrunken; empty where they are."""
+    if len(found.present) < 2:
+        return NO_CONTRAST
+    if max(found.n) > LARGEST_GROUP:
+        return TOO_LARGE
+    if all(e in (0, n) for e, n in zip(found.events, found.n, strict=True)):
+        return "in every category all or none of the lines responded"
+    return ""
+
+
+def shrunken(cohort: Cohort, measure: str) -> dict[str, Estimate]:
+    """Shrunken rate of each category; ``None`` with the reason as its method if absent."""
+    found = counts(cohort, measure)
+    made = shrink(found.events, found.n)
+    why = no_shrinkage(found)
+    estimates = {}
+    for i, key in enumerate(CATEGORY_KEYS):
+        value, low, high = (
+            (None, None, None) if made is None else (made.mean[i], made.low[i], made.high[i])
+        )
+        estimates[key] = estimate(
+            cohort.study,
+            f"{measure}.{key}.shrunken",
+            f"{words.MEASURES[measure]}, {words.category(key, cohort.study.labels)}, shrunken",
+            value,
+            (low, high),
+            n=found.n[i],
+            events=found.events[i],
+            unit="proportion",
+            method=f"{SHRUNKEN}; {why}" if why else SHRUNKEN,
+        )
+    return estimates
+
+
+# --- across categories --------------------------------------------------------------------------
+
+
+def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
+    """The test of equal rates that allows for patients who repeat; ``None`` without a contrast."""
+    lines = cohort.salvage
+    return proportions.rao_scott(
+        response.responded(lines, measure),
+        lines["category"].to_numpy(),
+        lines["patient_id"].to_numpy(),
+    )
+
+
+def exact_p(found: Counts) -> float | None:
+    """P of the exact test, which ignores that patients repeat; ``None``: see :func:`no_exact`."""
+    return None if no_exact(found) else _exact(found.events, found.n)
+
+
+@cache
+def _exact(events: tuple[int, ...], n: tuple[int, ...]) -> float | None:
+    return proportions.exact_kx2(events, n)
+
+
+def no_exact(found: Counts) -> str:
+    """Why there is no exact test; empty where there is one."""
+    if len(found.present) < 2:
+        return NO_CONTRAST
+    if found.alike:
+        return ALL_ALIKE
+    return TOO_MANY if _exact(found.events, found.n) is None else ""
+
+
+def no_rao_scott(cohort: Cohort, measure: str) -> str:
+    """Why there is no Rao-Scott test; empty where there is one."""
+    if rao_scott(cohort, measure) is not None:
+        return ""
+    found = counts(cohort, measure)
+    if len(found.present) < 2:
+        return NO_CONTRAST
+    if found.alike:
+        return ALL_ALIKE
+    return "too few patients"
+
+
+def exact_test(study: Study, measure: str, found: Counts) -> Estimate:
+    """The exact test of equal rates of the categories; id ``compare.measure.exact.p``."""
+    return _p_estimate(study, f"{measure}.exact", found, EXACT, exact_p(found), no_exact(found))
+
+
+def rao_scott_test(cohort: Cohort, measure: str) -> Estimate:
+    """The test that allows for patients who repeat; id ``compare.measure.rao_scott.p``."""
+    test = rao_scott(cohort, measure)
+    return _p_estimate(
+        cohort.study,
+        f"{measure}.rao_scott",
+        counts(cohort, measure),
+        RAO_SCOTT,
+        None if test is None else test.p,
+        no_rao_scott(cohort, measure),
+    )
+
+
+def _p_estimate(
+    study: Study, test: str, found: Counts, method: str, p: float | None, why: str
+) -> Estimate:
+    return estimate(
+        study,
+        f"compare.{test}.p",
+        f"{words.MEASURES[test.split('.')[0]]} across categories: P that the rates are equal",
+        p,
+        n=sum(found.n),
+        events=sum(found.events),
+        unit="probability",
+        method=f"{method}; {why}" if why else method,
+        p=p,
+    )
+
+
+# --- pairs --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Odds ratios against a reference category.
+
+    ``ratios`` is empty where ``reason`` says why. ``method`` is GEE, with ``p`` and Holm's ``holm``
+    by category; or Firth's estimate where a cell is 0, without any P.
+    """
+
+    reference: str
+    method: str
+    ratios: tuple[OddsRatio, ...]
+    holm: dict[str, float]
+    reason: str = ""
+
+
+def pairs(cohort: Cohort, measure: str) -> Pairs:
+    """Each category against the one with most lines.
+
+    Where a cell is 0, no pair of this measure has a P: Firth's estimate stands in its place.
+    """
+    found = counts(cohort, measure)
+    base = reference(cohort)
+    if len(found.present) < 2:
+        return Pairs(base, GEE, (), {}, NO_CONTRAST)
+    if found.alike:
+        return Pairs(base, GEE, (), {}, ALL_ALIKE)
+    if len(cohort.treated) > MOST_MODELLED:
+        return Pairs(base, GEE, (), {}, NO_MODEL)
+    if not found.zero_cell:
+        ratios = proportions.gee_independence(*_arrays(cohort.salvage, measure), base)
+        return Pairs(base, GEE, _ordered(ratios), _holm(ratios))
+    if len(cohort.treated) > MOST_RESAMPLED:
+        why = f"a cell is 0, and above {MOST_RESAMPLED:,} patients the bootstrap is left out"
+        return Pairs(base, FIRTH, (), {}, why)
+    if len(cohort.treated) < 2:
+        return Pairs(base, FIRTH, (), {}, "a bootstrap needs at least two patients")
+    lines = _by_content(cohort.salvage, measure)
+    ratios = proportions.firth_odds_ratio(*_arrays(lines, measure), base, seed=SEED)
+    return Pairs(base, FIRTH, _ordered(ratios), {})
+
+
+def _arrays(
+    lines: pd.DataFrame, measure: str
+) -> tuple[NDArray[np.int_], NDArray[np.object_], NDArray[np.object_]]:
+    return (
+        response.responded(lines, measure),
+        lines["category"].to_numpy(),
+        lines["patient_id"].to_numpy(),
+    )
+
+
+def _by_content(lines: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Lines with the patients in an order that does not depend on their ids.
+
+    Which patients a seeded bootstrap draws depends on their order.
+    """
+    y = response.responded(lines, measure)
+    table = pd.crosstab(lines["patient_id"], [lines["category"], y]).sort_index(axis=1)
+    order = table.sort_values(list(table.columns), kind="stable").index
+    rank = pd.Series(np.arange(len(order)), index=order)
+    return lines.iloc[np.argsort(lines["patient_id"].map(rank).to_numpy(), kind="stable")]
+
+
+def _ordered(ratios: Sequence[OddsRatio]) -> tuple[OddsRatio, ...]:
+    return tuple(sorted(ratios, key=lambda r: CATEGORY_KEYS.index(r.category)))
+
+
+def _holm(ratios: Sequence[OddsRatio]) -> dict[str, float]:
+    """Holm's adjusted P of each pair that has one."""
+    adjusted = proportions.holm([ratio.p for ratio in ratios])
+    return {r.category: p for r, p in zip(ratios, adjusted, strict=True) if p is not None}
+
+
+def unknown(ratio: OddsRatio | None) -> str:
+    """Why a category has no odds ratio; empty where it has one."""
+    if ratio is None:
+        return "no line of this category"
+    return (ratio.reason or "") if ratio.odds_ratio is None else ""
+
+
+def _pair_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
+    found = counts(cohort, measure)
+    compared = pairs(cohort, measure)
+    base = words.category(compared.reference, cohort.study.labels)
+    made = {r.category: r for r in compared.ratios}
+    estimates = []
+    for i, key in enumerate(CATEGORY_KEYS):
+        if key == compared.reference:
+            continue
+        ratio = made.get(key)
+        why = compared.reason or unknown(ratio)
+        estimates.append(
+            estimate(
+                cohort.study,
+                f"compare.{measure}.{key}.or",
+                f"Odds ratio of {words.MEASURES_SHORT[measure]}, "
+                f"{words.category(key, cohort.study.labels)} against {base}",
+                ratio.odds_ratio if ratio else None,
+                (ratio.low, ratio.high) if ratio else (None, None),
+                n=found.n[i],
+                events=found.events[i],
+                unit="ratio",
+                method=f"{compared.method}; {why}" if why else compared.method,
+                p=ratio.p if ratio else None,
+            )
+        )
+    return estimates
+
+
+# --- power --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """Two categories, their lines, and the smallest difference that they could have shown."""
+
+    first: str
+    second: str
+    n_first: int
+    n_second: int
+    difference: float | None
+
+
+def detectable(cohort: Cohort) -> dict[str, Detectable]:
+    """The two categories with most lines (``largest``) and with fewest (``smallest``)."""
+    sizes = dict(zip(CATEGORY_KEYS, counts(cohort, "orr").n, strict=True))
+    order = sorted((key for key in sizes if sizes[key]), key=lambda key: -sizes[key])
+    if len(order) < 2:
+        return {}
+    chosen = {"largest": order[:2], "smallest": order[-2:]}
+    return {
+        name: Detectable(
+            first,
+            second,
+            sizes[first],
+            sizes[second],
+            response.smallest_difference(sizes[first], sizes[second]),
+        )
+        for name, (first, second) in chosen.items()
+    }
+
+
+def _power_estimates(cohort: Cohort) -> list[Estimate]:
+    found = detectable(cohort)
+    made = []
+    for name in ("largest", "smallest"):
+        pair = found.get(name)
+        made.append(
+            estimate(
+                cohort.study,
+                f"compare.detectable.{name}",
+                f"Smallest difference in response rate that the two {name} categories could show",
+                pair.difference if pair else None,
+                n=pair.n_first + pair.n_second if pair else None,
+                unit="proportion",
+                method=ARCSINE if pair else f"{ARCSINE}; {NO_CONTRAST}",
+            )
+        )
+    return made
+
+
+def comparison_estimates(cohort: Cohort) -> list[Estimate]:
+    """Shrunken rates, tests across categories, odds ratios, and what could have been shown."""
+    made = []
+    for measure in MEASURES:
+        made += [*shrunken(cohort, measure).values()]
+        made += [
+            rao_scott_test(cohort, measure),
+            exact_test(cohort.study, measure, counts(cohort, measure)),
+        ]
+        made += _pair_estimates(cohort, measure)
+    return made + _power_estimates(cohort)

@@ -1,0 +1,49 @@
+"""How many patients, salvage lines and deaths a cohort holds."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from salvage.analysis.estimate import Estimate, estimate
+from salvage.cohort import Cohort
+from salvage.cohort.study import Study
+
+#: By id: what is counted, and the id of what it is counted among.
+COUNTS: Final = {
+    "n.patients": ("Patients", None),
+    "n.treated": ("Patients with salvage therapy", "n.patients"),
+    "n.untreated": ("Patients without salvage therapy", "n.patients"),
+    "n.events": ("Salvage treatment events", "n.treated"),
+    "deaths": ("Deaths", "n.patients"),
+    "n.late": ("Patients with late relapse", "n.patients"),
+}
+
+
+def estimates_of(study: Study, values: Mapping[str, int | None]) -> list[Estimate]:
+    """The counts of :data:`COUNTS` that are known, by their ids, as estimates."""
+    return [
+        estimate(
+            study,
+            id,
+            label,
+            values[id],
+            n=values[among] if among else None,
+            unit="count",
+            method="count",
+        )
+        for id, (label, among) in COUNTS.items()
+        if values[id] is not None
+    ]
+
+
+def estimates(cohort: Cohort) -> list[Estimate]:
+    """Every count of :data:`COUNTS` of a cohort."""
+    patients, treated = len(cohort.patients), len(cohort.treated)
+    values = {
+        "n.patients": patients,
+        "n.treated": treated,
+        "n.untreated": patients - treated,
+        "n.events": len(cohort.salvage),
+        "deaths": int(cohort.patients["died"].sum()),
+        "n.late": int(cohort.late.sum()),
+    }
+    return estimates_of(cohort.study, values)

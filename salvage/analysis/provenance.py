@@ -1,0 +1,51 @@
+"""Where a number comes from: the facts of the published abstract, and the mark of each part of an
+estimate."""
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from salvage.paths import PUBLISHED
+from salvage.yaml_files import read_yaml
+
+Mark = Literal["published", "implied", "assumed", "observed"]
+MARKS: Final[tuple[Mark, ...]] = ("published", "implied", "assumed", "observed")
+
+
+@cache
+def facts() -> Mapping[str, Any]:
+    """Everything in ``data/published.yaml``."""
+    return MappingProxyType(read_yaml(PUBLISHED))
+
+
+def figures() -> dict[str, dict[str, Any]]:
+    """The printed figures, by the id of the estimate that reproduces each."""
+    found: dict[str, dict[str, Any]] = facts()["figures"]
+    return found
+
+
+def marks(estimate_id: str, synthetic: bool, value: float | None = None) -> tuple[Mark, Mark, Mark]:
+    """Where value, n and interval of an estimate come from.
+
+    In another hospital's cohort everything is observed. In a synthetic cohort a part is published
+    or implied where ``data/published.yaml`` says so; everything else is assumed, and so is a
+    ``value`` that is not the printed one.
+    """
+    if not synthetic:
+        return "observed", "observed", "observed"
+    printed = figures().get(estimate_id, {})
+    if (
+        value is not None
+        and "step" in printed
+        and not prints_as(value, printed["value"], printed["step"])
+    ):
+        return "assumed", "assumed", "assumed"
+    entry = figures().get(estimate_id, {}).get("marks") or facts()["implied"].get(estimate_id, {})
+    of_value, of_n, of_interval = (entry.get(p, "assumed") for p in ("value", "n", "interval"))
+    return of_value, of_n, of_interval
+
+
+def prints_as(value: float | None, printed: float, step: float) -> bool:
+    """Whether ``value`` rounds to the printed number: no more than half of the last digit away."""
+    return value is not None and abs(value - printed) <= step / 2 + 1e-12

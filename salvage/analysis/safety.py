@@ -1,0 +1,360 @@
+"""Adverse events of salvage therapy: patients affected, events, grades and rates over exposure."""
+
+import re
+import unicodedata
+from typing import Final
+
+import pandas as pd
+
+from salvage import words
+from salvage.analysis.estimate import CLOPPER_PEARSON, Estimate, estimate, proportion
+from salvage.analysis.survival import with_outcome
+from salvage.cohort import Cohort, once
+from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.study import Study
+from salvage.stats import rates
+
+FEVER: Final = "fever"
+SEVERE_GRADE: Final = 3
+MONTHS_PER_YEAR: Final = 12
+UNSPECIFIED_SCALE: Final = "not recorded"
+CRS: Final = "cytokine release syndrome"
+ICANS: Final = "icans"
+# Names that mean the same event, as :func:`_plain` writes them: MedDRA's preferred term, common
+# short forms, the labels of the book's own tables, and the Chinese of its glossary.
+SYNONYMS: Final = {
+    FEVER: FEVER,
+    "pyrexia": FEVER,
+    "发热": FEVER,
+    CRS: CRS,
+    "crs": CRS,
+    "细胞因子释放综合征": CRS,
+    ICANS: ICANS,
+    "neurotoxicity (icans)": ICANS,
+    "immune effector cell associated neurotoxicity syndrome": ICANS,
+    "免疫效应细胞相关神经毒性综合征": ICANS,
+}
+LABELS: Final = {ICANS: "ICANS"}
+
+
+@once
+def recorded(cohort: Cohort) -> bool:
+    """Whether the cohort records any adverse event of a treated patient."""
+    return bool(cohort.adverse_events["patient_id"].isin(cohort.salvage["patient_id"]).any())
+
+
+def graded(cohort: Cohort) -> bool:
+    """Whether any event of a treated patient has a grade; else nothing is known of severity."""
+    return bool(events_of_treated(cohort)["grade"].notna().any())
+
+
+def normal_term(terms: pd.Series) -> pd.Series:
+    """Terms by which events are counted: case and outer blanks do not matter, nor do synonyms.
+
+    A term without synonyms stands as most of its events spell it, as the first one does where
+    spellings tie: ``HLH`` and ``COVID-19`` are not words that one may write in small letters.
+    """
+    written = terms.astype(str).str.strip()
+    sizes = written.groupby(written, sort=False).size().sort_values(ascending=False, kind="stable")
+    spelled: dict[str, str] = {}
+    for term in sizes.index:
+        spelled.setdefault(term.casefold(), term)
+    return written.map({t: _synonym(t) or spelled[t.casefold()] for t in sizes.index})
+
+
+def _plain(term: str) -> str:
+    """A term for comparison with names: hyphens, wide signs, case and blanks do not matter."""
+    wide = unicodedata.normalize("NFKC", term).casefold()
+    return " ".join(re.sub(r"[-\u2010\u2013]", " ", wide).replace("(", " (").split())
+
+
+def _synonym(term: str) -> str | None:
+    """The event that a name means; two names of it may stand together, one in brackets."""
+    plain = _plain(term)
+    if plain in SYNONYMS:
+        return SYNONYMS[plain]
+    both = re.fullmatch(r"(.+) \((.+)\)", plain)
+    names = {SYNONYMS.get(name) for name in both.groups()} if both else set()
+    return names.pop() if len(names) == 1 else None
+
+
+def label(term: str) -> str:
+    """A term of :func:`normal_term` as a cell or a label begins with it.
+
+    A first word with a capital of its own, such as ``pH``, stays as it is.
+    """
+    first = term.split(" ")[0]
+    plain = first.islower() and first[0].isascii()
+    return LABELS.get(term, term[0].upper() + term[1:] if plain else term)
+
+
+def small_letters(terms: pd.Series) -> pd.Series:
+    """The key of an order of terms in which case does not matter."""
+    return terms.str.casefold() if terms.name == "term" else terms
+
+
+def events_of_treated(cohort: Cohort) -> pd.DataFrame:
+    """Events of treated patients, with :func:`normal_term` and a scale for every event."""
+    return _events_of_treated(cohort).copy(deep=False)
+
+
+@once
+def _events_of_treated(cohort: Cohort) -> pd.DataFrame:
+    events = cohort.adverse_events
+    # The spelling is that of all events, as in the histories of the patients.
+    events = events.assign(term=normal_term(events["term"]))
+    events = events[events["patient_id"].isin(cohort.salvage["patient_id"])]
+    scale = events["scale"].astype(object).where(events["scale"].notna(), UNSPECIFIED_SCALE)
+    return events.assign(scale=scale)
+
+
+def by_term(cohort: Cohort) -> pd.DataFrame:
+    """One row per term and scale, most patients first: patients and events, any and severe.
+
+    Columns: term, scale, patients, patients_severe (highest grade of the patient 3 or more),
+    events, events_severe, ungraded. Grades of different scales or versions are never pooled.
+    """
+    columns = [
+        "term",
+        "scale",
+        "patients",
+        "patients_severe",
+        "events",
+        "events_severe",
+        "ungraded",
+    ]
+    if not recorded(cohort):
+        return pd.DataFrame(columns=columns)
+    events = events_of_treated(cohort)
+    severe = events[events["grade"] >= SEVERE_GRADE]
+    keys = ["term", "scale"]
+    table = pd.DataFrame(
+        {
+            "patients": events.groupby(keys)["patient_id"].nunique(),
+            "patients_severe": severe.groupby(keys)["patient_id"].nunique(),
+            "events": events.groupby(keys).size(),
+            "events_severe": severe.groupby(keys).size(),
+            "ungraded": events["grade"].isna().groupby([events[k] for k in keys]).sum(),
+        }
+    )
+    table = table.fillna(0).astype(int).reset_index()
+    order = ["patients", "events", "term", "scale"]
+    return table.sort_values(
+        order, ascending=[False, False, True, True], ignore_index=True, key=small_letters
+    )[columns]
+
+
+def worst_grades(cohort: Cohort) -> pd.DataFrame:
+    """Patients by term, scale and their highest grade (columns 1 to 5), most patients first."""
+    events = events_of_treated(cohort).dropna(subset=["grade"])
+    worst = events.groupby(["term", "scale", "patient_id"])["grade"].max().reset_index()
+    table = pd.crosstab([worst["term"], worst["scale"]], worst["grade"].astype(int))
+    table = table.reindex(columns=range(1, 6), fill_value=0).sort_index(
+        key=lambda names: names.str.casefold()
+    )
+    return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+
+
+def exposure(cohort: Cohort) -> pd.Series:
+    """Months of exposure of each line: to its end, else to the next line, else to last contact."""
+    lines = with_outcome(cohort)
+    end = lines["end_month"].fillna(lines["next_start"]).fillna(lines["os_month"])
+    return (end - lines["start_month"]).rename("months")
+
+
+@once
+def events_of_lines(cohort: Cohort) -> pd.DataFrame:
+    """Events that are linked to a line, with the ``category`` of that line."""
+    lines = cohort.salvage[["patient_id", "line", "category"]].astype({"line": float})
+    return events_of_treated(cohort).merge(lines, on=["patient_id", "line"])
+
+
+def unlinked(cohort: Cohort) -> int:
+    """Events of treated patients that are linked to no line, and so to no category."""
+    return len(events_of_treated(cohort)) - len(events_of_lines(cohort))
+
+
+def left_out(cohort: Cohort) -> tuple[int, int]:
+    """Events of patients without a salvage line, which nothing counts, and these patients."""
+    events = cohort.adverse_events
+    events = events[~events["patient_id"].isin(cohort.salvage["patient_id"])]
+    return len(events), int(events["patient_id"].nunique())
+
+
+def by_category(cohort: Cohort) -> pd.DataFrame:
+    """Events and exposure of each category that was given, in fixed order.
+
+    Columns: lines, years (patient-years of exposure), events, events_severe, and rate with low and
+    high: events per patient-year with the exact Poisson interval (Garwood 1936), missing without
+    exposure. Events without a line stand in none of the rows.
+    """
+    grouped = cohort.salvage.assign(months=exposure(cohort)).groupby("category")
+    table = pd.DataFrame(
+        {"lines": grouped.size(), "years": grouped["months"].sum() / MONTHS_PER_YEAR}
+    )
+    table = table.reindex([key for key in CATEGORY_KEYS if key in table.index])
+    events = events_of_lines(cohort)
+    severe = events[events["grade"] >= SEVERE_GRADE]
+    for column, frame in (("events", events), ("events_severe", severe)):
+        sizes = frame.groupby("category").size()
+        table[column] = sizes.reindex(table.index, fill_value=0).astype(int)
+    table["rate"] = (table["events"] / table["years"]).where(table["years"] > 0)
+    limits = [
+        rates.poisson(int(e), float(t)) if t > 0 else (None, None)
+        for e, t in zip(table["events"], table["years"], strict=True)
+    ]
+    table["low"], table["high"] = zip(*limits, strict=True) if limits else ((), ())
+    return table
+
+
+def patients_by_category(cohort: Cohort) -> pd.DataFrame:
+    """Patients of each category that was given, and how many had an event during its lines.
+
+    Columns: patients, any, severe (highest grade 3 or more), fever, crs, icans. A patient counts
+    once in each category received.
+    """
+    patients = cohort.salvage.groupby("category")["patient_id"].nunique()
+    table = pd.DataFrame({"patients": patients})
+    table = table.reindex([key for key in CATEGORY_KEYS if key in table.index])
+    events = events_of_lines(cohort)
+    chosen = {
+        "any": events,
+        "severe": events[events["grade"] >= SEVERE_GRADE],
+        "fever": events[events["term"] == FEVER],
+        "crs": events[events["term"] == CRS],
+        "icans": events[events["term"] == ICANS],
+    }
+    for column, frame in chosen.items():
+        affected = frame.groupby("category")["patient_id"].nunique()
+        table[column] = affected.reindex(table.index, fill_value=0).astype(int)
+    return table
+
+
+def fever_and_crs(cohort: Cohort) -> pd.DataFrame:
+    """Treated patients by fever and by CRS as events of their own: columns fever, crs, patients."""
+    events = events_of_treated(cohort)
+    ids = cohort.treated["patient_id"]
+    has = {
+        term: ids.isin(events.loc[events["term"] == term, "patient_id"]) for term in (FEVER, CRS)
+    }
+    pairs = ((True, False), (True, True), (False, True), (False, False))
+    return pd.DataFrame(
+        [
+            {"fever": f, "crs": c, "patients": int(((has[FEVER] == f) & (has[CRS] == c)).sum())}
+            for f, c in pairs
+        ]
+    )
+
+
+def ctcae_versions(cohort: Cohort) -> list[str]:
+    """Versions of CTCAE by which events of treated patients were graded."""
+    scales = set(events_of_treated(cohort)["scale"])
+    return sorted(scale for scale in scales if scale.startswith("CTCAE"))
+
+
+def ranking(cohort: Cohort) -> pd.DataFrame:
+    """Patients and events of each term, over all scales; columns term, patients, events."""
+    grouped = events_of_treated(cohort).groupby("term")
+    return grouped.agg(patients=("patient_id", "nunique"), events=("term", "size")).reset_index()
+
+
+def most_common(cohort: Cohort, by: str = "patients") -> list[str]:
+    """The terms with most ``patients`` or ``events``, several where they tie; none without any."""
+    table = ranking(cohort)
+    return sorted(table.loc[table[by] == table[by].max(), "term"], key=str.casefold)
+
+
+def _share(cohort: Cohort, id: str, name: str, frame: pd.DataFrame) -> Estimate:
+    """Treated patients with one of the events in ``frame``; unknown where nothing is recorded."""
+    n = len(cohort.treated)
+    affected = int(frame["patient_id"].nunique())
+    severe = ".severe." in f".{id}"
+    known = graded(cohort) if severe else recorded(cohort)
+    scales = sorted(set(frame["scale"]) - {UNSPECIFIED_SCALE})
+    by_scale = f"; graded by {' and '.join(scales)}" if severe and scales else ""
+    return patients_with(cohort.study, id, name, affected if known else None, n, by_scale)
+
+
+def patients_with(
+    study: Study, id: str, name: str, affected: int | None, n: int, by_scale: str = ""
+) -> Estimate:
+    """``affected`` of ``n`` treated patients; ``None`` where nothing is recorded."""
+    method = f"{CLOPPER_PEARSON}, one count per patient{by_scale}"
+    return proportion(study, id, name, affected, n, method=method)
+
+
+def term_estimates(cohort: Cohort, term: str, key: str = "") -> list[Estimate]:
+    """Treated patients with ``term`` at any grade and at grade 3 or more, and its events."""
+    events = events_of_treated(cohort)
+    events = events[events["term"] == term]
+    severe = events[events["grade"] >= SEVERE_GRADE]
+    key = key or term.replace(" ", "_")
+    name = LABELS.get(term, term)
+    known = recorded(cohort)
+    return [
+        _share(cohort, *term_share(term, key, severe=False), events),
+        _share(cohort, *term_share(term, key, severe=True), severe),
+        estimate(
+            cohort.study,
+            f"ae.{key}.events",
+            f"Events of {name}",
+            float(len(events)) if known else None,
+            n=len(cohort.salvage),
+            events=len(events) if known else None,
+            unit="events",
+            method="count of events",
+        ),
+    ]
+
+
+def term_share(term: str, key: str, *, severe: bool) -> tuple[str, str]:
+    """Id and label of the share of treated patients with ``term``."""
+    id = f"ae.{key}.severe.patients" if severe else f"ae.{key}.patients"
+    grade = "grade 3 or more" if severe else "any grade"
+    return id, f"Treated patients with {LABELS.get(term, term)}, {grade}"
+
+
+def overall_estimates(cohort: Cohort) -> list[Estimate]:
+    """Treated patients with any adverse event, and with a severe one."""
+    events = events_of_treated(cohort)
+    severe = events[events["grade"] >= SEVERE_GRADE]
+    severe_name = "Treated patients with an adverse event of grade 3 or more"
+    return [
+        _share(cohort, "ae.any.patients", "Treated patients with any adverse event", events),
+        _share(cohort, "ae.severe.patients", severe_name, severe),
+    ]
+
+
+def rate_estimates(cohort: Cohort) -> list[Estimate]:
+    """Events per patient-year of exposure in each of the six categories."""
+    table = by_category(cohort).to_dict("index")
+    known = len(events_of_lines(cohort)) > 0
+    made = []
+    for key in CATEGORY_KEYS:
+        row = table.get(key)
+        usable = known and row is not None and row["years"] > 0
+        made.append(
+            estimate(
+                cohort.study,
+                f"ae.rate.{key}",
+                f"Adverse events per patient-year, {words.category(key, cohort.study.labels)}",
+                row["rate"] if row and usable else None,
+                (row["low"], row["high"]) if row and usable else (None, None),
+                n=0 if row is None else int(row["lines"]),
+                events=int(row["events"]) if known and row is not None else None,
+                unit="rate",
+                method="events linked to a line over exposure, exact Poisson interval",
+            )
+        )
+    return made
+
+
+def safety_estimates(cohort: Cohort) -> list[Estimate]:
+    """Any and severe events, fever, CRS and ICANS, and the rate of each category."""
+    return [
+        *overall_estimates(cohort),
+        *term_estimates(cohort, FEVER),
+        *term_estimates(cohort, CRS, "crs"),
+        *term_estimates(cohort, ICANS),
+        *rate_estimates(cohort),
+    ]

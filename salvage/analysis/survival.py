@@ -1,0 +1,383 @@
+"""Times to events: survival of patients and durations of salvage lines."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from salvage import words
+from salvage.analysis.estimate import Estimate, estimate
+from salvage.cohort import Cohort, once
+from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.study import Study
+from salvage.stats import survival as km
+
+FIXED_MONTHS: Final = (3, 6, 12)
+LOG_LOG: Final = "Kaplan-Meier, log-log interval"
+BEYOND: Final = "; beyond the last observation"
+
+
+@dataclass(frozen=True)
+class Times:
+    """Durations in months and whether each ended in the event; ``patient`` says whose it is."""
+
+    label: str
+    time: NDArray[np.float64]
+    event: NDArray[np.bool_]
+    patient: NDArray[np.object_]
+
+    @property
+    def n(self) -> int:
+        """Number of durations."""
+        return len(self.time)
+
+    @property
+    def events(self) -> int:
+        """Number of events."""
+        return int(self.event.sum())
+
+    @property
+    def patients(self) -> int:
+        """Number of different patients; fewer than ``n`` where patients repeat."""
+        return len(pd.unique(self.patient))
+
+    def curve(self) -> "km.KM | None":
+        """The Kaplan-Meier curve, or ``None`` without any duration."""
+        return km.kaplan_meier(self.time, self.event) if self.n else None
+
+
+def _times(
+    label: str, frame: pd.DataFrame, start: pd.Series, end: pd.Series, event: pd.Series
+) -> Times:
+    return Times(
+        label,
+        (end - start).to_numpy(dtype=float),
+        event.to_numpy(dtype=bool),
+        frame["patient_id"].to_numpy(dtype=object),
+    )
+
+
+# --- patients -------------------------------------------------------------------------------------
+
+
+def from_infusion(cohort: Cohort) -> Times:
+    """Overall survival as the study counts it: first CAR-T infusion to death or last contact."""
+    patients = cohort.patients
+    return _times(
+        "OS from CAR-T infusion",
+        patients,
+        0 * patients["os_month"],
+        patients["os_month"],
+        patients["died"],
+    )
+
+
+def from_relapse(cohort: Cohort) -> Times:
+    """Overall survival from progression or relapse after the first CAR-T."""
+    patients = cohort.patients
+    return _times(
+        "OS from relapse",
+        patients,
+        patients["relapse_month"],
+        patients["os_month"],
+        patients["died"],
+    )
+
+
+def from_first_salvage(cohort: Cohort) -> Times:
+    """Overall survival of treated patients from the start of their first salvage line."""
+    first = cohort.salvage[cohort.salvage["line"] == 1].set_index("patient_id")["start_month"]
+    patients = cohort.treated
+    start = patients["patient_id"].map(first)
+    return _times("OS from first salvage", patients, start, patients["os_month"], patients["died"])
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+
+def with_outcome(cohort: Cohort) -> pd.DataFrame:
+    """Salvage lines with their patient's relapse, last contact and death, and ``next_start``."""
+    return _with_outcome(cohort).copy(deep=False)
+
+
+@once
+def _with_outcome(cohort: Cohort) -> pd.DataFrame:
+    owners = cohort.owners
+    outcome = {
+        column: cohort.patients[column].to_numpy()[owners]
+        for column in ("relapse_month", "os_month", "died")
+    }
+    following = cohort.salvage["start_month"].groupby(owners).shift(-1)
+    return cohort.salvage.assign(**outcome, next_start=following)
+
+
+def response_duration(lines: pd.DataFrame, new_treatment_is_event: bool = False) -> Times:
+    """DOR: first CR or PR to progression or death; a new treatment censors.
+
+    ``lines`` come from :func:`with_outcome`. A response without its month is left out. A recorded
+    end counts with its reason; a blank reason is the event recorded in the same month, else
+    progression. Where no end is recorded, the first of progression, next line, and death or last
+    contact is the end. A response first seen after the next line began is censored at once.
+    """
+    held = lines[lines["best_response"].isin(["CR", "PR"]) & lines["response_month"].notna()]
+    # Progression before the response (pseudo-progression) did not end it.
+    progressed = held["progression_month"].where(
+        held["progression_month"] >= held["response_month"]
+    )
+    end = held["response_end_month"]
+    reason = held["response_end_reason"].astype(object)
+    at_last = np.where(held["died"], "death", "ongoing")
+    by_month = np.select(
+        [end == progressed, end == held["next_start"], end == held["os_month"]],
+        ["progression", "new_treatment", at_last],
+        "progression",
+    )
+    without_end = np.where(progressed.notna(), "progression", at_last)
+    reason = reason.fillna(pd.Series(by_month, index=held.index))
+    reason = reason.mask(end.isna(), pd.Series(without_end, index=held.index))
+    end = end.fillna(progressed).fillna(held["os_month"])
+    changed = held["next_start"] < end
+    end = end.mask(changed, held["next_start"]).clip(lower=held["response_month"])
+    reason = reason.mask(changed, "new_treatment")
+    events = ["progression", "death"] + ["new_treatment"] * new_treatment_is_event
+    return _times(words.DURATIONS["dor"], held, held["response_month"], end, reason.isin(events))
+
+
+def progression_free(lines: pd.DataFrame) -> Times:
+    """PFS of each line: start to progression or death; censored at last contact."""
+    end = lines["progression_month"].fillna(lines["os_month"])
+    event = lines["progression_month"].notna() | lines["died"]
+    return _times(words.DURATIONS["pfs"], lines, lines["start_month"], end, event)
+
+
+def to_next_treatment(lines: pd.DataFrame) -> Times:
+    """TTNT of each line: start to the next line's start or death; censored at last contact."""
+    end = lines["next_start"].fillna(lines["os_month"])
+    event = lines["next_start"].notna() | lines["died"]
+    return _times(words.DURATIONS["ttnt"], lines, lines["start_month"], end, event)
+
+
+def from_line_start(lines: pd.DataFrame) -> Times:
+    """Overall survival from the start of each line; a patient counts once for each line."""
+    return _times(
+        words.DURATIONS["os_from_start"],
+        lines,
+        lines["start_month"],
+        lines["os_month"],
+        lines["died"],
+    )
+
+
+def line_times(cohort: Cohort, lines: pd.DataFrame, duration: str) -> Times | None:
+    """One of ``dor``, ``pfs``, ``ttnt``, ``os_from_start`` over ``lines`` of :func:`with_outcome`.
+
+    ``None`` where the cohort has no value for it: no response has its month, or no line has a
+    progression.
+    """
+    if duration == "dor":
+        return response_duration(lines) if cohort.has("salvage", "response_month") else None
+    if duration == "pfs":
+        return progression_free(lines) if cohort.has("salvage", "progression_month") else None
+    return to_next_treatment(lines) if duration == "ttnt" else from_line_start(lines)
+
+
+# --- estimates ------------------------------------------------------------------------------------
+
+
+def median(study: Study, id: str, times: Times | None, label: str = "") -> Estimate:
+    """Kaplan-Meier median with its log-log interval, as R's ``survfit`` prints it."""
+    curve = times.curve() if times is not None else None
+    value, low, high = curve.median if curve is not None else (None, None, None)
+    return estimate(
+        study,
+        id,
+        label or (f"Median {times.label}" if times is not None else id),
+        value,
+        (low, high),
+        n=0 if times is None else times.n,
+        events=0 if times is None else times.events,
+        unit="months",
+        method=LOG_LOG if times is not None else "not recorded in this cohort",
+    )
+
+
+def at_month(study: Study, id: str, times: Times, month: float) -> Estimate:
+    """Survival at a month, as R's ``summary(fit, times, extend = TRUE)`` prints it."""
+    curve = times.curve()
+    value, low, high, beyond = curve.at(month) if curve else (None, None, None, False)
+    note = BEYOND if beyond else ""
+    return estimate(
+        study,
+        id,
+        f"{times.label}: survival at {words.months(month)}",
+        value,
+        (low, high),
+        n=times.n,
+        events=times.events,
+        unit="probability",
+        method=LOG_LOG + note,
+    )
+
+
+def follow_up_observed(cohort: Cohort) -> Estimate:
+    """Median of the observed times, dead or alive: what a median follow-up often means in print."""
+    months = cohort.patients["os_month"]
+    return estimate(
+        cohort.study,
+        "followup.observed.median",
+        "Median observed time",
+        float(months.median()),
+        n=len(months),
+        unit="months",
+        method="median of observed times",
+    )
+
+
+def follow_up_reverse(cohort: Cohort) -> Estimate:
+    """Median follow-up by reverse Kaplan-Meier: death censors (Schemper and Smith 1996)."""
+    times = from_infusion(cohort)
+    curve = km.reverse_kaplan_meier(times.time, times.event)
+    value, low, high = curve.median
+    return estimate(
+        cohort.study,
+        "followup.reverse_km.median",
+        "Median follow-up, reverse Kaplan-Meier",
+        value,
+        (low, high),
+        n=times.n,
+        events=times.n - times.events,
+        unit="months",
+        method="reverse Kaplan-Meier, log-log interval",
+    )
+
+
+def origins(cohort: Cohort) -> dict[str, Times]:
+    """Overall survival from each time origin, by the beginning of its estimates' ids."""
+    return {
+        "os": from_infusion(cohort),
+        "os.from_relapse": from_relapse(cohort),
+        "os.from_salvage": from_first_salvage(cohort),
+    }
+
+
+def horizon(cohort: Cohort) -> float | None:
+    """The largest whole month that every origin's follow-up reaches, in months.
+
+    Within it no curve is carried on past its last observation. The last observation itself where
+    that is below one month; ``None`` where a curve has no patient or no length.
+    """
+    lasts = [times.time.max(initial=0.0) for times in origins(cohort).values()]
+    last = min(lasts)
+    whole = np.floor(last + 1e-9)
+    return float(whole or last) or None
+
+
+def restricted_mean(study: Study, id: str, times: Times, month: float | None) -> Estimate:
+    """Mean survival time within ``month`` months: the area under the curve (R's ``rmean``)."""
+    found = km.rmst(times.time, times.event, month) if month and times.n else None
+    return estimate(
+        study,
+        id,
+        f"{times.label}: restricted mean within {words.months(month)}" if month else times.label,
+        found.value if found else None,
+        (found.low, found.high) if found else (None, None),
+        n=times.n,
+        events=times.events,
+        unit="months",
+        method=f"area under the Kaplan-Meier curve to {words.months(month)}, normal interval"
+        if month
+        else "not estimable: no follow-up from every origin",
+    )
+
+
+def guarantee_time(cohort: Cohort) -> pd.Series:
+    """Months from infusion to first salvage of each treated patient, in which none could die."""
+    first = cohort.salvage[cohort.salvage["line"] == 1].set_index("patient_id")["start_month"]
+    return cohort.treated["patient_id"].map(first).rename("months")
+
+
+def guarantee_share(cohort: Cohort) -> Estimate:
+    """Share of the treated patients' time from infusion that lies before their first salvage."""
+    treated = cohort.treated
+    total = float(treated["os_month"].sum())
+    return estimate(
+        cohort.study,
+        "os.guarantee.share",
+        "Share of observed time from infusion that lies before the first salvage",
+        float(guarantee_time(cohort).sum()) / total if total > 0 else None,
+        n=len(treated),
+        unit="proportion",
+        method="months before first salvage / observed months, treated patients",
+    )
+
+
+def patient_estimates(cohort: Cohort) -> list[Estimate]:
+    """Follow-up and overall survival from each origin."""
+    observed = cohort.patients["os_month"]
+    ends = [("min", "Shortest", observed.min()), ("max", "Longest", observed.max())]
+    month = horizon(cohort)
+    return [
+        follow_up_observed(cohort),
+        follow_up_reverse(cohort),
+        *(
+            estimate(
+                cohort.study,
+                f"os.range.{end}",
+                f"{word} observed survival time from infusion",
+                float(value),
+                n=len(observed),
+                unit="months",
+                method="observed time, dead or alive",
+            )
+            for end, word, value in ends
+        ),
+        guarantee_share(cohort),
+        *(
+            made
+            for id, times in origins(cohort).items()
+            for made in (
+                median(cohort.study, f"{id}.median", times),
+                *(at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS),
+                restricted_mean(cohort.study, f"{id}.rmst", times, month),
+            )
+        ),
+    ]
+
+
+def all_lines_response(cohort: Cohort) -> list[Estimate]:
+    """Median DOR over all lines; a new treatment censors, or counts as an event."""
+    recorded = cohort.has("salvage", "response_month")
+    lines = with_outcome(cohort)
+    return [
+        median(
+            cohort.study,
+            id,
+            response_duration(lines, is_event) if recorded else None,
+            f"Median duration of response, all lines; a new treatment {effect}",
+        )
+        for id, is_event, effect in (
+            ("dor.all.median", False, "censors"),
+            ("dor.all.new_treatment_event.median", True, "is an event"),
+        )
+    ]
+
+
+def line_estimates(cohort: Cohort) -> list[Estimate]:
+    """Median DOR, PFS, TTNT and survival of each category's lines, and DOR over all lines."""
+    lines = with_outcome(cohort)
+    by_category = {key: lines[lines["category"] == key] for key in CATEGORY_KEYS}
+    return [
+        *all_lines_response(cohort),
+        *(
+            median(
+                cohort.study,
+                f"{duration}.{key}.median",
+                line_times(cohort, part, duration),
+                f"Median {name.lower()}, {words.category(key, cohort.study.labels)}",
+            )
+            for key, part in by_category.items()
+            for duration, name in words.DURATIONS.items()
+        ),
+    ]

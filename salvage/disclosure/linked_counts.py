@@ -1,0 +1,189 @@
+"""The counts that a public book may show, with all sums that link them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salvage import words
+from salvage.analysis import safety
+from salvage.cohort import Cohort
+from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.disclosure.suppression import Counts
+
+ALL: Final = "all"
+LINES: Final = (ALL, "first", "later")
+# What a response can be counted as: the codes, and the complement of each rate of the book.
+KINDS: Final = {
+    "any": ("CR", "PR", "SD", "PD", "NE"),
+    "orr": ("CR", "PR"),
+    "cr": ("CR",),
+    "pr": ("PR",),
+    "no_orr": ("SD", "PD", "NE"),
+    "no_cr": ("PR", "SD", "PD", "NE"),
+    "no_pr": ("CR", "SD", "PD", "NE"),
+}
+APART: Final = {"sd": ("SD",), "pd": ("PD",), "ne": ("NE",)}
+# Yes/no items of the baseline table: label, column and the lowest value that counts as yes.
+BASELINE: Final = {
+    "sex": "Female",
+    "stage": "Stage III or IV",
+    "ipi": "IPI 3 to 5",
+    "ecog": "ECOG 2 or more",
+    "ldh_elevated": "LDH above the upper limit of normal",
+    "bulky": "Bulky disease",
+    "refractory": "Refractory to the last line before CAR-T",
+}
+_YES_FROM: Final = {"stage": 3, "ipi": 3, "ecog": 2, "ldh_elevated": 1, "bulky": 1, "refractory": 1}
+MOST_TERMS: Final = 12
+# These terms have estimates of their own: their key in the ids.
+TERMS: Final = {safety.FEVER: "fever", safety.CRS: "crs", safety.ICANS: "icans"}
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A table of counts whose cells are atoms, and the sums of them that are of interest.
+
+    ``rows`` names the sums whose parts are shown beside them, with these parts.
+    """
+
+    atoms: NDArray[np.int64]
+    sums: Mapping[str, Bools]
+    cost: Mapping[str, float]
+    rows: Sequence[tuple[str, Sequence[str]]] = ()
+
+
+def linked_counts(cohort: Cohort, terms: Sequence[str]) -> Counts:
+    """Every count of the release before screening, with all sums that link them.
+
+    The complement of each count among its denominator is a count too. Costs keep totals visible
+    longer than their parts.
+    """
+    blocks = {
+        "patients": _patients(cohort),
+        "lines": _lines(cohort),
+        **{f"baseline.{column}": _baseline(cohort, column) for column in BASELINE},
+        **{f"term.{term}": _term(cohort, term) for term in terms},
+    }
+    starts = np.cumsum([0, *(block.atoms.size for block in blocks.values())])
+    total = int(starts[-1])
+    at = dict(zip(blocks, starts, strict=False))
+
+    def row(block: str, name: str) -> NDArray[np.float64]:
+        made = np.zeros(total)
+        members = blocks[block].sums[name].ravel()
+        made[at[block] : at[block] + len(members)] = members
+        return made
+
+    names = [(block, name) for block, parts in blocks.items() for name in parts.sums]
+    place = {name: i for i, name in enumerate(names)}
+    # Every treated patient has one first line; every other block is about the same patients.
+    treated, patients = row("patients", "treated"), row("patients", "all")
+    same = [treated - row("lines", "all.first.any")]
+    same += [patients - row(b, "recorded") - row(b, "missing") for b in blocks if "baseline" in b]
+    same += [treated - row(b, "any") - row(b, "without") for b in blocks if "term" in b]
+    return Counts(
+        [f"{block}.{name}" for block, name in names],
+        np.concatenate([block.atoms.ravel() for block in blocks.values()]),
+        np.array([row(block, name) for block, name in names]),
+        np.array(same),
+        np.array([blocks[block].cost.get(name, 1.0) for block, name in names]),
+        [
+            (place[block, whole], [place[block, part] for part in parts])
+            for block, made in blocks.items()
+            for whole, parts in made.rows
+        ],
+    )
+
+
+def _patients(cohort: Cohort) -> _Block:
+    """Patients by treatment, relapse group and death; axes: treated, late, died."""
+    patients = cohort.patients
+    treated = patients["patient_id"].isin(cohort.salvage["patient_id"]).to_numpy()
+    late, died = cohort.late.to_numpy(), patients["died"].to_numpy()
+    atoms = np.zeros((2, 2, 2), dtype=np.int64)
+    np.add.at(atoms, (treated.astype(int), late.astype(int), died.astype(int)), 1)
+    everyone = np.ones_like(atoms, dtype=bool)
+    is_treated, is_late, has_died = np.indices(atoms.shape).astype(bool)
+    axes = (
+        {"treated": is_treated, "untreated": ~is_treated},
+        {"late": is_late, "early": ~is_late},
+    )
+    outcome = {"died": has_died, "alive": ~has_died}
+    groups = {name: members for axis in axes for name, members in axis.items()}
+    both = {f"{g}.{o}": groups[g] & outcome[o] for g in groups for o in outcome}
+    sums = {"all": everyone, **groups, **outcome, **both}
+    cost = {"all": 100.0, "died": 30.0, "alive": 30.0, **dict.fromkeys(groups, 20.0)}
+    rows = [(g, [f"{g}.{o}" for o in outcome]) for g in groups]
+    return _Block(atoms, sums, {**dict.fromkeys(both, 5.0), **cost}, rows)
+
+
+def _lines(cohort: Cohort) -> _Block:
+    """Lines; axes: category, first or later line, best response."""
+    lines = cohort.salvage
+    codes = list(words.RESPONSES)
+    place = (
+        lines["category"].map({key: i for i, key in enumerate(CATEGORY_KEYS)}).to_numpy(dtype=int),
+        (lines["line"] > 1).to_numpy(dtype=int),
+        lines["best_response"].map({code: i for i, code in enumerate(codes)}).to_numpy(dtype=int),
+    )
+    atoms = np.zeros((len(CATEGORY_KEYS), 2, len(codes)), dtype=np.int64)
+    np.add.at(atoms, place, 1)
+    category, later, code = np.indices(atoms.shape)
+    when = {"all": later >= 0, "first": later == 0, "later": later == 1}
+    which = {"all": category >= 0, **{k: category == i for i, k in enumerate(CATEGORY_KEYS)}}
+    sums, cost = {}, {}
+    for key, chosen in which.items():
+        for line in LINES:
+            for kind, members in {**KINDS, **(APART if line == ALL else {})}.items():
+                name = f"{key}.{line}.{kind}"
+                sums[name] = chosen & when[line] & np.isin(code, [codes.index(c) for c in members])
+                cost[name] = (
+                    10.0 if kind == "any" else 3.0 if kind in ("orr", "no_orr") else 1.0
+                ) * (4.0 if key == ALL else 1.0)
+    apart = ("cr", "pr", *APART)
+    rows = [(f"{key}.all.any", [f"{key}.all.{kind}" for kind in apart]) for key in which]
+    rows += [(f"{key}.all.any", [f"{key}.{line}.any" for line in LINES[1:]]) for key in which]
+    return _Block(atoms, sums, cost, rows)
+
+
+def _baseline(cohort: Cohort, column: str) -> _Block:
+    """Patients with and without a finding, and those without a record of it."""
+    values = cohort.patients[column]
+    yes = (values == "F") if column == "sex" else values >= _YES_FROM[column]
+    atoms = np.array(
+        [(yes & values.notna()).sum(), (~yes & values.notna()).sum(), values.isna().sum()]
+    )
+    sums = _three("yes", "no", "missing") | {"recorded": np.array([True, True, False])}
+    return _Block(atoms.astype(np.int64), sums, {"recorded": 3.0}, [("recorded", ("yes", "no"))])
+
+
+def _term(cohort: Cohort, term: str) -> _Block:
+    """Treated patients with a severe, only a milder or ungraded, or no event of a term."""
+    events = safety.events_of_treated(cohort)
+    events = events[events["term"] == term]
+    severe = events.loc[events["grade"] >= safety.SEVERE_GRADE, "patient_id"].nunique()
+    affected = events["patient_id"].nunique()
+    atoms = np.array([severe, affected - severe, len(cohort.treated) - affected])
+    sums = _three("severe", "milder", "without")
+    more = {"any": sums["severe"] | sums["milder"], "no_severe": ~sums["severe"]}
+    rows = [("any", ("severe", "milder"))]
+    return _Block(atoms.astype(np.int64), sums | more, {"any": 3.0}, rows)
+
+
+def _three(*names: str) -> dict[str, Bools]:
+    return {name: np.arange(3) == i for i, name in enumerate(names)}
+
+
+def named_terms(cohort: Cohort) -> list[str]:
+    """Terms that enough patients had; fever, CRS and ICANS are always counted."""
+    if not safety.recorded(cohort):
+        return []
+    found = safety.ranking(cohort).sort_values(
+        ["patients", "term"], ascending=[False, True], key=safety.small_letters
+    )
+    often = found.loc[found["patients"] >= cohort.study.suppress_below, "term"].head(MOST_TERMS)
+    return list(dict.fromkeys([*often, *TERMS]))

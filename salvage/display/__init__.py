@@ -1,0 +1,1 @@
+"""What a shown thing is: tables, figures, boxes and sentences, and how numbers are worded."""

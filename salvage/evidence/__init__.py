@@ -1,0 +1,1 @@
+"""What others printed: whether it can be right, and how it compares."""

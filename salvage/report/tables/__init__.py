@@ -1,0 +1,102 @@
+"""Results as numbered tables, one module for each subject; what they share is here.
+
+Captions and heads stand with the table that they belong to.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pandas as pd
+
+from salvage import words
+from salvage.analysis.estimate import Estimate
+from salvage.analysis.provenance import Mark
+from salvage.cohort import Cohort
+from salvage.cohort.study import Study
+from salvage.display.show import Absent, Table
+from salvage.display.wording import interval_text, months
+
+Shown = Table | Absent
+
+EXACT_NOTE: Final = "Exact: Clopper-Pearson interval, as if lines were independent."
+WILSON_NOTE: Final = (
+    "Wilson: interval on the effective number of lines, which allows for patients who have several"
+    " lines."
+)
+NE_NOTE: Final = "Lines that were not evaluable stay in the denominator (Lugano 2014)."
+MEDIAN_NOTE: Final = (
+    "Medians by Kaplan-Meier with log-log 95% intervals; a patient counts once for each line."
+)
+
+
+def mark(study: Study) -> tuple[Mark, ...]:
+    """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
+    return ("assumed",) if study.synthetic else ("observed",)
+
+
+def marks(estimates: Sequence[Estimate]) -> tuple[Mark, ...]:
+    """Every mark that a set of estimates carries."""
+    return tuple(
+        {m for e in estimates for m in (e.provenance, e.provenance_n, e.provenance_interval)}
+    )
+
+
+def of(part: int, whole: int) -> str:
+    """``5 (42%)``; ``0`` without a percentage when there is nothing to divide by."""
+    return f"{part:,} ({100 * part / whole:.0f}%)" if whole else f"{part:,}"
+
+
+def spread(values: pd.Series, digits: int = 1) -> str:
+    """Median and range, ``3.2 (0.5 to 9.8)``, or that nothing is recorded."""
+    known = values.dropna()
+    if known.empty:
+        return words.NOT_RECORDED
+    low, middle, high = known.min(), known.median(), known.max()
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def absent_category(study: Study, key: str, name: str = "") -> Absent:
+    """The one sentence of a chapter whose category nobody received, in place of ``name``."""
+    return Absent(
+        study,
+        f"No patient of this cohort received {words.category_prose(key, study.labels)}, so this "
+        "chapter has no results.",
+        name,
+    )
+
+
+def no_response_times(cohort: Cohort) -> str:
+    """Why no duration of response can be given."""
+    if not cohort.salvage["best_response"].isin(["CR", "PR"]).any():
+        return "No salvage line brought a response, so there is no duration of response."
+    return "The cohort does not record when responses began, so their duration is not known."
+
+
+RATE_HEAD: Final = ("Lines", "Responses / lines", "Rate, %", "Exact 95% CI, %", "Wilson 95% CI, %")
+
+
+def rate_row(label: str, exact: Estimate, wilson: Estimate) -> tuple[str, ...]:
+    """A row under :data:`RATE_HEAD`; a set without lines shows a dash."""
+    if not exact.n:
+        return (label, "0 / 0", "–", "–", "–")
+    return (
+        label,
+        f"{exact.events} / {exact.n}",
+        f"{100 * (exact.value or 0):.1f}",
+        interval_text(exact),
+        interval_text(wilson),
+    )
+
+
+def median_row(e: Estimate) -> tuple[str, ...]:
+    """Label, n, events, median and interval of an estimate in months."""
+    if not e.n:
+        return (e.label, "0", "–", words.NOT_ESTIMABLE, "–")
+    return (e.label, f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
+
+
+def responses_note() -> str:
+    """The meaning of the response codes."""
+    return (
+        "; ".join(f"{code}, {meaning.lower()}" for code, meaning in words.RESPONSES.items()) + "."
+    )

@@ -1,0 +1,272 @@
+"""Tables of the chapter on overall survival."""
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from salvage import words
+from salvage.analysis import survival
+from salvage.analysis.estimate import Estimate
+from salvage.analysis.survival import FIXED_MONTHS, Times
+from salvage.cohort import Cohort, once
+from salvage.display.show import Absent, Table
+from salvage.display.wording import interval_text, months
+from salvage.report.tables import Shown, mark, marks, no_response_times
+
+NONE: Final = "–"
+BEYOND: Final = "†"
+DECIMALS: Final = 9
+AGREES: Final = "agree"
+ORIGINS: Final = {
+    "os": "First CAR-T infusion",
+    "os.from_relapse": "Relapse",
+    "os.from_salvage": "First salvage line",
+}
+
+LOG_LOG_NOTE: Final = (
+    "Kaplan-Meier with log-log 95% intervals, as R's survival package prints them."
+)
+BEYOND_NOTE: Final = (
+    f"{BEYOND} Beyond the last observation of this origin: the last value is carried on."
+)
+NO_LIMITS_NOTE: Final = "Where every patient at risk has died the curve is 0 and has no interval."
+
+
+def _cell(e: Estimate) -> str:
+    """Value and interval of a survival at a month, in percent."""
+    if e.value is None:
+        return NONE
+    flag = BEYOND if e.method.endswith(survival.BEYOND) else ""
+    value = f"{100 * e.value:.1f}{flag}"
+    return value if e.low is None and e.high is None else f"{value} ({interval_text(e)})"
+
+
+def median_cell(e: Estimate) -> str:
+    """Value and interval of a median in months; one that is not reached keeps its lower limit."""
+    if not e.n:
+        return NONE
+    if e.low is None and e.high is None:
+        return months(e.value)
+    return f"{months(e.value)} ({interval_text(e)})"
+
+
+def by_origin(cohort: Cohort) -> Table:
+    """Median survival and survival at fixed months from each of the three time origins."""
+    rows, made = [], []
+    for id, times in survival.origins(cohort).items():
+        middle = survival.median(cohort.study, f"{id}.median", times)
+        at = [survival.at_month(cohort.study, f"{id}.at.{m}", times, m) for m in FIXED_MONTHS]
+        made += [middle, *at]
+        deaths = f"{times.events:,} / {times.n:,}"
+        rows.append((ORIGINS[id], deaths, median_cell(middle), *(_cell(e) for e in at)))
+    notes = [LOG_LOG_NOTE]
+    notes += [BEYOND_NOTE] if any(BEYOND in cell for row in rows for cell in row) else []
+    notes += [NO_LIMITS_NOTE] if any(e.value == 0 for e in made if e.unit == "probability") else []
+    return Table(
+        cohort.study,
+        "tab-survival-origins",
+        "Overall survival by where the clock starts.",
+        (
+            "Clock starts at",
+            "Deaths / patients",
+            "Median, months (95% CI)",
+            *(f"Alive at {m} months, % (95% CI)" for m in FIXED_MONTHS),
+        ),
+        rows,
+        notes,
+        marks(made),
+    )
+
+
+def restricted_means(cohort: Cohort) -> Shown:
+    """Restricted mean survival time from each origin, to one horizon that the data allow."""
+    month = survival.horizon(cohort)
+    if month is None:
+        return Absent(
+            cohort.study,
+            "No restricted mean can be given: from one of the origins nobody was observed at all.",
+        )
+    made = {
+        id: survival.restricted_mean(cohort.study, f"{id}.rmst", times, month)
+        for id, times in survival.origins(cohort).items()
+    }
+    rows = [
+        (ORIGINS[id], f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
+        for id, e in made.items()
+    ]
+    return Table(
+        cohort.study,
+        "tab-survival-restricted-mean",
+        f"Mean survival time within {words.months(month)} of each origin.",
+        ("Clock starts at", "Patients", "Deaths, all follow-up", "Mean, months", "95% CI, months"),
+        rows,
+        (
+            f"The area under the Kaplan-Meier curve up to {words.months(month)}. The horizon is "
+            "the longest whole month that the follow-up from every origin reaches; without a whole "
+            "month, the last observation.",
+            "Normal interval with R's standard error.",
+        ),
+        marks(list(made.values())),
+    )
+
+
+def follow_up(cohort: Cohort) -> Table:
+    """What a printed follow-up can mean: observed time, its range, and reverse Kaplan-Meier."""
+    found = {e.id: e for e in survival.patient_estimates(cohort)}
+    observed, reverse = found["followup.observed.median"], found["followup.reverse_km.median"]
+    shortest, longest = found["os.range.min"], found["os.range.max"]
+    os = found["os.median"]
+    rows = [
+        ("Observed time, median", f"{observed.n:,}", months(observed.value), NONE),
+        (
+            "Observed time, shortest to longest",
+            f"{shortest.n:,}",
+            f"{months(shortest.value)} to {months(longest.value)}",
+            NONE,
+        ),
+        ("Overall survival, median", f"{os.n:,}", months(os.value), interval_text(os)),
+        (
+            "Follow-up, median by reverse Kaplan-Meier",
+            f"{reverse.n:,}",
+            months(reverse.value),
+            interval_text(reverse),
+        ),
+    ]
+    return Table(
+        cohort.study,
+        "tab-survival-follow-up",
+        "Observed time, survival and follow-up from the first CAR-T infusion.",
+        ("Measure", "Patients", "Months", "95% CI, months"),
+        rows,
+        (
+            "Observed time runs to death or last contact. A range is not a confidence interval.",
+            "Reverse Kaplan-Meier exchanges death and censoring (Schemper and Smith 1996).",
+        ),
+        marks([observed, reverse, shortest, longest, os]),
+    )
+
+
+def responses(cohort: Cohort) -> Shown:
+    """Duration of response over all lines, with a new treatment as censoring and as an event."""
+    made = survival.all_lines_response(cohort)
+    if not made[0].n:
+        return Absent(cohort.study, no_response_times(cohort))
+    rules = ("A new treatment censors", "A new treatment is an event")
+    rows = [
+        (rule, f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
+        for rule, e in zip(rules, made, strict=True)
+    ]
+    responding = int(cohort.salvage["best_response"].isin(["CR", "PR"]).sum())
+    untimed = responding - (made[0].n or 0)
+    notes = [
+        "From the first CR or PR to progression or death. A patient counts once for each line."
+    ]
+    if untimed:
+        notes.append(f"{words.count(untimed, 'response')} without a recorded month left out.")
+    return Table(
+        cohort.study,
+        "tab-survival-response-duration",
+        "Duration of response over all salvage lines.",
+        ("Rule", "Responses", "Ended", "Median, months", "95% CI, months"),
+        rows,
+        notes,
+        mark(cohort.study),
+    )
+
+
+# --- a second implementation ----------------------------------------------------------------------
+
+Limits = tuple[float | None, float | None, float | None]
+
+
+@once
+def second_implementation(cohort: Cohort) -> Table:
+    """The survival estimates of the chapter beside those of lifelines from the same data."""
+    origins = survival.origins(cohort)
+    rows = [row for id, times in origins.items() for row in _beside(cohort, id, times)]
+    return Table(
+        cohort.study,
+        "tab-survival-lifelines",
+        "The same estimates by two implementations.",
+        ("Clock starts at", "Quantity", "This book (R's rules)", "lifelines", "Comparison"),
+        rows,
+        (
+            "Value (95% limits), in months or as a probability. Durations are rounded to nine "
+            "decimals before lifelines reads them, because it takes times that differ by a "
+            "rounding error for two times. Two results agree if no part differs by more than one "
+            "part in a thousand million.",
+            "Where they part: if the curve, or one of its limits, meets one half exactly, R takes "
+            "the middle of the flat part and lifelines its beginning. Where the curve is 0, R "
+            "gives no limits and lifelines gives 0.",
+        ),
+        mark(cohort.study),
+        left=(0, 1, 4),
+    )
+
+
+def _beside(cohort: Cohort, id: str, times: Times) -> Iterator[tuple[str, str, str, str, str]]:
+    if not times.n:
+        return
+    from lifelines import KaplanMeierFitter
+    from lifelines.utils import median_survival_times, restricted_mean_survival_time
+
+    other = KaplanMeierFitter().fit(np.round(times.time, DECIMALS), times.event)
+    limits = other.confidence_interval_
+    low, high = median_survival_times(limits).to_numpy(dtype=float).ravel()[:2]
+    own = survival.median(cohort.study, f"{id}.median", times)
+    pairs: list[tuple[str, Estimate, Limits]] = [
+        ("Median", own, (_finite(other.median_survival_time_), _finite(low), _finite(high)))
+    ]
+    for month in FIXED_MONTHS:
+        row = limits.loc[: month + 10**-DECIMALS].iloc[-1]
+        values = (_finite(other.predict(month)), _finite(row.iloc[0]), _finite(row.iloc[1]))
+        own = survival.at_month(cohort.study, f"{id}.at.{month}", times, month)
+        pairs.append((f"Alive at {month} months", own, values))
+    horizon = survival.horizon(cohort)
+    if horizon is not None:
+        mean = _finite(restricted_mean_survival_time(other, t=horizon))
+        own = survival.restricted_mean(cohort.study, f"{id}.rmst", times, horizon)
+        pairs.append((f"Mean within {words.months(horizon)}", own, (mean, None, None)))
+    for quantity, e, values in pairs:
+        # The variance of lifelines' restricted mean is another quantity: only values are compared.
+        mine: Limits = (e.value, e.low, e.high)
+        if quantity.startswith("Mean"):
+            mine = (e.value, None, None)
+        yield (
+            ORIGINS[id],
+            quantity,
+            _printed(mine),
+            _printed(values),
+            _compared(mine, values, times),
+        )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _printed(parts: Limits) -> str:
+    value, low, high = (NONE if v is None else f"{v:.6g}" for v in parts)
+    return value if low == high == NONE else f"{value} ({low} to {high})"
+
+
+def _compared(mine: Limits, other: Limits, times: Times) -> str:
+    if all(_same(a, b) for a, b in zip(mine, other, strict=True)):
+        return AGREES
+    curve = times.curve()
+    assert curve is not None  # only origins with patients are compared
+    heights = np.concatenate([curve.survival, curve.low, curve.high])
+    reasons = []
+    if (np.abs(heights - 0.5) < 1e-8).any():
+        reasons.append("meets one half")
+    if (curve.survival == 0).any():
+        reasons.append("reaches 0")
+    return "differ: the curve " + words.listing(reasons) if reasons else "differ"
+
+
+def _same(a: float | None, b: float | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)

@@ -1,0 +1,346 @@
+"""Whether a cohort prints the published figures, and whether its histories are possible.
+
+Computed from the tables alone, by other means than the search: counts in pandas, the Kaplan-Meier
+median in exact fractions, the Cox model by the ``survival`` package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from salvage.analysis.provenance import figures, prints_as
+from salvage.cohort.schema import CATEGORY_KEYS
+
+Frames = Mapping[str, pd.DataFrame]
+FIRST_LINES_AT_MONTH_ONE = 2
+LARGEST_LOG_RATIO = 10.0
+"""Beyond it the partial likelihood of a cohort of this size has no maximum."""
+
+
+def kaplan_meier_median(months: Iterable[float], died: Iterable[bool]) -> float | None:
+    """Median survival as R prints it, from exact fractions; ``None`` if it is not reached.
+
+    The first time at which survival is below one half; if survival is exactly one half from some
+    death on, the middle between that death and the next.
+    """
+    pairs = sorted(zip(months, died, strict=True))
+    survival, half_since = Fraction(1), None
+    for time in sorted({month for month, dead in pairs if dead}):
+        at_risk = sum(month >= time for month, _ in pairs)
+        deaths = sum(dead for month, dead in pairs if month == time)
+        survival *= Fraction(at_risk - int(deaths), at_risk)
+        if survival < Fraction(1, 2):
+            return time if half_since is None else (half_since + time) / 2
+        if survival == Fraction(1, 2) and half_since is None:
+            half_since = time
+    return half_since
+
+
+def late_against_early(patients: pd.DataFrame, cutoff: float) -> dict[str, float]:
+    """Cox model (Efron ties, Wald interval and P) of OS from infusion on late relapse.
+
+    Empty if one group is empty or the model has no finite estimate.
+    """
+    from scipy.stats import norm
+    from survival import regression
+
+    engine: Any = regression  # binds its functions at run time, unseen by a type checker
+
+    late = (patients["relapse_month"] > cutoff).to_numpy(float)
+    if late.min() == late.max():
+        return {}
+    fit = engine.coxph_fit(
+        patients["os_month"].to_numpy(float),
+        patients["died"].to_numpy().astype(int),
+        late[:, None],
+        method="efron",
+    )
+    beta, error = float(np.ravel(fit.coefficients)[0]), float(np.ravel(fit.var)[0]) ** 0.5
+    if abs(beta) > LARGEST_LOG_RATIO:
+        return {}
+    reach = norm.ppf(0.975) * error
+    return {
+        "value": float(np.exp(beta)),
+        "low": float(np.exp(beta - reach)),
+        "high": float(np.exp(beta + reach)),
+        "p": float(2 * norm.sf(abs(beta / error))),
+    }
+
+
+def _rate(hits: pd.Series[bool]) -> dict[str, float]:
+    if not len(hits):
+        return {}
+    return {"value": float(hits.mean()), "n": len(hits), "events": int(hits.sum())}
+
+
+def reproduced(frames: Frames, early_relapse_months: float = 3.0) -> dict[str, dict[str, float]]:
+    """What the cohort has for each published figure: value, and n, events, low, high, p."""
+    patients, salvage = frames["patients"], frames["salvage"]
+    months = patients["os_month"]
+    responded = salvage["best_response"].isin(["CR", "PR"])
+    complete = salvage["best_response"] == "CR"
+    second = salvage["category"] == "second_cart"
+    median = kaplan_meier_median(months, patients["died"])
+    found = {
+        "n.patients": {"value": float(patients["patient_id"].nunique())},
+        "n.events": {"value": float(len(salvage))},
+        "followup.observed.median": {"value": float(months.median())},
+        "os.median": {} if median is None else {"value": median},
+        "os.range.min": {"value": float(months.min())},
+        "os.range.max": {"value": float(months.max())},
+        "orr.all": _rate(responded),
+        "cr.all": _rate(complete),
+        "cr.second_cart.switched": _rate(complete[second & (salvage["target_switched"] == 1)]),
+        "cox.late_vs_early.hr": late_against_early(patients, early_relapse_months),
+    }
+    for key in CATEGORY_KEYS:
+        found[f"orr.{key}"] = _rate(responded[salvage["category"] == key])
+        found[f"cr.{key}"] = _rate(complete[salvage["category"] == key])
+    return found
+
+
+def check_against_published(frames: Frames, early_relapse_months: float = 3.0) -> list[str]:
+    """Every way in which a cohort differs from the abstract; empty if it prints all of it.
+
+    frames: ``patients`` and ``salvage`` as in a Cohort; ``adverse_events`` too where the most
+    common adverse event is to be checked. A figure agrees if it rounds to the printed one.
+    """
+    found = reproduced(frames, early_relapse_months)
+    wrong = [
+        f"{key}: none of the {len(frames['salvage'])} events"
+        for key in CATEGORY_KEYS
+        if not found[f"orr.{key}"]
+    ]
+    for name, fact in figures().items():
+        if "term" in fact:
+            if "adverse_events" in frames:
+                wrong += _leading_term(frames["adverse_events"], fact["term"])
+            continue
+        for part in ("value", "low", "high", "p", "n", "events"):
+            if part not in fact:
+                continue
+            step = 1 if part in ("n", "events") else fact.get(f"{part}_step", fact["step"])
+            got = found[name].get(part)
+            if not prints_as(got, fact[part], step):
+                wrong.append(f"{name}: {part} is {got}, printed is {fact[part]}")
+        if "extreme" in fact:
+            wrong += _not_highest(found, name, fact["extreme"])
+    return wrong
+
+
+def _not_highest(found: Mapping[str, Mapping[str, float]], name: str, measure: str) -> list[str]:
+    own = found[name].get("value", -1.0)
+    rivals = [f"{measure}.{key}" for key in CATEGORY_KEYS if f"{measure}.{key}" != name]
+    return [
+        f"{name}: {own} is not above {rival} at {found[rival]['value']}"
+        for rival in rivals
+        if found[rival] and found[rival]["value"] >= own
+    ]
+
+
+def _leading_term(adverse_events: pd.DataFrame, term: str) -> list[str]:
+    by_term = adverse_events.groupby("term")["patient_id"]
+    wrong = []
+    for unit, counts in (("events", by_term.size()), ("patients", by_term.nunique())):
+        others = counts.drop(term, errors="ignore")
+        if counts.get(term, 0) <= (others.max() if len(others) else 0):
+            wrong.append(f"{term} is not alone the most common adverse event by {unit}")
+    return wrong
+
+
+def impossible_histories(frames: Frames) -> list[str]:
+    """Every record that cannot be a history of a patient, or cannot go with the others.
+
+    Stricter than the checks of a hospital's cohort: it also asks for what a calibrated cohort must
+    hold, such as a documented progression after progressive disease as best response. The course of
+    lines, or baseline, is checked if its first column has any value; an absent table is not.
+    """
+    patients, salvage = frames["patients"], frames["salvage"]
+    lines = _with_spans(patients, salvage)
+    rules = _timing_rules(lines)
+    if _recorded(lines, "response_month"):
+        rules |= _course_rules(lines)
+    if _recorded(lines, "target_switched"):
+        second = lines["category"] == "second_cart"
+        rules["target switch outside, or missing in, a second CAR-T"] = (
+            lines["target_switched"].notna() != second
+        )
+    wrong = _listed(lines, rules, ["patient_id", "line"])
+    wrong += _listed(patients, _patient_rules(patients, salvage), ["patient_id"])
+    if "adverse_events" in frames:
+        events = frames["adverse_events"].merge(
+            lines[["patient_id", "line", "category", "start_month", "stop"]],
+            how="left",
+            on=["patient_id", "line"],
+        )
+        wrong += _listed(events, _adverse_rules(events), ["patient_id", "line", "term"])
+    return wrong
+
+
+def _recorded(frame: pd.DataFrame, column: str) -> bool:
+    return column in frame and bool(frame[column].notna().any())
+
+
+def _listed(frame: pd.DataFrame, rules: Mapping[str, pd.Series], keys: list[str]) -> list[str]:
+    return [
+        f"{' '.join(str(frame.loc[row, key]) for key in keys)}: {rule}"
+        for rule, broken in rules.items()
+        for row in frame.index[broken.to_numpy(bool)]
+    ]
+
+
+def _with_spans(patients: pd.DataFrame, salvage: pd.DataFrame) -> pd.DataFrame:
+    """Lines with ``stop``: the start of the next line, or death or last contact."""
+    known = patients.drop(columns=[c for c in patients if c in salvage and c != "patient_id"])
+    lines = salvage.merge(known, how="left", on="patient_id")
+    lines = lines.sort_values(["patient_id", "line"], ignore_index=True)
+    following = lines.groupby("patient_id")["start_month"].shift(-1)
+    lines["last"] = following.isna()
+    lines["stop"] = following.fillna(lines["os_month"])
+    return lines
+
+
+def _timing_rules(lines: pd.DataFrame) -> dict[str, pd.Series]:
+    group = lines.groupby("patient_id")
+    second = lines["category"] == "second_cart"
+    return {
+        "starts before relapse": lines["start_month"] < lines["relapse_month"],
+        "starts at or after the next line, death or last contact": (
+            lines["start_month"] >= lines["stop"]
+        ),
+        "line numbers are not 1, 2, 3": lines["line"] != group.cumcount() + 1,
+        "a second CAR-T twice": second
+        & lines[second].duplicated("patient_id").reindex(lines.index, fill_value=False),
+        "a third line in a patient who died at month 1": (
+            (lines["os_month"] <= 1) & (lines["line"] > FIRST_LINES_AT_MONTH_ONE)
+        ),
+    }
+
+
+def _course_rules(lines: pd.DataFrame) -> dict[str, pd.Series]:
+    best, reason = lines["best_response"], lines["response_end_reason"]
+    start, stop, end = lines["start_month"], lines["stop"], lines["response_end_month"]
+    response, progression = lines["response_month"], lines["progression_month"]
+    responded = best.isin(["CR", "PR"])
+    dead, last = lines["died"].astype(bool), lines["last"]
+    at_end = end == lines["os_month"]
+    radiotherapy = lines["category"] == "radiotherapy"
+    target = lines["regimen"].str.removesuffix(" CAR-T")
+    same = lines["category"].eq("second_cart") & (target == lines["cart_target"])
+    switched = lines["category"].eq("second_cart") & (target != lines["cart_target"])
+    return {
+        "response month without, or missing with, a response": response.notna() != responded,
+        "response end without, or missing with, a response": end.notna() != responded,
+        "reason of response end without, or missing with, a response": reason.notna() != responded,
+        "response outside the line": (response <= start) | (response >= stop),
+        "response ends before it begins": end <= response,
+        "response ends after the line": end > stop,
+        "progression outside the line": (progression <= start) | (progression > stop),
+        "progressive disease without progression": (best == "PD") & progression.isna(),
+        "not evaluable, but progression documented": (best == "NE") & progression.notna(),
+        "response ends with progression at another month": (
+            (reason == "progression") & ~(progression == end)
+        ),
+        "progression in a response that did not end with it": (
+            responded & (reason != "progression") & progression.notna()
+        ),
+        "response ends with death, but not at death": (
+            (reason == "death") & ~(dead & last & at_end)
+        ),
+        "response ongoing, but not at last contact": (
+            (reason == "ongoing") & ~(~dead & last & at_end)
+        ),
+        "response ends with a new treatment, but not at the next line": (
+            (reason == "new_treatment") & (last | (end != stop))
+        ),
+        "treatment ends outside the line": (
+            (lines["end_month"] < start) | (lines["end_month"] > stop)
+        ),
+        "radiotherapy without intent, or intent without radiotherapy": (
+            lines["intent"].notna() != radiotherapy
+        ),
+        "bridging without a next line": (lines["intent"] == "bridging") & last,
+        "consolidation without a response of the line before": (
+            (lines["intent"] == "consolidation") & ~_follows_response(lines)
+        ),
+        "regimen against the same target, marked as switched": (
+            same & (lines["target_switched"] == 1)
+        ),
+        "regimen against another target, marked as the same": (
+            switched & (lines["target_switched"] == 0)
+        ),
+    }
+
+
+def _follows_response(lines: pd.DataFrame) -> pd.Series:
+    held = lines["response_end_reason"] == "new_treatment"
+    return held.groupby(lines["patient_id"]).shift(1, fill_value=False)
+
+
+def _patient_rules(patients: pd.DataFrame, salvage: pd.DataFrame) -> dict[str, pd.Series]:
+    rules = {
+        "relapse after last contact": patients["relapse_month"] > patients["os_month"],
+        "no salvage line": ~patients["patient_id"].isin(salvage["patient_id"]),
+        "listed twice": patients.duplicated("patient_id"),
+    }
+    return rules | (_baseline_rules(patients) if _recorded(patients, "age") else {})
+
+
+def _baseline_rules(patients: pd.DataFrame) -> dict[str, pd.Series]:
+    stage, sites = patients["stage"], patients["extranodal_sites"]
+    best, relapse = patients["cart_best_response"], patients["relapse_month"]
+    items = ["age", "stage", "ecog", "ldh_elevated", "extranodal_sites"]
+    index = (
+        (patients["age"] > 60).astype(int)
+        + (stage >= 3).astype(int)
+        + (patients["ecog"] >= 2).astype(int)
+        + patients["ldh_elevated"]
+        + (sites > 1).astype(int)
+    )
+    complete = patients[items].notna().all(axis=1)
+    target = patients["cart_product"].str.removesuffix(" CAR-T (trial)")
+    target = target.mask(
+        target.str.endswith("autoleucel") | target.str.endswith("ciloleucel"), "CD19"
+    )
+    return {
+        "under 18 years": patients["age"] < 18,
+        "IPI is not the sum of its items": complete
+        & patients["ipi"].notna()
+        & (patients["ipi"] != index),
+        "IPI without all of its items": patients["ipi"].notna() & ~complete,
+        "more than one extranodal site below stage IV": (sites > 1) & (stage < 4),
+        "cell of origin outside DLBCL": patients["coo"].notna()
+        & (patients["histology"] != "DLBCL NOS"),
+        "target does not fit the product": target != patients["cart_target"],
+        "one prior line, but not refractory": (patients["prior_lines"] < 2)
+        & (patients["refractory"] != 1),
+        "response to the first CAR-T before it could be assessed": (
+            best.isin(["CR", "PR"]) & (relapse <= 1)
+        ),
+        "progressive disease as best response, but a late relapse": (
+            (best == "PD") & (relapse > 1.5)
+        ),
+    }
+
+
+def _adverse_rules(events: pd.DataFrame) -> dict[str, pd.Series]:
+    astct = events["term"].isin(["cytokine release syndrome", "ICANS"])
+    treated = events["category"].isin(["bispecific", "second_cart"])
+    keys = ["patient_id", "line"]
+    with_crs = events.loc[events["term"] == "cytokine release syndrome", keys]
+    crs = pd.MultiIndex.from_frame(events[keys]).isin(pd.MultiIndex.from_frame(with_crs))
+    return {
+        "not in a known line": events["category"].isna(),
+        "outside its line": (events["onset_month"] < events["start_month"])
+        | (events["onset_month"] > events["stop"]),
+        "ASTCT is for CRS and ICANS, CTCAE for the rest": astct != (events["scale"] == "ASTCT"),
+        "CRS or ICANS without a bispecific antibody or CAR-T": astct & ~treated,
+        "twice in a line": events.duplicated([*keys, "term"]),
+        "fever beside a CRS of the same line": (events["term"] == "fever") & crs,
+        "grade 5 without death": events["grade"] >= 5,
+    }

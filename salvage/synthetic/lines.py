@@ -1,0 +1,211 @@
+"""Salvage lines inside the time that each patient has between relapse and death.
+
+Times are whole tenths of a month. A line spans the time from its start to the start of the next
+line, or to death or last contact. Functions that draw return ``None`` where their draw led to no
+possible history; the caller draws again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from salvage.cohort.schema import CATEGORY_KEYS
+
+Ints = NDArray[np.int64]
+
+SHORTEST_LINE = 6
+"""Tenths of a month between the starts of two lines."""
+SHORTEST_LAST_LINE = 3
+"""Tenths of a month between the start of the last line and death or last contact."""
+PATIENT_AT_MONTH_ONE = 10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a patient's sequence of categories may hold.
+
+    once: categories received at most once; apart: categories not received twice in a row;
+    manufacture: tenths of a month from relapse to a second CAR-T at the soonest.
+    """
+
+    once: frozenset[str]
+    apart: frozenset[str]
+    manufacture: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What is assumed of one category: events, responses (CR or PR) and complete responses."""
+
+    n: int
+    responses: int
+    complete: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One salvage event; ``span`` is the time to the next line, death or last contact."""
+
+    patient: int
+    line: int
+    start: int
+    span: int
+    last: bool
+    wait: int
+    """Tenths of a month from relapse to the start of this line."""
+
+
+def spread_lines(
+    rng: np.random.Generator, after: Ints, observed: Ints, lines: Sequence[int], noise: float
+) -> Ints | None:
+    """How many lines each patient gets: more, the longer they live after relapse, with noise.
+
+    ``lines`` holds the numbers to give out, one per patient; noise is the SD of log months that
+    blurs the ranking (0: strictly by survival after relapse).
+    """
+    rank = np.argsort(np.log(after) + noise * rng.standard_normal(len(after)), kind="stable")
+    given = np.empty(len(after), dtype=np.int64)
+    given[rank] = np.sort(np.asarray(lines))
+    room = after >= SHORTEST_LINE * (given - 1) + SHORTEST_LAST_LINE
+    short = (observed <= PATIENT_AT_MONTH_ONE) & (given > 2)
+    return given if room.all() and not short.any() else None
+
+
+def place_lines(rng: np.random.Generator, relapse: Ints, observed: Ints, given: Ints) -> list[Line]:
+    """Starts of all lines, ordered by patient and line.
+
+    What is left of a patient's time after the shortest possible lines is cut at random into the
+    wait before the first line and an addition to each line. The wait is at most one month.
+    """
+    placed = []
+    for patient, count in enumerate(given):
+        begin, end = int(relapse[patient]), int(observed[patient])
+        least = SHORTEST_LINE * (int(count) - 1) + SHORTEST_LAST_LINE
+        spare = end - begin - least
+        wait = int(rng.integers(0, min(spare // 2, 10) + 1))
+        cuts = np.sort(rng.integers(0, spare - wait + 1, size=int(count) - 1))
+        starts = [begin + wait]
+        starts += [begin + wait + SHORTEST_LINE * (k + 1) + int(cut) for k, cut in enumerate(cuts)]
+        ends = [*starts[1:], end]
+        placed += [
+            Line(patient, k + 1, start, stop - start, k + 1 == count, start - begin)
+            for k, (start, stop) in enumerate(zip(starts, ends, strict=True))
+        ]
+    return placed
+
+
+def _conflicts(lines: Sequence[Line], categories: Sequence[str], limits: Limits) -> list[int]:
+    """Lines whose category cannot stand: repeated, or a CAR-T sooner than it is made."""
+    seen: set[tuple[int, str]] = set()
+    found = []
+    for k, (line, category) in enumerate(zip(lines, categories, strict=True)):
+        repeated = (line.patient, category) in seen and category in limits.once
+        again = line.line > 1 and categories[k - 1] == category and category in limits.apart
+        if repeated or again or (category == "second_cart" and line.wait < limits.manufacture):
+            found.append(k)
+        seen.add((line.patient, category))
+    return found
+
+
+def assign_categories(
+    rng: np.random.Generator,
+    lines: Sequence[Line],
+    table: Mapping[str, Counts],
+    limits: Limits,
+) -> list[str] | None:
+    """A random category for each line, within the limits and with the events of the table.
+
+    Starts from a random order and swaps what cannot stand with random other lines.
+    """
+    keys = np.repeat(np.array(CATEGORY_KEYS), [table[c].n for c in CATEGORY_KEYS])
+    categories = [str(c) for c in rng.permutation(keys)]
+    wrong = _conflicts(lines, categories, limits)
+    for _ in range(60 * len(lines)):
+        if not wrong:
+            return categories
+        one, two = int(rng.choice(wrong)), int(rng.integers(len(lines)))
+        swapped = categories.copy()
+        swapped[one], swapped[two] = categories[two], categories[one]
+        still = _conflicts(lines, swapped, limits)
+        if len(still) <= len(wrong):
+            categories, wrong = swapped, still
+    return None
+
+
+def _pick(
+    rng: np.random.Generator, pool: Sequence[int], weight: NDArray[np.float64], count: int
+) -> list[int] | None:
+    if len(pool) < count:
+        return None
+    if not count:
+        return []
+    chances = weight[list(pool)]
+    return [int(k) for k in rng.choice(pool, count, replace=False, p=chances / chances.sum())]
+
+
+def assign_responders(
+    rng: np.random.Generator,
+    lines: Sequence[Line],
+    categories: Sequence[str],
+    table: Mapping[str, Counts],
+    weight: NDArray[np.float64],
+    shortest: Mapping[str, int],
+) -> dict[int, str] | None:
+    """CR or PR by index of the line, drawn with ``weight`` among lines that last long enough.
+
+    ``shortest`` gives the shortest span, in tenths of a month, that a line with "CR" or "PR" has.
+    """
+    best: dict[int, str] = {}
+    for key, counts in table.items():
+        pool = [k for k, c in enumerate(categories) if c == key]
+        for code, count in (("CR", counts.complete), ("PR", counts.responses - counts.complete)):
+            able = [k for k in pool if k not in best and lines[k].span >= shortest[code]]
+            chosen = _pick(rng, able, weight, count)
+            if chosen is None:
+                return None
+            best.update(dict.fromkeys(chosen, code))
+    return best
+
+
+def assign_others(
+    rng: np.random.Generator, lines: Sequence[Line], best: Mapping[int, str], most_ne: int
+) -> list[str]:
+    """Best response of every line: CR and PR as given, else SD, PD or not evaluable.
+
+    Not evaluable: at most ``most_ne`` last lines, cut short within a month. Stable disease needs a
+    line of 1.2 months, or it could not have been assessed.
+    """
+    codes = []
+    left = most_ne
+    for k, line in enumerate(lines):
+        if k in best:
+            codes.append(best[k])
+        elif line.last and line.span < 10 and left and rng.random() < 0.4:
+            codes.append("NE")
+            left -= 1
+        else:
+            codes.append("SD" if line.span >= 12 and rng.random() < 0.45 else "PD")
+    return codes
+
+
+def assign_switch(
+    rng: np.random.Generator,
+    categories: Sequence[str],
+    codes: Sequence[str],
+    switched: int,
+    switched_complete: int,
+) -> dict[int, int]:
+    """1 (switched) or 0 (same target) for each second CAR-T, by index of the line.
+
+    ``switched`` of them aim at another target; ``switched_complete`` of these reach a CR.
+    """
+    second = [k for k, c in enumerate(categories) if c == "second_cart"]
+    complete = [k for k in second if codes[k] == "CR"]
+    rest = [k for k in second if codes[k] != "CR"]
+    chosen = [int(k) for k in rng.choice(complete, switched_complete, replace=False)]
+    chosen += [int(k) for k in rng.choice(rest, switched - switched_complete, replace=False)]
+    return {k: int(k in chosen) for k in second}

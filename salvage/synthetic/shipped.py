@@ -1,0 +1,153 @@
+"""The shipped cohort: 29 synthetic patients, their 58 salvage events and the adverse events.
+
+Whatever the abstract does not print is assumed here, and listed with its reason in
+``data/assumptions.yaml``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from salvage.cohort.schema import TABLES
+from salvage.synthetic import times
+from salvage.synthetic.frames import as_csv, as_frames
+from salvage.synthetic.lines import (
+    Counts,
+    Limits,
+    Line,
+    assign_categories,
+    assign_others,
+    assign_responders,
+    assign_switch,
+    place_lines,
+    spread_lines,
+)
+from salvage.synthetic.records import adverse_event_rows, baseline, line_rows
+
+SEED: Final = 20260218
+TABLE: Final[Mapping[str, Counts]] = {
+    "bispecific": Counts(12, 5, 1),
+    "second_cart": Counts(10, 4, 3),
+    "radiotherapy": Counts(8, 3, 1),
+    "polatuzumab": Counts(9, 6, 1),
+    "checkpoint": Counts(6, 1, 0),
+    "other": Counts(13, 5, 1),
+}
+SWITCHED, SWITCHED_COMPLETE = 5, 3
+LINES_PER_PATIENT: Final = (1,) * 10 + (2,) * 11 + (3,) * 6 + (4,) * 2
+CENSORED = 1
+EARLY_RELAPSE = 30
+"""Tenths of a month: late means a relapse after it."""
+
+# The model that relapse and survival are drawn from. The effect of months to relapse on survival
+# after relapse is 0: the shipped cohort is not steered towards a hazard ratio from relapse.
+RELAPSE_MEDIAN, RELAPSE_SIGMA, EFFECT, SHAPE = 3.0, 0.8, 0.0, 1.0
+BATCH = 10_000
+TRIES_PER_COHORT = 300
+SHORTEST_RESPONSE_SPAN: Final[Mapping[str, int]] = {"CR": 18, "PR": 12}
+LIMITS: Final = Limits(
+    once=frozenset({"bispecific", "second_cart", "polatuzumab", "checkpoint"}),
+    apart=frozenset({"radiotherapy"}),
+    manufacture=10,  # apheresis and manufacture take about a month
+)
+MOST_NOT_EVALUABLE = 4
+
+
+def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
+    """The tables of the first random cohort that prints every published figure.
+
+    Returns the tables of the schema by name, with every column, typed as in a Cohort.
+    Relapse and survival are drawn until a cohort agrees with the abstract and leaves room for the
+    assumed lines and responses; the records around them are drawn after that. The same seed gives
+    the same tables.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        cohorts = _agreeing(rng)
+        for k in range(len(cohorts)):
+            one = cohorts.take(np.array([k]))
+            relapse, observed, died = one.relapse[0], one.observed[0], one.died[0]
+            for _ in range(TRIES_PER_COHORT):
+                frames = _records(rng, relapse, observed, died)
+                if frames is not None:
+                    return frames
+
+
+def _agreeing(rng: np.random.Generator) -> times.Times:
+    """Those of one batch of cohorts that print every published survival figure."""
+
+    def all_at(value: float) -> times.Floats:
+        return np.full(BATCH, value)
+
+    model = times.Model(
+        relapse_median=all_at(RELAPSE_MEDIAN),
+        relapse_sigma=all_at(RELAPSE_SIGMA),
+        effect=all_at(EFFECT),
+        shape=all_at(SHAPE),
+        censored=np.full(BATCH, CENSORED),
+        cutoff=np.full(BATCH, EARLY_RELAPSE),
+    )
+    drawn = times.draw(rng, model)
+    return drawn.take(times.agrees(drawn))
+
+
+def _lines(
+    rng: np.random.Generator, relapse: times.Ints, observed: times.Ints
+) -> tuple[list[Line], list[str], list[str], dict[int, int]] | None:
+    """Lines with category, best response and target switch; ``None`` if the draw does not fit."""
+    given = spread_lines(rng, observed - relapse, observed, LINES_PER_PATIENT, noise=0.6)
+    if given is None:
+        return None
+    lines = place_lines(rng, relapse, observed, given)
+    categories = assign_categories(rng, lines, TABLE, LIMITS)
+    if categories is None:
+        return None
+    # A longer line more often holds a response: a response delays the next line and death.
+    weight = np.array([line.span for line in lines], dtype=float)
+    best = assign_responders(rng, lines, categories, TABLE, weight, SHORTEST_RESPONSE_SPAN)
+    if best is None:
+        return None
+    codes = assign_others(rng, lines, best, MOST_NOT_EVALUABLE)
+    switched = assign_switch(rng, categories, codes, SWITCHED, SWITCHED_COMPLETE)
+    return lines, categories, codes, switched
+
+
+def _records(
+    rng: np.random.Generator, relapse: times.Ints, observed: times.Ints, died: times.Bools
+) -> dict[str, pd.DataFrame] | None:
+    """All tables around given relapse and death times; ``None`` if the draw does not fit."""
+    drawn = _lines(rng, relapse, observed)
+    if drawn is None:
+        return None
+    lines, categories, codes, switched = drawn
+    patients = baseline(rng, relapse)
+    events = line_rows(rng, lines, categories, codes, switched, died, patients)
+    if events is None:
+        return None
+    adverse = adverse_event_rows(rng, lines, categories)
+    if adverse is None:
+        return None
+    for row, months, last, dead in zip(patients, relapse, observed, died, strict=True):
+        row |= {"relapse_month": months / 10, "os_month": last / 10, "died": dead}
+    return as_frames(patients, events, adverse)
+
+
+def write(folder: Path, seed: int = SEED) -> list[Path]:
+    """Write patients.csv, salvage.csv and adverse_events.csv of :func:`calibrate` into ``folder``.
+
+    Months with one decimal, other numbers whole, a missing value blank, lines end with ``\\n``: the
+    same bytes each time. Returns the paths written.
+    """
+    frames = calibrate(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for table in TABLES:
+        path = folder / f"{table.name}.csv"
+        path.write_bytes(as_csv(frames[table.name], table.columns))
+        written.append(path)
+    return written

@@ -1,0 +1,267 @@
+"""Prognostic factors: how covariates are made, which model is fitted, and what is said of it."""
+
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.duration.hazard_regression import PHReg
+from statsmodels.stats.multitest import multipletests
+
+from salvage import words
+from salvage.analysis import prognosis, survival
+from salvage.analysis.estimate import Estimate
+from salvage.cohort import Cohort, load
+from salvage.paths import DATA
+from salvage.report.sentences import prognosis as sentences
+from salvage.report.tables import prognosis as tables
+from salvage.stats import proportions
+from tests.cohorts import EDGES, Recipe, Tables, generate
+
+
+def cohort(**columns: list[object]) -> Cohort:
+    """Patients with the given columns; all die, a month apart, and have one line at relapse."""
+    n = len(next(iter(columns.values())))
+    base = {
+        "patient_id": [f"P{i:03}" for i in range(n)],
+        "relapse_month": [1.0] * n,
+        "os_month": [2.0 + i for i in range(n)],
+        "died": [1] * n,
+    }
+    patients = pd.DataFrame(base | columns)
+    salvage = pd.DataFrame(
+        {
+            "patient_id": patients["patient_id"],
+            "line": 1,
+            "category": "other",
+            "start_month": patients["relapse_month"],
+            "best_response": "PD",
+        }
+    )
+    return Tables(patients, salvage).cohort()
+
+
+@pytest.mark.parametrize(
+    ("key", "given_", "expected"),
+    [
+        ("late", {"relapse_month": [1.0, 3.0, 3.1]}, [0, 0, 1]),
+        ("relapse_month", {"relapse_month": [0.5, 1.0, 2.0]}, [0.5, 1, 2]),
+        ("age", {"age": [60, None, 45]}, [6, np.nan, 4.5]),
+        ("sex", {"sex": ["M", "F", None]}, [1, 0, np.nan]),
+        ("stage", {"stage": [2, 3, None]}, [0, 1, np.nan]),
+        ("ipi", {"ipi": [2, 3, 5]}, [0, 1, 1]),
+        ("ecog", {"ecog": [1, 2, None]}, [0, 1, np.nan]),
+        ("extranodal_sites", {"extranodal_sites": [1, 2, 0]}, [0, 1, 0]),
+        ("cart_best_response", {"cart_best_response": ["CR", "PR", None]}, [1, 0, np.nan]),
+        ("histology", {"histology": ["b", "b", "a"]}, [1, 1, 0]),
+        # Ties: the first of the alphabet.
+        ("coo", {"coo": ["b", "a", None]}, [0, 1, np.nan]),
+    ],
+)
+def test_how_a_covariate_is_made(
+    key: str, given_: dict[str, list[object]], expected: list[float]
+) -> None:
+    factor = next(f for f in prognosis.FACTORS if f.key == key)
+    np.testing.assert_array_equal(factor.values(cohort(**given_)).to_numpy(), expected)
+
+
+def test_the_label_names_the_most_frequent_value() -> None:
+    made = cohort(histology=["HGBL", "tFL", "HGBL"])
+    factor = next(f for f in prognosis.FACTORS if f.key == "histology")
+    assert factor.label(made) == "Histology: HGBL against others"
+    assert factor.label(cohort(age=[1, 2, 3])) == "Histology"
+
+
+def test_every_baseline_column_has_a_factor() -> None:
+    made = cohort(age=[1])
+    baseline = set(made.patients.columns) - {"patient_id", "os_month", "died"}
+    assert {f.column for f in prognosis.FACTORS} == baseline
+    assert {f.key for f in prognosis.FACTORS} == set(words.FACTORS)
+
+
+def test_a_fit_is_that_of_an_independent_implementation() -> None:
+    made = generate(Recipe(patients=60, seed=4, missing=0.2)).cohort()
+    times = survival.from_relapse(made)
+    fitted = prognosis.fit(made, ["relapse_month", "age"], times)
+    known = made.patients["age"].notna().to_numpy()
+    x = np.column_stack([made.patients["relapse_month"], made.patients["age"] / 10])[known]
+    # Months that differ by a rounding error are one time here and two for statsmodels.
+    months = np.round(times.time[known], 9)
+    other = PHReg(months, x, times.event[known].astype(int), ties="efron").fit()
+    assert fitted.model is not None
+    assert (fitted.n, fitted.left_out) == (known.sum(), (~known).sum())
+    np.testing.assert_allclose(np.log(np.array(fitted.model.hr)), other.params, rtol=1e-6)
+    np.testing.assert_allclose(np.array(fitted.model.se), other.bse, rtol=1e-6)
+    np.testing.assert_allclose(np.array(fitted.model.p), other.pvalues, rtol=1e-6)
+
+
+def test_shipped_cohort_prints_the_published_ratio_from_infusion_only() -> None:
+    made = load(DATA)
+    e = prognosis.late_against_early(made)
+    printed = [f"{v:.2f}" for v in (e.value, e.low, e.high) if v is not None]
+    assert printed == ["0.44", "0.21", "0.95"]
+    assert f"{e.p:.3f}" == "0.038"
+    assert (e.provenance, e.provenance_interval) == ("published", "published")
+    other = prognosis.late_against_early_from_relapse(made)
+    assert other.provenance == "assumed"
+
+
+@given(st.lists(st.none() | st.floats(0, 1), min_size=0, max_size=20))
+@settings(deadline=None)
+def test_holm_against_statsmodels(p_values: list[float | None]) -> None:
+    adjusted = proportions.holm(p_values)
+    known = [p for p in p_values if p is not None]
+    # statsmodels collects garbage at each call: half a second in a process that ran other tests.
+    with mock.patch("gc.collect"):
+        expected = iter(multipletests(known, method="holm")[1] if known else ())
+    for p, found in zip(p_values, adjusted, strict=True):
+        if p is None:
+            assert found is None
+        else:
+            assert found == pytest.approx(next(expected), rel=1e-12, abs=0)
+
+
+# --- where nothing can be estimated ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("edge", "reason"),
+    [
+        ("no_deaths", "no deaths"),
+        ("everyone_early", "all patients have the same value"),
+        ("everyone_late", "all patients have the same value"),
+        ("one_patient_alive", "no deaths"),
+        ("all_dead_at_once", "all patients at risk died at the same time"),
+        ("one_patient", "one patient alone allows no comparison"),
+    ],
+)
+def test_a_contrast_that_is_not_there_gives_its_reason(edge: str, reason: str) -> None:
+    e = prognosis.late_against_early(EDGES[edge]().cohort())
+    assert (e.value, e.low, e.high, e.p) == (None, None, None, None)
+    assert e.method == f"not estimable: {reason}"
+
+
+def test_a_column_that_is_not_recorded_gives_that_reason() -> None:
+    made = EDGES["only_required_columns"]().cohort()
+    fitted = prognosis.prespecified(made)
+    assert (fitted.model, fitted.reason) == (None, "no patient has every covariate recorded")
+    alone = prognosis.fit(made, ["ecog"], survival.from_relapse(made))
+    assert (alone.model, alone.reason) == (None, "not recorded")
+
+
+def test_covariates_that_determine_one_another_are_refused() -> None:
+    made = cohort(stage=[1, 3, 4, 2, 3], relapse_month=[0.0, 1.0, 1.0, 0.0, 1.0])
+    fitted = prognosis.fit(made, ["stage", "relapse_month"], survival.from_infusion(made))
+    assert (fitted.model, fitted.reason) == (None, "the covariates determine one another")
+
+
+def test_a_model_that_would_diverge_is_firths_and_says_so() -> None:
+    made = EDGES["a_separated_group"]().cohort()
+    e = prognosis.late_against_early_from_relapse(made)
+    assert "Firth" in e.method
+    assert "because the Cox model does not converge" in e.method
+    assert e.value is not None
+    assert 0 < e.value < 0.2
+    table = tables.origins(made)
+    assert any(tables.FIRTH in cell for row in table.rows for cell in row)
+    assert tables.FIRTH_NOTE in table.notes
+    assert "“Late against early relapse”" in sentences.replaced(made).plain()
+
+
+def test_no_cox_model_is_marked_where_all_converge() -> None:
+    made = load(DATA)
+    assert not any(tables.FIRTH in cell for row in tables.univariable(made).rows for cell in row)
+    assert "converged" in sentences.replaced(made).plain()
+
+
+@pytest.mark.parametrize(("deaths", "warned"), [(19, True), (20, False)])
+def test_few_events_for_each_covariate_are_warned_of(deaths: int, warned: bool) -> None:
+    n = 30
+    rng = np.random.default_rng(1)
+    made = cohort(
+        ecog=[int(v) for v in rng.integers(0, 4, n)],
+        relapse_month=[float(v) for v in rng.integers(0, 5, n)],
+        os_month=[float(v) for v in rng.integers(5, 30, n)],
+        died=[1] * deaths + [0] * (n - deaths),
+    )
+    fitted = prognosis.prespecified(made)
+    assert fitted.events == deaths
+    assert fitted.sparse == warned
+    table = tables.model(made)
+    assert ("fewer than 10 for each" in table.plain()) == warned
+
+
+# --- sweep ----------------------------------------------------------------------------------------
+
+
+def test_the_sweep_counts_both_groups_and_holds_the_studys_own_cut_off() -> None:
+    made = EDGES["another_hospital"]().cohort()
+    assert prognosis.cut_offs(made.study) == (1, 2, 2.5, 3, 4, 6)
+    found = prognosis.sweep(made, survival.from_relapse(made))
+    relapse = made.patients["relapse_month"]
+    for row in found.itertuples():
+        assert row.late == (relapse > row.cut_off).sum()
+        assert row.early + row.late == len(relapse)
+    own = found[found["cut_off"] == 2.5].iloc[0]
+    e = prognosis.late_against_early_from_relapse(made)
+    assert (own["hr"], own["p"]) == (e.value, e.p)
+
+
+def test_the_sweep_agrees_with_the_table_and_the_sentence() -> None:
+    made = load(DATA)
+    found = {e.id: e for e in prognosis.sweep_estimates(made)}
+    assert found["cox.sweep.3.hr"].value == prognosis.late_against_early(made).value
+    table = tables.sweep(made)
+    assert [row[0] for row in table.rows] == ["1", "2", "3 (this book)", "4", "6"]
+    assert max(len(row) for row in table.rows) <= 7
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_sweep_is_estimated_or_says_why(edge: str) -> None:
+    made = EDGES[edge]().cohort()
+    for times in (survival.from_infusion(made), survival.from_relapse(made)):
+        for row in prognosis.sweep(made, times).itertuples():
+            assert np.isnan(row.hr) == row.method.startswith("not estimable")
+
+
+# --- what is said ---------------------------------------------------------------------------------
+
+
+def test_the_number_of_tests_is_the_number_of_p_values() -> None:
+    made = load(DATA)
+    found: list[Estimate] = prognosis.univariable_estimates(made)
+    tested = sum(e.p is not None for e in found)
+    table = tables.univariable(made)
+    assert sum(row[5] != tables.NONE for row in table.rows) == tested
+    assert f"{tested} tests" in table.caption
+    assert f"{tested} tests" in sentences.policy(made).plain()
+
+
+def test_nobody_is_called_an_independent_risk_factor() -> None:
+    made = load(DATA)
+    said = " ".join(
+        part(made).plain()
+        for part in (
+            sentences.prognosis_answer,
+            sentences.policy,
+            sentences.model,
+            sentences.sweep,
+            sentences.proportional,
+            tables.univariable,
+            tables.model,
+        )
+    )
+    assert "independent" not in said
+    assert "risk factor" not in said
+
+
+def test_proportional_hazards_have_a_row_for_each_covariate_and_a_global_one() -> None:
+    table = tables.proportional(load(DATA))
+    assert [row[0] for row in table.rows] == [
+        words.FACTORS["relapse_month"],
+        words.FACTORS["ecog"],
+        "Both together (global)",
+    ]
+    assert [row[2] for row in table.rows] == ["1", "1", "2"]

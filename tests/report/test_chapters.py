@@ -1,0 +1,564 @@
+"""The chapters on the cohort, the lines, the comparison of categories and adverse events.
+
+Their tables and sentences hold for any cohort, and say what an independent count says.
+"""
+
+import math
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from salvage import words
+from salvage.analysis import comparison, response, safety, survival
+from salvage.cohort import Cohort, load
+from salvage.display.show import Absent, Box, Table, Text
+from salvage.paths import DATA
+from salvage.report.sentences import cohort as cohort_sentences
+from salvage.report.sentences import compared as compared_sentences
+from salvage.report.sentences import overview as overview_sentences
+from salvage.report.sentences import safety as safety_sentences
+from salvage.report.tables import cohort as cohort_tables
+from salvage.report.tables import compared as compared_tables
+from salvage.report.tables import overview as overview_tables
+from salvage.report.tables import safety as safety_tables
+from salvage.stats import proportions
+from tests.cohorts import EDGES, Recipe, Tables, generate, recipes
+
+SLOW = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+NOT_SHOWN = re.compile(r"\b(nan|NaN|inf|None|NaT)\b")
+WRONG_NUMBER = re.compile(r"(?<![\d,.])1 (patients|lines|events|pairs|sequences)\b")
+
+
+@cache
+def shipped() -> Cohort:
+    return load(DATA)
+
+
+def one_category() -> Tables:
+    return generate(Recipe(patients=9, seed=2, categories=["radiotherapy"]))
+
+
+def two_versions() -> Tables:
+    """Both versions of CTCAE, synonyms, and events without grade, scale or line."""
+    made = generate(Recipe(patients=18, seed=4, adverse_events=3.0))
+    events = made.adverse_events
+    assert events is not None
+    place = np.arange(len(events))
+    return replace(
+        made,
+        adverse_events=events.assign(
+            scale=np.where(place % 3 == 0, "CTCAE 6.0", np.where(place % 7 == 1, "", "CTCAE 5.0")),
+            term=np.where(place % 4 == 0, " Pyrexia", np.where(place % 4 == 1, "CRS", "fever")),
+            grade=np.where(place % 5 == 0, "", (place % 5).astype(str)),
+            line=np.where(place % 6 == 0, "", events["line"].fillna("").astype(str)),
+        ),
+    )
+
+
+def no_grades() -> Tables:
+    made = generate(Recipe(patients=9, seed=4))
+    assert made.adverse_events is not None
+    return replace(made, adverse_events=made.adverse_events.assign(grade="", scale="", line=""))
+
+
+def one_line_each() -> Tables:
+    return generate(Recipe(patients=12, seed=8, lines=1))
+
+
+HERE = {made.__name__: made for made in (one_category, two_versions, no_grades, one_line_each)}
+COHORTS = {**EDGES, **HERE}
+
+
+@cache
+def named(name: str) -> Cohort:
+    return shipped() if name == "shipped" else COHORTS[name]().cohort()
+
+
+def of_modules(*modules: Any) -> dict[str, Callable[[Cohort], Any]]:
+    """Every public function of the modules that shows something, by its name."""
+    found: dict[str, Callable[[Cohort], Any]] = {}
+    for module in modules:
+        for name, function in vars(module).items():
+            home = getattr(function, "__module__", "") == module.__name__
+            kind = getattr(function, "__annotations__", {}).get("return")
+            if not (home and callable(function) and not name.startswith("_")):
+                continue
+            if "cohort" not in function.__annotations__:
+                continue
+            if not set(getattr(kind, "__args__", (kind,))) <= {Table, Text, Box, Absent}:
+                continue
+            key = f"{module.__name__.removeprefix('salvage.')}.{name}"
+            if "measure" in function.__annotations__:
+                for measure in comparison.MEASURES:
+                    found[f"{key}.{measure}"] = lambda c, f=function, m=measure: f(c, m)
+            else:
+                found[key] = function
+    return found
+
+
+SHOWN = of_modules(
+    cohort_sentences, overview_sentences, compared_sentences, safety_sentences,
+    cohort_tables, overview_tables, compared_tables, safety_tables,
+)  # fmt: skip
+
+
+def hold(made: Any) -> None:
+    """What is true of everything that a cell of these chapters returns."""
+    assert isinstance(made, Table | Text | Box | Absent)
+    text = made.plain()
+    assert text.strip()
+    assert not NOT_SHOWN.search(text.replace("Centre: None.", "")), text
+    assert not WRONG_NUMBER.search(text), text
+    assert made.markdown()
+    if isinstance(made, Table):
+        assert 2 <= len(made.head) <= 7
+        assert made.rows
+        assert all(len(row) == len(made.head) for row in made.rows)
+        assert all(isinstance(cell, str) for row in made.rows for cell in row)
+
+
+def test_the_functions_were_found() -> None:
+    assert {"tables.cohort.baseline", "sentences.safety.scales", "tables.compared.pairs.cr"} <= set(
+        SHOWN
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["shipped", *COHORTS])
+def test_everything_shown_holds_on_every_edge(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for show in SHOWN.values():
+            hold(show(named(name)))
+
+
+@SLOW
+@given(recipes(max_patients=25))
+def test_everything_shown_holds_on_random_cohorts(recipe: Recipe) -> None:
+    cohort = generate(recipe).cohort()
+    for name, show in SHOWN.items():
+        if "compared" not in name:  # shrinkage takes seconds; the edges cover it
+            hold(show(cohort))
+
+
+def test_names_of_tables_are_unique() -> None:
+    made = [show(shipped()) for show in SHOWN.values()]
+    names = [table.name for table in made if isinstance(table, Table)]
+    assert len(names) == len(set(names))
+    assert all(name.startswith("tab-") for name in names)
+
+
+def cells(table: Any, label: str) -> tuple[str, ...]:
+    """The row of a table with this label, without the label."""
+    assert isinstance(table, Table)
+    return tuple(next(row for row in table.rows if row[0] == label)[1:])
+
+
+def count(cell: str) -> int:
+    """The count at the head of a cell: ``12`` of ``12 (41%)``."""
+    return int(cell.split(" ")[0].replace(",", ""))
+
+
+# --- the cohort -----------------------------------------------------------------------------------
+
+
+def test_table_one_counts_what_is_recorded() -> None:
+    cohort = shipped()
+    table = cohort_tables.baseline(cohort)
+    late = cohort.patients["relapse_month"] > cohort.study.early_relapse_months
+    ldh = cohort.patients["ldh_elevated"]
+    every, early, after, missing = cells(table, "LDH above the upper limit of normal")
+    assert [count(c) for c in (every, early, after)] == [
+        int((ldh == 1).sum()), int((ldh[~late] == 1).sum()), int((ldh[late] == 1).sum()),
+    ]  # fmt: skip
+    assert int(missing) == ldh.isna().sum() > 0
+    assert f"({100 * (ldh == 1).sum() / ldh.notna().sum():.0f}%)" in every
+    assert not any("P" in head.split() for head in table.head)
+
+
+def test_relapse_at_the_cut_off_is_early() -> None:
+    made = generate(Recipe(patients=5, seed=1))
+    patients = made.patients.assign(relapse_month=[1.0, 3.0, 3.0, 3.1, 4.0], os_month=9.0)
+    start = made.salvage["patient_id"].map(patients.set_index("patient_id")["relapse_month"])
+    blank = dict.fromkeys(
+        ("response_month", "response_end_month", "progression_month", "end_month")
+    )
+    cohort = Tables(patients, made.salvage.assign(start_month=start, **blank)).cohort()
+    assert count(cells(cohort_tables.by_relapse(cohort), "Early relapse")[0]) == 3
+    row = cells(cohort_tables.cut_offs(cohort), "3 (this book)")
+    assert (row[0], row[2]) == ("3", "2")
+
+
+@pytest.mark.parametrize("name", ["shipped", "ties_everywhere", "patients_without_salvage"])
+def test_cut_offs_count_every_patient_and_every_death(name: str) -> None:
+    cohort = named(name)
+    for row in cohort_tables.cut_offs(cohort).rows:
+        early, early_deaths, late, late_deaths = (count(cell) for cell in row[1:])
+        assert early + late == len(cohort.patients)
+        assert early_deaths + late_deaths == cohort.patients["died"].sum()
+
+
+@SLOW
+@given(recipes(max_patients=30))
+def test_without_deaths_both_medians_of_follow_up_are_one(recipe: Recipe) -> None:
+    cohort = generate(replace(recipe, death=0.0)).cohort()
+    observed = survival.follow_up_observed(cohort).value
+    assert survival.follow_up_reverse(cohort).value == pytest.approx(observed)
+    assert "the same median" in cohort_sentences.why_follow_up_differs(cohort).plain()
+
+
+def test_if_all_died_there_is_no_follow_up_to_measure() -> None:
+    told = cohort_sentences.why_follow_up_differs(named("all_dead_at_once")).plain()
+    assert told.startswith("Every patient died")
+    assert "not reached" in told
+
+
+def test_answer_counts_patients_with_and_without_salvage() -> None:
+    cohort = named("patients_without_salvage")
+    told = cohort_sentences.cohort_answer(cohort).plain()
+    treated = cohort.salvage["patient_id"].nunique()
+    assert 0 < treated < len(cohort.patients)
+    assert f"{len(cohort.patients)} patients, of whom {treated} received" in told
+
+
+def test_what_no_patient_has_is_named_under_table_one() -> None:
+    table = cohort_tables.baseline(named("only_required_columns"))
+    assert len(table.rows) == 1
+    assert any("Age in years" in note and "Histology" in note for note in table.notes)
+
+
+# --- lines and responses --------------------------------------------------------------------------
+
+
+@SLOW
+@given(recipes(max_patients=40))
+def test_lines_sequences_and_responses_add_up(recipe: Recipe) -> None:
+    cohort = generate(recipe).cohort()
+    lines = cohort.salvage
+    sizes = overview_tables.lines_per_patient(cohort)
+    assert sizes.sum() == len(cohort.patients)
+    assert (sizes.index.to_numpy() * sizes.to_numpy()).sum() == len(lines)
+    assert overview_tables.sequence_counts(cohort).sum() == lines["patient_id"].nunique()
+    *categories, every = overview_tables.responses(cohort).rows
+    assert sum(count(row[1]) for row in categories) == count(every[1]) == len(lines)
+    for place, code in enumerate(words.RESPONSES, start=2):
+        total = (lines["best_response"] == code).sum()
+        assert sum(count(row[place]) for row in categories) == count(every[place]) == total
+    reached = [count(row[1]) for row in overview_tables.lines(cohort).rows]
+    assert reached == sorted(reached, reverse=True)
+
+
+def test_sequences_are_in_the_order_of_the_lines() -> None:
+    cohort = shipped()
+    short = words.CATEGORIES_SHORT
+    wanted: dict[str, int] = {}
+    for _, lines in cohort.salvage.sort_values("line").groupby("patient_id"):
+        steps = overview_tables.ARROW.join(short[key] for key in lines["category"])
+        wanted[steps] = wanted.get(steps, 0) + 1
+    assert overview_tables.sequence_counts(cohort).to_dict() == wanted
+
+
+def test_the_design_effect_is_the_ratio_of_two_variances() -> None:
+    """With two lines for each patient, the variance of patients' shares gives it by hand."""
+    y = np.array([1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 0])
+    patient = np.repeat(np.arange(6), 2).astype(str)
+    shares = y.reshape(6, 2).mean(axis=1)
+    variance = shares.var(ddof=1) / 6
+    p = y.mean()
+    from scipy.stats import t
+
+    wanted = p * (1 - p) / variance * (t.ppf(0.975, 11) / t.ppf(0.975, 5)) ** 2
+    assert proportions.effective_n(y, patient, 6) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_one_line_for_each_patient_needs_no_allowance() -> None:
+    told = overview_sentences.independence(named("one_line_each")).plain()
+    assert "no allowance" in told
+    assert "first" not in overview_sentences.overview_answer(named("one_line_each")).plain()
+
+
+# --- categories compared --------------------------------------------------------------------------
+
+
+def plain_numbers(cohort: Cohort) -> dict[str, tuple[Any, ...]]:
+    return {
+        e.id: (e.value, e.low, e.high, e.n, e.events, e.p)
+        for e in comparison.comparison_estimates(cohort)
+    }
+
+
+def close(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Equal but for the order in which floats were added."""
+    return all(
+        a is b if a is None or b is None else math.isclose(a, b, rel_tol=1e-9)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", ["shipped", "another_hospital"])
+def test_comparisons_depend_neither_on_row_order_nor_on_ids(name: str) -> None:
+    cohort = named(name)
+    order = np.random.default_rng(5).permutation(len(cohort.patients))
+    ids = cohort.patients["patient_id"].tolist()
+    renamed = {ids[place]: f"X{new:04d}" for new, place in enumerate(order)}
+    lines = cohort.salvage.assign(patient_id=cohort.salvage["patient_id"].map(renamed))
+    patients = cohort.patients.assign(patient_id=cohort.patients["patient_id"].map(renamed))
+    moved = replace(
+        cohort,
+        salvage=lines.sort_values(["patient_id", "line"], ignore_index=True),
+        patients=patients.sort_values("patient_id", ignore_index=True),
+    )
+    first, second = plain_numbers(cohort), plain_numbers(moved)
+    assert first.keys() == second.keys()
+    assert all(close(first[key], second[key]) for key in first)
+
+
+def test_no_pairwise_p_where_a_cell_is_0() -> None:
+    cohort = shipped()
+    found = comparison.counts(cohort, "cr")
+    assert found.zero_cell
+    pairs = comparison.pairs(cohort, "cr")
+    assert pairs.method == comparison.FIRTH
+    assert not pairs.holm
+    assert all(ratio.p is None for ratio in pairs.ratios)
+    made = {e.id: e for e in comparison.comparison_estimates(cohort)}
+    ratios = [e for id, e in made.items() if id.startswith("compare.cr.") and id.endswith(".or")]
+    assert len(ratios) == 5
+    assert all(e.p is None and e.value is not None for e in ratios)
+    table = compared_tables.pairs(cohort, "cr")
+    assert isinstance(table, Table)
+    assert "P" not in table.head
+
+
+def test_firth_adds_half_to_every_cell() -> None:
+    cohort = shipped()
+    pairs = comparison.pairs(cohort, "cr")
+    found = comparison.counts(cohort, "cr")
+    keys = list(words.CATEGORIES)
+    base = keys.index(pairs.reference)
+
+    def odds(i: int) -> float:
+        return (found.events[i] + 0.5) / (found.n[i] - found.events[i] + 0.5)
+
+    for ratio in pairs.ratios:
+        wanted = odds(keys.index(ratio.category)) / odds(base)
+        assert ratio.odds_ratio == pytest.approx(wanted, rel=1e-12)
+
+
+def test_pairs_agree_with_the_gee_of_statsmodels_and_holm() -> None:
+    from statsmodels.genmod.cov_struct import Independence
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_estimating_equations import GEE
+    from statsmodels.stats.multitest import multipletests
+
+    cohort = shipped()
+    pairs = comparison.pairs(cohort, "orr")
+    assert pairs.method == comparison.GEE
+    others = [ratio.category for ratio in pairs.ratios]
+    lines = cohort.salvage
+    x = np.column_stack(
+        [np.ones(len(lines)), *((lines["category"] == key).astype(float) for key in others)]
+    )
+    groups = lines["patient_id"].astype("category").cat.codes
+    fit = GEE(
+        response.responded(lines, "orr"), x, groups=groups,
+        family=Binomial(), cov_struct=Independence(),
+    ).fit(cov_type="bias_reduced", maxiter=200, ctol=1e-12)  # fmt: skip
+    for place, ratio in enumerate(pairs.ratios, start=1):
+        assert ratio.log_odds_ratio == pytest.approx(fit.params[place], rel=1e-6)
+        assert ratio.p == pytest.approx(fit.pvalues[place], rel=1e-6)
+    adjusted = multipletests([ratio.p for ratio in pairs.ratios], method="holm")[1]
+    assert [pairs.holm[key] for key in others] == pytest.approx(list(adjusted), rel=1e-12)
+
+
+@pytest.mark.parametrize("measure", comparison.MEASURES)
+def test_shrinkage_draws_rates_together(measure: str) -> None:
+    made = comparison.shrunken(shipped(), measure).values()
+    raw = [(e.events or 0) / (e.n or 1) for e in made]
+    pulled = [e.value for e in made if e.value is not None]
+    assert len(pulled) == len(raw)
+    assert min(raw) < min(pulled) < max(pulled) < max(raw)
+    for e in made:
+        assert e.low is not None
+        assert e.high is not None
+        assert e.low < (e.value or 0) < e.high
+
+
+def test_the_smallest_difference_has_the_power_that_is_claimed() -> None:
+    from statsmodels.stats.power import NormalIndPower
+    from statsmodels.stats.proportion import proportion_effectsize
+
+    pair = comparison.detectable(shipped())["largest"]
+    assert pair.difference is not None
+    sizes = sorted(comparison.counts(shipped(), "orr").n, reverse=True)
+    assert [pair.n_first, pair.n_second] == sizes[:2]
+    effect = proportion_effectsize(response.BASE_RATE + pair.difference, response.BASE_RATE)
+    # Two-sided at 5%; the tail on the other side adds next to nothing and is left out by both.
+    power = NormalIndPower().power(
+        effect, pair.n_first, 0.025, ratio=pair.n_second / pair.n_first, alternative="larger"
+    )
+    assert power == pytest.approx(response.POWER, abs=1e-9)
+
+
+def test_above_the_named_size_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    big = comparison.Counts((2_000, 2_500, 0, 0, 0, 0), (5_000, 5_000, 0, 0, 0, 0))
+    assert comparison.shrink(big.events, big.n) is None
+    assert f"{comparison.LARGEST_GROUP:,} lines" in comparison.no_shrinkage(big)
+    monkeypatch.setattr(comparison, "counts", lambda cohort, measure: big)
+    made = comparison.shrunken(shipped(), "orr")
+    assert all(e.value is None for e in made.values())
+    assert all(f"{comparison.LARGEST_GROUP:,} lines" in e.method for e in made.values())
+    wide = comparison.Counts((900,) * 6, (2_000,) * 6)
+    assert f"{proportions.EXACT_TABLES:,} partial tables" in comparison.no_exact(wide)
+
+
+@pytest.mark.parametrize("name", ["no_responder", "all_responders", "one_category"])
+def test_without_a_contrast_nothing_is_tested(name: str) -> None:
+    cohort = named(name)
+    for measure in comparison.MEASURES:
+        if name == "one_category" or comparison.counts(cohort, measure).alike:
+            assert comparison.rao_scott(cohort, measure) is None
+            assert comparison.exact_p(comparison.counts(cohort, measure)) is None
+            assert comparison.pairs(cohort, measure).reason
+
+
+def test_the_cohort_cannot_rank_the_options() -> None:
+    told = compared_sentences.compared_answer(shipped()).plain()
+    assert "cannot rank" in told
+    difference = comparison.detectable(shipped())["largest"].difference
+    assert difference is not None
+    assert f"{100 * difference:.0f} percentage points" in told
+
+
+# --- adverse events -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["shipped", "two_versions", "patients_without_salvage"])
+def test_patients_count_once_at_their_highest_grade(name: str) -> None:
+    cohort = named(name)
+    treated = set(cohort.salvage["patient_id"])
+    seen: dict[tuple[str, str], dict[str, float]] = {}
+    for row in cohort.adverse_events.to_dict("records"):
+        if row["patient_id"] not in treated or pd.isna(row["grade"]):
+            continue
+        term = row["term"].strip().lower()
+        term = {"pyrexia": "fever", "crs": "cytokine release syndrome"}.get(term, term)
+        scale = row["scale"] if isinstance(row["scale"], str) else safety.UNSPECIFIED_SCALE
+        worst = seen.setdefault((term, scale), {})
+        worst[row["patient_id"]] = max(worst.get(row["patient_id"], 0), row["grade"])
+    found = safety.worst_grades(cohort)
+    assert set(found.index) == set(seen)
+    for key, worst in seen.items():
+        wanted = [sum(grade == g for grade in worst.values()) for g in range(1, 6)]
+        assert found.loc[key].tolist() == wanted
+
+
+def test_versions_of_a_scale_are_not_pooled() -> None:
+    cohort = named("two_versions")
+    table = safety.by_term(cohort)
+    fever = table[table["term"] == "fever"]
+    assert {"CTCAE 5.0", "CTCAE 6.0"} <= set(fever["scale"])
+    assert table["events"].sum() == len(safety.events_of_treated(cohort))
+    told = safety_sentences.scales(cohort).plain()
+    assert "CTCAE 5.0 and CTCAE 6.0" in told
+    shown = safety_tables.overall(cohort)
+    assert isinstance(shown, Table)
+    assert any("thresholds differ" in note for note in shown.notes)
+    severe = {e.id: e for e in safety.safety_estimates(cohort)}["ae.severe.patients"]
+    assert "CTCAE 5.0 and CTCAE 6.0" in severe.method
+
+
+def test_fever_stands_first_and_apart_from_crs() -> None:
+    cohort = named("two_versions")
+    table = safety_tables.by_term(cohort)
+    assert isinstance(table, Table)
+    assert table.rows[0][0] == "Fever"
+    ids = cohort.adverse_events[
+        cohort.adverse_events["patient_id"].isin(cohort.salvage["patient_id"])
+    ]
+    term = ids["term"].str.strip().str.lower()
+    fever = set(ids.loc[term.isin(["fever", "pyrexia"]), "patient_id"])
+    crs = set(ids.loc[term == "crs", "patient_id"])
+    found = safety.fever_and_crs(cohort).set_index(["fever", "crs"])["patients"]
+    assert found[True, False] == len(fever - crs)
+    assert found[True, True] == len(fever & crs)
+    assert found[False, True] == len(crs - fever)
+    assert found.sum() == len(cohort.treated)
+
+
+def test_fever_is_the_most_common_of_the_shipped_cohort() -> None:
+    cohort = shipped()
+    assert safety.most_common(cohort) == safety.most_common(cohort, "events") == ["fever"]
+    assert "most common event was fever" in safety_sentences.safety_answer(cohort).plain()
+
+
+def test_rates_divide_by_exposure() -> None:
+    """A line ends at its end, else at the next line, else at last contact: 2 + 3 + 5 months."""
+    patients = pd.DataFrame(
+        {"patient_id": ["A", "B"], "relapse_month": 1.0, "os_month": [12.0, 8.0], "died": 1}
+    )
+    salvage = pd.DataFrame(
+        {
+            "patient_id": ["A", "A", "B"],
+            "line": [1, 2, 1],
+            "category": "radiotherapy",
+            "start_month": [2.0, 5.0, 3.0],
+            "best_response": "PD",
+            "end_month": [None, 7.0, None],
+        }
+    )
+    events = pd.DataFrame(
+        {
+            "patient_id": ["A", "A", "B", "B"],
+            "line": ["1", "2", "1", ""],
+            "term": "rash",
+            "grade": ["1", "3", "2", "2"],
+        }
+    )
+    cohort = Tables(patients, salvage, events).cohort()
+    row = safety.by_category(cohort).loc["radiotherapy"]
+    assert row["years"] == pytest.approx((3 + 2 + 5) / 12)
+    assert (row["events"], row["events_severe"]) == (3, 1)
+    assert row["rate"] == pytest.approx(3 / (10 / 12))
+    assert row["low"] < row["rate"] < row["high"]
+    table = safety_tables.exposure(cohort)
+    assert isinstance(table, Table)
+    assert any("1 event is linked to no line" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("name", ["no_adverse_events_file", "only_required_columns"])
+def test_nothing_recorded_is_not_nothing_happened(name: str) -> None:
+    cohort = named(name)
+    assert all(e.value is None and e.p is None for e in safety.safety_estimates(cohort))
+    for key, show in SHOWN.items():
+        if "safety" in key:
+            assert isinstance(show(cohort), Absent)
+
+
+def test_without_grades_nothing_is_said_of_severity() -> None:
+    cohort = named("no_grades")
+    made = {e.id: e for e in safety.safety_estimates(cohort)}
+    assert made["ae.any.patients"].value is not None
+    assert all(e.value is None for id, e in made.items() if "severe" in id or "rate" in id)
+    assert "nothing is known of severity" in safety_sentences.safety_answer(cohort).plain()
+
+
+@SLOW
+@given(recipes(max_patients=25), st.integers(0, 3))
+def test_intervals_of_adverse_events_contain_their_estimates(recipe: Recipe, extra: int) -> None:
+    cohort = generate(replace(recipe, adverse_events=float(extra))).cohort()
+    for e in safety.safety_estimates(cohort):
+        if e.value is not None and e.low is not None:
+            assert e.high is None or e.low <= e.value <= e.high
+            assert math.isfinite(e.value)
