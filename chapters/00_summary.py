@@ -16,18 +16,16 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
-from salvage.report import results
+from salvage.report import results, summary
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import summary as sentences
-from salvage.report.tables import summary as tables
 
 cohort = book_cohort()
 estimates = results.headline(cohort)
-by_id = tables.by_id(estimates)
-sentences.cover(cohort.study)
+by_id = summary.by_id(estimates)
+summary.cover(cohort.study)
 
 # %% tags=["hide-input"]
-sentences.short_answer(cohort, by_id)
+summary.short_answer(cohort, by_id)
 
 # %% tags=["hide-input"]
 figures.overview(cohort)
@@ -36,13 +34,13 @@ figures.overview(cohort)
 # ## The cohort in six numbers
 
 # %% tags=["hide-input"]
-tables.six_numbers(cohort.study, by_id)
+summary.six_numbers(cohort.study, by_id)
 
 # %% [markdown]
 # ## The evidence at a glance
 
 # %% tags=["hide-input"]
-tables.evidence(cohort, by_id)
+summary.evidence(cohort, by_id)
 
 # %% [markdown]
 # ## The published study, figure by figure
@@ -51,7 +49,7 @@ tables.evidence(cohort, by_id)
 # Each figure that it prints stands here beside the same figure computed from the cohort of this book.
 
 # %% tags=["hide-input"]
-tables.reproduction(cohort, estimates)
+summary.reproduction(cohort, estimates)
 
 # %% [markdown]
 # Whether the published figures fit one another, and what they leave open, is the subject of the [audit](14_audit.md).
@@ -79,7 +77,7 @@ tables.reproduction(cohort, estimates)
 # Cite the index study for its figures, and this report for the analysis and for everything marked *implied*, *assumed* or *observed*.
 
 # %% tags=["hide-input"]
-sentences.citations(cohort.study)
+summary.citations(cohort.study)
 
 # %% [markdown]
 # ## The same book for another cohort

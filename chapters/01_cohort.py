@@ -15,21 +15,20 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
+from salvage.report import cohort as description
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import cohort as sentences
-from salvage.report.tables import cohort as tables
 
 cohort = book_cohort()
-sentences.cohort_answer(cohort)
+description.cohort_answer(cohort)
 
 # %% tags=["hide-input"]
 figures.cohort_flow(cohort)
 
 # %% tags=["hide-input"]
-sentences.treated(cohort)
+description.treated(cohort)
 
 # %% tags=["hide-input"]
-sentences.setting(cohort.study)
+description.setting(cohort.study)
 
 # %% [markdown]
 # ## Who the patients were
@@ -39,10 +38,10 @@ sentences.setting(cohort.study)
 # The table gives no P-values: early and late relapse were not assigned at random, and a test of baseline balance would answer no question of this report.
 
 # %% tags=["hide-input"]
-tables.baseline(cohort)
+description.baseline(cohort)
 
 # %% tags=["hide-input"]
-sentences.missing(cohort)
+description.missing(cohort)
 
 # %% [markdown]
 # ## When the lymphoma came back
@@ -54,29 +53,29 @@ sentences.missing(cohort)
 figures.relapse_timeline(cohort)
 
 # %% tags=["hide-input"]
-tables.by_relapse(cohort)
+description.by_relapse(cohort)
 
 # %% [markdown]
 # Cohorts of patients after CAR-T failure use several cut-offs between early and late relapse, and the published abstract does not state its own.
 # The cut-off of this book is a setting: another one forms other groups.
 
 # %% tags=["hide-input"]
-tables.cut_offs(cohort)
+description.cut_offs(cohort)
 
 # %% [markdown]
 # ## For how long the patients were followed
 
 # %% tags=["hide-input"]
-tables.follow_up(cohort)
+description.follow_up(cohort)
 
 # %% tags=["hide-input"]
-sentences.why_follow_up_differs(cohort)
+description.why_follow_up_differs(cohort)
 
 # %% [markdown]
 # ## The course of each patient
 
 # %% tags=["hide-input"]
-sentences.courses(cohort)
+description.courses(cohort)
 
 # %% tags=["hide-input"]
 figures.swimmer_plot(cohort)
@@ -85,10 +84,10 @@ figures.swimmer_plot(cohort)
 # ## How complete the data are
 
 # %% tags=["hide-input"]
-tables.completeness(cohort)
+description.completeness(cohort)
 
 # %% tags=["hide-input"]
-sentences.unusual(cohort)
+description.unusual(cohort)
 
 # %% [markdown]
 # ## What must not be concluded

@@ -15,12 +15,11 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
+from salvage.report import overview
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import overview as sentences
-from salvage.report.tables import overview as tables
 
 cohort = book_cohort()
-sentences.overview_answer(cohort)
+overview.overview_answer(cohort)
 
 # %% tags=["hide-input"]
 figures.response_bars(cohort)
@@ -32,10 +31,10 @@ figures.response_bars(cohort)
 # The published study counts each line as one event, and a patient can have several.
 
 # %% tags=["hide-input"]
-tables.lines(cohort)
+overview.lines(cohort)
 
 # %% tags=["hide-input"]
-sentences.how_many(cohort)
+overview.how_many(cohort)
 
 # %% [markdown]
 # ## In which order
@@ -44,10 +43,10 @@ sentences.how_many(cohort)
 figures.alluvial_diagram(cohort)
 
 # %% tags=["hide-input"]
-tables.sequences(cohort)
+overview.sequences(cohort)
 
 # %% tags=["hide-input"]
-sentences.order(cohort)
+overview.order(cohort)
 
 # %% [markdown]
 # ## Responses by category
@@ -56,10 +55,10 @@ sentences.order(cohort)
 # A line that could not be evaluated stays in the denominator: leaving it out would raise every rate.
 
 # %% tags=["hide-input"]
-tables.responses(cohort)
+overview.responses(cohort)
 
 # %% tags=["hide-input"]
-sentences.evaluable(cohort)
+overview.evaluable(cohort)
 
 # %% [markdown]
 # ## Response rates over all categories
@@ -69,10 +68,10 @@ sentences.evaluable(cohort)
 # The exact interval takes the lines as independent; the Wilson interval on the effective number of lines does not.
 
 # %% tags=["hide-input"]
-tables.rates(cohort)
+overview.rates(cohort)
 
 # %% tags=["hide-input"]
-sentences.independence(cohort)
+overview.independence(cohort)
 
 # %% [markdown]
 # ## What must not be concluded

@@ -15,13 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
+from salvage.report import categories
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import categories as sentences
-from salvage.report.tables import categories as tables
 
 CATEGORY = "bispecific"
 cohort = book_cohort()
-sentences.category_answer(cohort, CATEGORY)
+categories.category_answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -37,25 +36,25 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # None of these comparisons was randomised.
 
 # %% tags=["hide-input"]
-tables.reported(cohort, CATEGORY)
+categories.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when
 
 # %% tags=["hide-input"]
-tables.who_received(cohort, CATEGORY)
+categories.who_received(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-tables.regimens(cohort, CATEGORY)
+categories.regimens(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Responses
 
 # %% tags=["hide-input"]
-tables.rates(cohort, CATEGORY)
+categories.rates(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-sentences.first_against_later(cohort, CATEGORY)
+categories.first_against_later(cohort, CATEGORY)
 
 # %% [markdown]
 # ## The question of this chapter: does the line matter?
@@ -63,13 +62,13 @@ sentences.first_against_later(cohort, CATEGORY)
 # The same drug may meet a different disease at a later line: more treatment behind it, fewer healthy T cells, and only those patients who have lived to receive it.
 
 # %% tags=["hide-input"]
-tables.by_line(cohort, CATEGORY)
+categories.by_line(cohort, CATEGORY)
 
 # %% [markdown]
 # ## How soon and for how long
 
 # %% tags=["hide-input"]
-tables.durations(cohort, CATEGORY)
+categories.durations(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.line_curves(cohort, CATEGORY)

@@ -15,13 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
+from salvage.report import categories
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import categories as sentences
-from salvage.report.tables import categories as tables
 
 CATEGORY = "radiotherapy"
 cohort = book_cohort()
-sentences.category_answer(cohort, CATEGORY)
+categories.category_answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -35,25 +34,25 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # In the French registry, a part of the patients treated with radiotherapy after late failure were free of progression a year later {cite}`descart_late2025`.
 
 # %% tags=["hide-input"]
-tables.reported(cohort, CATEGORY)
+categories.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when
 
 # %% tags=["hide-input"]
-tables.who_received(cohort, CATEGORY)
+categories.who_received(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-tables.regimens(cohort, CATEGORY)
+categories.regimens(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Responses
 
 # %% tags=["hide-input"]
-tables.rates(cohort, CATEGORY)
+categories.rates(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-sentences.first_against_later(cohort, CATEGORY)
+categories.first_against_later(cohort, CATEGORY)
 
 # %% [markdown]
 # ## The question of this chapter: bridging or consolidation?
@@ -62,16 +61,16 @@ sentences.first_against_later(cohort, CATEGORY)
 # Rates over all intents mix these meanings.
 
 # %% tags=["hide-input"]
-tables.intents(cohort)
+categories.intent_table(cohort)
 
 # %% tags=["hide-input"]
-sentences.intents(cohort)
+categories.intents(cohort)
 
 # %% [markdown]
 # ## How soon and for how long
 
 # %% tags=["hide-input"]
-tables.durations(cohort, CATEGORY)
+categories.durations(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.line_curves(cohort, CATEGORY)

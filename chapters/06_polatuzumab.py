@@ -15,13 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
+from salvage.report import categories
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import categories as sentences
-from salvage.report.tables import categories as tables
 
 CATEGORY = "polatuzumab"
 cohort = book_cohort()
-sentences.category_answer(cohort, CATEGORY)
+categories.category_answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -35,25 +34,25 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # In the Spanish and British cohort the response rate at the first line was the highest of all categories {cite}`iacoboni2024`.
 
 # %% tags=["hide-input"]
-tables.reported(cohort, CATEGORY)
+categories.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when
 
 # %% tags=["hide-input"]
-tables.who_received(cohort, CATEGORY)
+categories.who_received(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-tables.regimens(cohort, CATEGORY)
+categories.regimens(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Responses
 
 # %% tags=["hide-input"]
-tables.rates(cohort, CATEGORY)
+categories.rates(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-sentences.first_against_later(cohort, CATEGORY)
+categories.first_against_later(cohort, CATEGORY)
 
 # %% [markdown]
 # ## The question of this chapter: high response, short duration?
@@ -62,10 +61,10 @@ sentences.first_against_later(cohort, CATEGORY)
 # The rate of response counts every line; the duration of response counts responders only, from their first response.
 
 # %% tags=["hide-input"]
-sentences.response_and_duration(cohort, CATEGORY)
+categories.response_and_duration(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-tables.duration_by_category(cohort)
+categories.duration_by_category(cohort)
 
 # %% tags=["hide-input"]
 figures.dor(cohort, CATEGORY)
@@ -74,7 +73,7 @@ figures.dor(cohort, CATEGORY)
 # ## How soon and for how long
 
 # %% tags=["hide-input"]
-tables.durations(cohort, CATEGORY)
+categories.durations(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.line_curves(cohort, CATEGORY)

@@ -15,13 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
+from salvage.report import categories
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import categories as sentences
-from salvage.report.tables import categories as tables
 
 CATEGORY = "checkpoint"
 cohort = book_cohort()
-sentences.category_answer(cohort, CATEGORY)
+categories.category_answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -35,25 +34,25 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # Some rarer histologies, such as primary mediastinal lymphoma, are held to be more sensitive.
 
 # %% tags=["hide-input"]
-tables.reported(cohort, CATEGORY)
+categories.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when
 
 # %% tags=["hide-input"]
-tables.who_received(cohort, CATEGORY)
+categories.who_received(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-tables.regimens(cohort, CATEGORY)
+categories.regimens(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Responses
 
 # %% tags=["hide-input"]
-tables.rates(cohort, CATEGORY)
+categories.rates(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-sentences.first_against_later(cohort, CATEGORY)
+categories.first_against_later(cohort, CATEGORY)
 
 # %% [markdown]
 # ## The question of this chapter: who responds?
@@ -62,13 +61,13 @@ sentences.first_against_later(cohort, CATEGORY)
 # The table shows the groups; it does not test them.
 
 # %% tags=["hide-input"]
-tables.responders(cohort, CATEGORY)
+categories.responders(cohort, CATEGORY)
 
 # %% [markdown]
 # ## How soon and for how long
 
 # %% tags=["hide-input"]
-tables.durations(cohort, CATEGORY)
+categories.durations(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.line_curves(cohort, CATEGORY)

@@ -15,13 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
+from salvage.report import categories
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import categories as sentences
-from salvage.report.tables import categories as tables
 
 CATEGORY = "other"
 cohort = book_cohort()
-sentences.category_answer(cohort, CATEGORY)
+categories.category_answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -36,37 +35,37 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # In the French registry, lenalidomide was the most frequent salvage therapy {cite}`dibiasi2022`.
 
 # %% tags=["hide-input"]
-tables.reported(cohort, CATEGORY)
+categories.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when
 
 # %% tags=["hide-input"]
-tables.who_received(cohort, CATEGORY)
+categories.who_received(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-tables.regimens(cohort, CATEGORY)
+categories.regimens(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Responses
 
 # %% tags=["hide-input"]
-tables.rates(cohort, CATEGORY)
+categories.rates(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
-sentences.first_against_later(cohort, CATEGORY)
+categories.first_against_later(cohort, CATEGORY)
 
 # %% [markdown]
 # ## The question of this chapter: how mixed is the mix?
 
 # %% tags=["hide-input"]
-sentences.regimen_mix(cohort, CATEGORY)
+categories.regimen_mix(cohort, CATEGORY)
 
 # %% [markdown]
 # ## How soon and for how long
 
 # %% tags=["hide-input"]
-tables.durations(cohort, CATEGORY)
+categories.durations(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.line_curves(cohort, CATEGORY)

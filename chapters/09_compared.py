@@ -15,12 +15,11 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
+from salvage.report import comparison
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import compared as sentences
-from salvage.report.tables import compared as tables
 
 cohort = book_cohort()
-sentences.compared_answer(cohort)
+comparison.compared_answer(cohort)
 
 # %% tags=["hide-input"]
 figures.forest_rates(cohort, "orr")
@@ -32,10 +31,10 @@ figures.forest_rates(cohort, "orr")
 # A raw rate describes these lines; a shrunken rate is the better guess at what the same category would do in further patients like these.
 
 # %% tags=["hide-input"]
-tables.rates(cohort, "orr")
+comparison.rates(cohort, "orr")
 
 # %% tags=["hide-input"]
-sentences.shrinkage(cohort, "orr")
+comparison.shrinkage(cohort, "orr")
 
 # %% [markdown]
 # ## Complete response
@@ -44,10 +43,10 @@ sentences.shrinkage(cohort, "orr")
 figures.forest_rates(cohort, "cr")
 
 # %% tags=["hide-input"]
-tables.rates(cohort, "cr")
+comparison.rates(cohort, "cr")
 
 # %% tags=["hide-input"]
-sentences.shrinkage(cohort, "cr")
+comparison.shrinkage(cohort, "cr")
 
 # %% [markdown]
 # ## Tests across all categories
@@ -57,13 +56,13 @@ sentences.shrinkage(cohort, "cr")
 # The exact test does not; it is shown because it is the usual choice with small counts.
 
 # %% tags=["hide-input"]
-sentences.overlap(cohort)
+comparison.overlap(cohort)
 
 # %% tags=["hide-input"]
-tables.across(cohort)
+comparison.across(cohort)
 
 # %% tags=["hide-input"]
-sentences.tests(cohort)
+comparison.tests(cohort)
 
 # %% [markdown]
 # ## Each category against the largest
@@ -72,13 +71,13 @@ sentences.tests(cohort)
 # Where a category has no response at all, or only responses, a pairwise P-value would rest on a model that does not converge, and none is printed.
 
 # %% tags=["hide-input"]
-tables.pairs(cohort, "orr")
+comparison.pairs(cohort, "orr")
 
 # %% tags=["hide-input"]
-tables.pairs(cohort, "cr")
+comparison.pairs(cohort, "cr")
 
 # %% tags=["hide-input"]
-sentences.multiplicity(cohort)
+comparison.multiplicity(cohort)
 
 # %% [markdown]
 # ## What could have been shown
@@ -86,7 +85,7 @@ sentences.multiplicity(cohort)
 # A comparison that finds nothing says little if it could not have found much.
 
 # %% tags=["hide-input"]
-tables.detectable(cohort)
+comparison.detectable(cohort)
 
 # %% [markdown]
 # ## What must not be concluded

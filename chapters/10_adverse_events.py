@@ -15,12 +15,11 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
+from salvage.report import safety
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import safety as sentences
-from salvage.report.tables import safety as tables
 
 cohort = book_cohort()
-sentences.safety_answer(cohort)
+safety.safety_answer(cohort)
 
 # %% tags=["hide-input"]
 figures.ae_butterfly(cohort)
@@ -38,13 +37,13 @@ figures.ae_butterfly(cohort)
 # Events are shown beside it, because one patient can have the same event several times.
 
 # %% tags=["hide-input"]
-tables.overall(cohort)
+safety.overall(cohort)
 
 # %% tags=["hide-input"]
-tables.by_term(cohort)
+safety.by_term(cohort)
 
 # %% tags=["hide-input"]
-sentences.grading(cohort)
+safety.grading(cohort)
 
 # %% [markdown]
 # ## Scales and versions
@@ -54,13 +53,13 @@ sentences.grading(cohort)
 # The tables of terms therefore keep versions apart, and a row that counts over several scales says so.
 
 # %% tags=["hide-input"]
-sentences.scales(cohort)
+safety.scales(cohort)
 
 # %% tags=["hide-input"]
 figures.ae_heatmap(cohort)
 
 # %% tags=["hide-input"]
-tables.grades(cohort)
+safety.grades(cohort)
 
 # %% [markdown]
 # ## Fever, cytokine release and neurotoxicity
@@ -69,10 +68,10 @@ tables.grades(cohort)
 # The two are recorded as separate events, and this chapter does not turn one into the other.
 
 # %% tags=["hide-input"]
-tables.fever_and_crs(cohort)
+safety.fever_and_crs_table(cohort)
 
 # %% tags=["hide-input"]
-sentences.fever_and_crs(cohort)
+safety.fever_and_crs(cohort)
 
 # %% [markdown]
 # ## By category
@@ -83,13 +82,13 @@ sentences.fever_and_crs(cohort)
 figures.ae_by_category(cohort)
 
 # %% tags=["hide-input"]
-tables.by_category(cohort)
+safety.by_category(cohort)
 
 # %% tags=["hide-input"]
-tables.exposure(cohort)
+safety.exposure(cohort)
 
 # %% tags=["hide-input"]
-sentences.counting(cohort)
+safety.counting(cohort)
 
 # %% [markdown]
 # ## What must not be concluded

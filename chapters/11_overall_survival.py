@@ -16,15 +16,14 @@
 # %% tags=["hide-input"]
 from salvage.analysis import survival
 from salvage.display import figures
+from salvage.report import survival as report_survival
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import outcome as sentences
-from salvage.report.tables import outcome as tables
 
 cohort = book_cohort()
-sentences.outcome_answer(cohort)
+report_survival.outcome_answer(cohort)
 
 # %% tags=["hide-input"]
-tables.by_origin(cohort)
+report_survival.by_origin(cohort)
 
 # %% [markdown]
 # ## From infusion: what the study counts
@@ -41,7 +40,7 @@ figures.os_from_infusion(cohort)
 # Follow-up that starts before the patient could enter the study needs another origin or delayed entry {cite}`brown_jamaoncol`.
 
 # %% tags=["hide-input"]
-sentences.why_biased(cohort)
+report_survival.why_biased(cohort)
 
 # %% [markdown]
 # ## From relapse: what a patient with a relapse can expect
@@ -55,7 +54,7 @@ sentences.why_biased(cohort)
 figures.os_from_relapse(cohort)
 
 # %% tags=["hide-input"]
-sentences.reading(cohort)
+report_survival.reading(cohort)
 
 # %% [markdown]
 # ## From the first salvage line: what treated patients lived
@@ -68,8 +67,8 @@ figures.km(
     cohort.study,
     [survival.from_first_salvage(cohort)],
     "fig-os-salvage",
-    sentences.FROM_SALVAGE,
-    axis=sentences.MONTHS_FROM_SALVAGE,
+    report_survival.FROM_SALVAGE,
+    axis=report_survival.MONTHS_FROM_SALVAGE,
 )
 
 # %% [markdown]
@@ -79,16 +78,16 @@ figures.km(
 # The restricted mean uses all of the curve up to a horizon, and it exists where the median is not reached.
 
 # %% tags=["hide-input"]
-tables.restricted_means(cohort)
+report_survival.restricted_means(cohort)
 
 # %% [markdown]
 # ## Follow-up, and what a range is not
 
 # %% tags=["hide-input"]
-tables.follow_up(cohort)
+report_survival.follow_up(cohort)
 
 # %% tags=["hide-input"]
-sentences.observed_range(cohort)
+report_survival.observed_range(cohort)
 
 # %% [markdown]
 # ## Duration of response over all lines
@@ -101,10 +100,10 @@ sentences.observed_range(cohort)
 figures.dor(cohort)
 
 # %% tags=["hide-input"]
-tables.responses(cohort)
+report_survival.responses(cohort)
 
 # %% tags=["hide-input"]
-sentences.response_reading(cohort)
+report_survival.response_reading(cohort)
 
 # %% [markdown]
 # ## What must not be concluded
@@ -133,7 +132,7 @@ sentences.response_reading(cohort)
 # :::
 
 # %% tags=["hide-cell"]
-tables.second_implementation(cohort)
+report_survival.second_implementation(cohort)
 
 # %% tags=["hide-input"]
-sentences.cross_check(cohort)
+report_survival.cross_check(cohort)

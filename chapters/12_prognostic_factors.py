@@ -16,19 +16,18 @@
 # %% tags=["hide-input"]
 from salvage.analysis import prognosis, survival
 from salvage.display import figures
+from salvage.report import prognosis as report_prognosis
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import prognosis as sentences
-from salvage.report.tables import prognosis as tables
 
 cohort = book_cohort()
-sentences.prognosis_answer(cohort)
+report_prognosis.prognosis_answer(cohort)
 
 # %% tags=["hide-input"]
 figures.cox_forest(
     cohort.study,
-    [figures.row_of(e, label) for e, label in sentences.origin_rows(cohort)],
+    [figures.row_of(e, label) for e, label in report_prognosis.origin_rows(cohort)],
     "fig-prognosis-origins",
-    sentences.ORIGINS,
+    report_prognosis.ORIGINS,
 )
 
 # %% [markdown]
@@ -44,13 +43,13 @@ figures.cox_forest(
 figures.os_by_relapse_group(cohort, "relapse")
 
 # %% tags=["hide-input"]
-tables.origins(cohort)
+report_prognosis.origins(cohort)
 
 # %% tags=["hide-input"]
-tables.contrast_tests(cohort)
+report_prognosis.contrast_tests(cohort)
 
 # %% tags=["hide-input"]
-sentences.months_to_relapse(cohort)
+report_prognosis.months_to_relapse(cohort)
 
 # %% [markdown]
 # ## Each factor alone
@@ -61,22 +60,22 @@ sentences.months_to_relapse(cohort)
 # A factor of the baseline was measured before the first CAR-T infusion, so it may no longer describe the patient at relapse.
 
 # %% tags=["hide-input"]
-sentences.policy(cohort)
+report_prognosis.policy(cohort)
 
 # %% tags=["hide-input"]
 figures.cox_forest(
     cohort.study,
     figures.rows_of_fits(prognosis.univariable(cohort, survival.from_relapse(cohort))),
     "fig-prognosis-univariable",
-    sentences.UNIVARIABLE,
-    note=sentences.PICTURE_NOTE,
+    report_prognosis.UNIVARIABLE,
+    note=report_prognosis.PICTURE_NOTE,
 )
 
 # %% tags=["hide-input"]
-tables.univariable(cohort)
+report_prognosis.univariable(cohort)
 
 # %% tags=["hide-input"]
-sentences.replaced(cohort)
+report_prognosis.replaced(cohort)
 
 # %% [markdown]
 # ## Two prespecified covariates together
@@ -87,10 +86,10 @@ sentences.replaced(cohort)
 # The model uses Firth's penalty, which reduces the bias of small samples and gives finite estimates where an ordinary model does not {cite}`heinze2001`.
 
 # %% tags=["hide-input"]
-tables.model(cohort)
+report_prognosis.model_table(cohort)
 
 # %% tags=["hide-input"]
-sentences.model(cohort)
+report_prognosis.model(cohort)
 
 # %% [markdown]
 # ## Are the hazards proportional?
@@ -99,10 +98,10 @@ sentences.model(cohort)
 # It describes the data only if the ratio is about the same early and late.
 
 # %% tags=["hide-input"]
-tables.proportional(cohort)
+report_prognosis.proportional_table(cohort)
 
 # %% tags=["hide-input"]
-sentences.proportional(cohort)
+report_prognosis.proportional(cohort)
 
 # %% [markdown]
 # ## Does the answer depend on the cut-off?
@@ -127,10 +126,10 @@ figures.sweep_forest(
 )
 
 # %% tags=["hide-input"]
-tables.sweep(cohort)
+report_prognosis.sweep_table(cohort)
 
 # %% tags=["hide-input"]
-sentences.sweep(cohort)
+report_prognosis.sweep(cohort)
 
 # %% [markdown]
 # ## What must not be concluded

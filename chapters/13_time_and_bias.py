@@ -17,19 +17,18 @@
 # %% tags=["hide-input"]
 from salvage.analysis import bias
 from salvage.display import figures
+from salvage.report import bias as report_bias
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import bias as sentences
-from salvage.report.tables import bias as tables
 
 cohort = book_cohort()
-sentences.bias_answer(cohort)
+report_bias.bias_answer(cohort)
 
 # %% tags=["hide-input"]
 figures.null_distribution(
     [figures.Null(label, bias.null_results()[key].log_hr) for key, label in bias.SHOWN.items()],
     bias.published_hr(),
     patients=bias.SETTING.patients,
-    world=tables.WORLDS["default"].lower(),
+    world=report_bias.WORLDS["default"].lower(),
 )
 
 # %% [markdown]
@@ -43,11 +42,11 @@ figures.null_distribution(
 # The first row of the table shows the published analysis as a warning, and the rows below start the clock elsewhere.
 
 # %% tags=["hide-input"]
-tables.origins(cohort)
+report_bias.origins(cohort)
 
 # %% tags=["hide-input"]
 figures.origin_forest(
-    cohort.study, [figures.row_of(e, tables.BEGINNINGS[e.id]) for e in bias.contrasts(cohort)]
+    cohort.study, [figures.row_of(e, report_bias.BEGINNINGS[e.id]) for e in bias.contrasts(cohort)]
 )
 
 # %% [markdown]
@@ -66,10 +65,10 @@ figures.origin_forest(
 # A search found a number of them that differ in what is assumed.
 
 # %% tags=["hide-input"]
-tables.spread_of_ratios()
+report_bias.spread_of_ratios()
 
 # %% tags=["hide-input"]
-sentences.agreeing_cohorts(cohort)
+report_bias.agreeing_cohorts(cohort)
 
 # %% [markdown]
 # ## What the analysis gives where there is nothing to find
@@ -80,10 +79,10 @@ sentences.agreeing_cohorts(cohort)
 # The settings are named constants in `salvage/simulate.py`; change them and build again.
 
 # %% tags=["hide-input"]
-tables.null()
+report_bias.null_table()
 
 # %% tags=["hide-input"]
-sentences.null(cohort)
+report_bias.null(cohort)
 
 # %% [markdown]
 # ## Why a landmark does not repair it here
@@ -95,7 +94,7 @@ sentences.null(cohort)
 # Late patients are again guaranteed some time free of relapse, only counted from a later day.
 
 # %% tags=["hide-input"]
-sentences.landmark(cohort)
+report_bias.landmark(cohort)
 
 # %% [markdown]
 # Delayed entry counts a patient as at risk only from the relapse on, with the clock still at infusion {cite}`brown_jamaoncol`.
@@ -109,7 +108,7 @@ sentences.landmark(cohort)
 # Both are shown from relapse and from infusion in the [chapter on prognostic factors](12_prognostic_factors.md).
 
 # %% tags=["hide-input"]
-sentences.per_month(cohort)
+report_bias.per_month(cohort)
 
 # %% tags=["hide-input"]
 figures.sweep_forest(
@@ -123,7 +122,7 @@ figures.sweep_forest(
 # Nobody can enter a cohort of salvage-treated patients before the first salvage line, so survival counted from infusion is too long for all of them.
 
 # %% tags=["hide-input"]
-sentences.delayed_entry(cohort)
+report_bias.delayed_entry(cohort)
 
 # %% [markdown]
 # ## What data would answer the question

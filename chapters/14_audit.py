@@ -18,25 +18,24 @@
 # %% tags=["hide-input"]
 from salvage.display import figures
 from salvage.evidence import audit
+from salvage.report import audit as report_audit
 from salvage.report import results
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import audit as sentences
-from salvage.report.tables import audit as tables
 
 cohort = book_cohort()
-found = tables.implied()
-sentences.audit_answer(found)
+found = report_audit.implied()
+report_audit.audit_answer(found)
 
 # %% tags=["hide-input"]
 figures.open_ranges(
     cohort.study,
     audit.tables().ranges(),
-    tables.assumed_counts(cohort),
+    report_audit.assumed_counts(cohort),
     {"second_cart": sorted({n for n, _, _ in audit.tables().cells("second_cart")})},
 )
 
 # %% tags=["hide-input"]
-tables.overview()
+report_audit.overview()
 
 # %% [markdown]
 # ## The hazard ratio, its interval and its P-value
@@ -53,7 +52,7 @@ figures.se_region(
 )
 
 # %% tags=["hide-input"]
-sentences.standard_error(found)
+report_audit.standard_error(found)
 
 # %% [markdown]
 # ## How many patients died
@@ -62,10 +61,10 @@ sentences.standard_error(found)
 # The standard error bounds it from below.
 
 # %% tags=["hide-input"]
-sentences.deaths(found)
+report_audit.deaths(found)
 
 # %% tags=["hide-input"]
-tables.death_groups()
+report_audit.death_groups()
 
 # %% [markdown]
 # ## The median follow-up
@@ -74,10 +73,10 @@ tables.death_groups()
 # The abstract prints a median follow-up equal to the median survival.
 
 # %% tags=["hide-input"]
-tables.follow_up()
+report_audit.follow_up_table()
 
 # %% tags=["hide-input"]
-sentences.follow_up()
+report_audit.follow_up()
 
 # %% [markdown]
 # The abstract also prints a range beside the median survival.
@@ -90,13 +89,13 @@ sentences.follow_up()
 # Every table of counts that agrees with all of this was counted.
 
 # %% tags=["hide-input"]
-sentences.tables(found)
+report_audit.tables(found)
 
 # %% tags=["hide-input"]
-tables.open_ranges()
+report_audit.open_ranges()
 
 # %% tags=["hide-input"]
-tables.switches()
+report_audit.switches()
 
 # %% [markdown]
 # A percentage with one decimal can be printed by few denominators only; which ones is checked for each rate in the table at the head of this chapter.
@@ -110,14 +109,14 @@ tables.switches()
 
 # %% tags=["hide-input"]
 figures.spread_over_cohorts(
-    cohort.study, tables.spreads({e.id: e for e in results.headline(cohort)})
+    cohort.study, report_audit.spreads({e.id: e for e in results.headline(cohort)})
 )
 
 # %% tags=["hide-input"]
-tables.spread_table(cohort)
+report_audit.spread_table(cohort)
 
 # %% tags=["hide-input"]
-sentences.over_cohorts()
+report_audit.over_cohorts()
 
 # %% [markdown]
 # ## Another abstract

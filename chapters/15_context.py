@@ -16,12 +16,11 @@
 # %% tags=["hide-input"]
 from salvage.analysis import survival
 from salvage.display import figures
+from salvage.report import context
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import context as sentences
-from salvage.report.tables import context as tables
 
 cohort = book_cohort()
-sentences.context_answer(cohort)
+context.context_answer(cohort)
 
 # %% [markdown]
 # ## Three rules of comparison
@@ -31,7 +30,7 @@ sentences.context_answer(cohort)
 # - **What late means.** Each cohort has its own cut-off between early and late relapse, so a late group here is another one there.
 
 # %% tags=["hide-input"]
-tables.own_first_lines(cohort)
+context.own_first_lines(cohort)
 
 # %% [markdown]
 # ## Other cohorts after CAR-T failure
@@ -41,12 +40,12 @@ tables.own_first_lines(cohort)
 # The three medians of the French registry do not fit together, so they stand in the table and in no figure.
 
 # %% tags=["hide-input"]
-tables.studies()
+context.studies()
 
 # %% tags=["hide-input"]
 figures.comparator_forest(
     cohort.study,
-    tables.survival_rows(
+    context.survival_rows(
         cohort,
         "relapse",
         survival.median(cohort.study, "os.from_relapse.median", survival.from_relapse(cohort)),
@@ -67,7 +66,7 @@ figures.comparator_forest(
 # %% tags=["hide-input"]
 figures.comparator_forest(
     cohort.study,
-    tables.compared(cohort, "bispecific", "orr"),
+    context.compared(cohort, "bispecific", "orr"),
     "fig-context-bispecific",
     "Objective response to bispecific antibodies",
 )
@@ -78,7 +77,7 @@ figures.comparator_forest(
 # %% tags=["hide-input"]
 figures.comparator_forest(
     cohort.study,
-    tables.compared(cohort, "second_cart", "orr"),
+    context.compared(cohort, "second_cart", "orr"),
     "fig-context-second-cart",
     "Objective response to a second CAR-T infusion",
 )
@@ -86,7 +85,7 @@ figures.comparator_forest(
 # %% tags=["hide-input"]
 figures.comparator_forest(
     cohort.study,
-    tables.compared(cohort, "second_cart", "cr"),
+    context.compared(cohort, "second_cart", "cr"),
     "fig-context-second-cart-cr",
     "Complete response to a second CAR-T infusion",
 )
@@ -97,7 +96,7 @@ figures.comparator_forest(
 # %% tags=["hide-input"]
 figures.comparator_forest(
     cohort.study,
-    tables.compared(cohort, "radiotherapy", "orr"),
+    context.compared(cohort, "radiotherapy", "orr"),
     "fig-context-radiotherapy",
     "Objective response to radiotherapy",
 )
@@ -108,7 +107,7 @@ figures.comparator_forest(
 # %% tags=["hide-input"]
 figures.comparator_forest(
     cohort.study,
-    tables.compared(cohort, "polatuzumab", "orr"),
+    context.compared(cohort, "polatuzumab", "orr"),
     "fig-context-polatuzumab",
     "Objective response to polatuzumab-based regimens",
 )
@@ -119,7 +118,7 @@ figures.comparator_forest(
 # %% tags=["hide-input"]
 figures.comparator_forest(
     cohort.study,
-    tables.compared(cohort, "checkpoint", "orr"),
+    context.compared(cohort, "checkpoint", "orr"),
     "fig-context-checkpoint",
     "Objective response to checkpoint inhibitors",
 )
@@ -130,7 +129,7 @@ figures.comparator_forest(
 # %% tags=["hide-input"]
 figures.comparator_forest(
     cohort.study,
-    tables.compared(cohort, "other", "orr"),
+    context.compared(cohort, "other", "orr"),
     "fig-context-other",
     "Objective response to other drugs",
 )
@@ -142,10 +141,10 @@ figures.comparator_forest(
 # Random effects are used only where at least three such counts are known, with the variance between studies and the interval in which a further study would be expected.
 
 # %% tags=["hide-input"]
-tables.pooling()
+context.pooling_table()
 
 # %% tags=["hide-input"]
-sentences.pooling()
+context.pooling()
 
 # %% [markdown]
 # ## What must not be concluded

@@ -7,7 +7,7 @@ from salvage.disclosure.release import release_of
 from salvage.display import show
 from salvage.display.show import Shown
 from salvage.paths import cohort_path
-from salvage.report.tables import public
+from salvage.report import public
 
 
 @cache

@@ -7,8 +7,8 @@ import pytest
 
 from salvage.analysis import bias, provenance, simulate
 from salvage.cohort import Cohort
+from salvage.report import bias as report_bias
 from salvage.report.gate import book_cohort
-from salvage.report.sentences import bias as sentences
 
 COHORT = book_cohort()
 
@@ -108,12 +108,12 @@ def test_so_few_are_at_risk_early_that_no_median_is_printed() -> None:
     data = frame(COHORT)
     at_risk = (data["first"] < 1.0) & (data["os_month"] >= 1.0)
     assert data.loc[at_risk, ["os_month", "died"]].to_numpy().tolist() == [[1.0, True]]
-    said = sentences.delayed_entry(COHORT).plain()
+    said = report_bias.delayed_entry(COHORT).plain()
     assert "no median can be estimated: 1 patient was at risk at 1.0 months and died" in said
 
 
 def test_the_short_answer_gives_the_range_over_the_worlds() -> None:
-    said = sentences.bias_answer(COHORT).plain()
+    said = report_bias.bias_answer(COHORT).plain()
     for analysis in ("infusion", "relapse"):
         shares = [
             np.mean(np.exp(log_hr[np.isfinite(log_hr)]) <= bias.published_hr())

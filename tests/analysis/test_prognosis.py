@@ -15,8 +15,7 @@ from salvage.analysis import prognosis, survival
 from salvage.analysis.estimate import Estimate
 from salvage.cohort import Cohort, load
 from salvage.paths import DATA
-from salvage.report.sentences import prognosis as sentences
-from salvage.report.tables import prognosis as tables
+from salvage.report import prognosis as report_prognosis
 from salvage.stats import proportions
 from tests.cohorts import EDGES, Recipe, Tables, generate
 
@@ -164,16 +163,20 @@ def test_a_model_that_would_diverge_is_firths_and_says_so() -> None:
     assert "because the Cox model does not converge" in e.method
     assert e.value is not None
     assert 0 < e.value < 0.2
-    table = tables.origins(made)
-    assert any(tables.FIRTH in cell for row in table.rows for cell in row)
-    assert tables.FIRTH_NOTE in table.notes
-    assert "“Late against early relapse”" in sentences.replaced(made).plain()
+    table = report_prognosis.origins(made)
+    assert any(report_prognosis.FIRTH in cell for row in table.rows for cell in row)
+    assert report_prognosis.FIRTH_NOTE in table.notes
+    assert "“Late against early relapse”" in report_prognosis.replaced(made).plain()
 
 
 def test_no_cox_model_is_marked_where_all_converge() -> None:
     made = load(DATA)
-    assert not any(tables.FIRTH in cell for row in tables.univariable(made).rows for cell in row)
-    assert "converged" in sentences.replaced(made).plain()
+    assert not any(
+        report_prognosis.FIRTH in cell
+        for row in report_prognosis.univariable(made).rows
+        for cell in row
+    )
+    assert "converged" in report_prognosis.replaced(made).plain()
 
 
 @pytest.mark.parametrize(("deaths", "warned"), [(19, True), (20, False)])
@@ -189,7 +192,7 @@ def test_few_events_for_each_covariate_are_warned_of(deaths: int, warned: bool) 
     fitted = prognosis.prespecified(made)
     assert fitted.events == deaths
     assert fitted.sparse == warned
-    table = tables.model(made)
+    table = report_prognosis.model_table(made)
     assert ("fewer than 10 for each" in table.plain()) == warned
 
 
@@ -213,7 +216,7 @@ def test_the_sweep_agrees_with_the_table_and_the_sentence() -> None:
     made = load(DATA)
     found = {e.id: e for e in prognosis.sweep_estimates(made)}
     assert found["cox.sweep.3.hr"].value == prognosis.late_against_early(made).value
-    table = tables.sweep(made)
+    table = report_prognosis.sweep_table(made)
     assert [row[0] for row in table.rows] == ["1", "2", "3 (this book)", "4", "6"]
     assert max(len(row) for row in table.rows) <= 7
 
@@ -233,10 +236,10 @@ def test_the_number_of_tests_is_the_number_of_p_values() -> None:
     made = load(DATA)
     found: list[Estimate] = prognosis.univariable_estimates(made)
     tested = sum(e.p is not None for e in found)
-    table = tables.univariable(made)
-    assert sum(row[5] != tables.NONE for row in table.rows) == tested
+    table = report_prognosis.univariable(made)
+    assert sum(row[5] != report_prognosis.NONE for row in table.rows) == tested
     assert f"{tested} tests" in table.caption
-    assert f"{tested} tests" in sentences.policy(made).plain()
+    assert f"{tested} tests" in report_prognosis.policy(made).plain()
 
 
 def test_nobody_is_called_an_independent_risk_factor() -> None:
@@ -244,13 +247,13 @@ def test_nobody_is_called_an_independent_risk_factor() -> None:
     said = " ".join(
         part(made).plain()
         for part in (
-            sentences.prognosis_answer,
-            sentences.policy,
-            sentences.model,
-            sentences.sweep,
-            sentences.proportional,
-            tables.univariable,
-            tables.model,
+            report_prognosis.prognosis_answer,
+            report_prognosis.policy,
+            report_prognosis.model,
+            report_prognosis.sweep,
+            report_prognosis.proportional,
+            report_prognosis.univariable,
+            report_prognosis.model_table,
         )
     )
     assert "independent" not in said
@@ -258,7 +261,7 @@ def test_nobody_is_called_an_independent_risk_factor() -> None:
 
 
 def test_proportional_hazards_have_a_row_for_each_covariate_and_a_global_one() -> None:
-    table = tables.proportional(load(DATA))
+    table = report_prognosis.proportional_table(load(DATA))
     assert [row[0] for row in table.rows] == [
         words.FACTORS["relapse_month"],
         words.FACTORS["ecog"],

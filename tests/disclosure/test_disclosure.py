@@ -29,10 +29,8 @@ from salvage.disclosure import release as disclosure
 from salvage.disclosure.times import FEWEST_STEPS
 from salvage.display import figures, show
 from salvage.paths import CHAPTERS, DATA
-from salvage.report import gate, results
-from salvage.report.sentences import safety as sentences_safety
-from salvage.report.tables import public
-from salvage.report.tables import safety as tables_safety
+from salvage.report import gate, public, results
+from salvage.report import safety as report_safety
 from salvage.stats.proportions import clopper_pearson, wilson
 from tests.cohorts import EDGES, Recipe, generate
 
@@ -553,12 +551,12 @@ def test_a_public_cohort_loaded_by_hand_shows_nothing_that_was_not_cleared(
     monkeypatch.setattr(myst_nb, "glue", lambda key, value, display: glued.update({key: value}))
     show.glue(cohort.study, {"patients": f"{len(cohort.patients)} patients"})
     by_kind = {
-        "table": tables_safety.overall(cohort),
-        "table with a public form": tables_safety.by_term(cohort),
+        "table": report_safety.overall(cohort),
+        "table with a public form": report_safety.by_term(cohort),
         "figure": figures.swimmer_plot(cohort),
         "figure with a public form": figures.overview(cohort),
-        "sentence": sentences_safety.grading(cohort),
-        "box": sentences_safety.safety_answer(cohort),
+        "sentence": report_safety.grading(cohort),
+        "box": report_safety.safety_answer(cohort),
     }
     for kind, shown in by_kind.items():
         bundle = shown._repr_mimebundle_()

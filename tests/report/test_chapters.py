@@ -22,14 +22,10 @@ from salvage.analysis import comparison, response, safety, survival
 from salvage.cohort import Cohort, load
 from salvage.display.show import Absent, Box, Table, Text
 from salvage.paths import DATA
-from salvage.report.sentences import cohort as cohort_sentences
-from salvage.report.sentences import compared as compared_sentences
-from salvage.report.sentences import overview as overview_sentences
-from salvage.report.sentences import safety as safety_sentences
-from salvage.report.tables import cohort as cohort_tables
-from salvage.report.tables import compared as compared_tables
-from salvage.report.tables import overview as overview_tables
-from salvage.report.tables import safety as safety_tables
+from salvage.report import cohort as report_cohort
+from salvage.report import comparison as report_comparison
+from salvage.report import overview as report_overview
+from salvage.report import safety as report_safety
 from salvage.stats import proportions
 from tests.cohorts import EDGES, Recipe, Tables, generate, recipes
 
@@ -108,8 +104,7 @@ def of_modules(*modules: Any) -> dict[str, Callable[[Cohort], Any]]:
 
 
 SHOWN = of_modules(
-    cohort_sentences, overview_sentences, compared_sentences, safety_sentences,
-    cohort_tables, overview_tables, compared_tables, safety_tables,
+    report_cohort, report_overview, report_comparison, report_safety,
 )  # fmt: skip
 
 
@@ -129,9 +124,8 @@ def hold(made: Any) -> None:
 
 
 def test_the_functions_were_found() -> None:
-    assert {"tables.cohort.baseline", "sentences.safety.scales", "tables.compared.pairs.cr"} <= set(
-        SHOWN
-    )
+    named = {"report.cohort.baseline", "report.safety.scales", "report.comparison.pairs.cr"}
+    assert named <= set(SHOWN)
 
 
 @pytest.mark.slow
@@ -175,7 +169,7 @@ def count(cell: str) -> int:
 
 def test_table_one_counts_what_is_recorded() -> None:
     cohort = shipped()
-    table = cohort_tables.baseline(cohort)
+    table = report_cohort.baseline(cohort)
     late = cohort.patients["relapse_month"] > cohort.study.early_relapse_months
     ldh = cohort.patients["ldh_elevated"]
     every, early, after, missing = cells(table, "LDH above the upper limit of normal")
@@ -195,15 +189,15 @@ def test_relapse_at_the_cut_off_is_early() -> None:
         ("response_month", "response_end_month", "progression_month", "end_month")
     )
     cohort = Tables(patients, made.salvage.assign(start_month=start, **blank)).cohort()
-    assert count(cells(cohort_tables.by_relapse(cohort), "Early relapse")[0]) == 3
-    row = cells(cohort_tables.cut_offs(cohort), "3 (this book)")
+    assert count(cells(report_cohort.by_relapse(cohort), "Early relapse")[0]) == 3
+    row = cells(report_cohort.cut_offs(cohort), "3 (this book)")
     assert (row[0], row[2]) == ("3", "2")
 
 
 @pytest.mark.parametrize("name", ["shipped", "ties_everywhere", "patients_without_salvage"])
 def test_cut_offs_count_every_patient_and_every_death(name: str) -> None:
     cohort = named(name)
-    for row in cohort_tables.cut_offs(cohort).rows:
+    for row in report_cohort.cut_offs(cohort).rows:
         early, early_deaths, late, late_deaths = (count(cell) for cell in row[1:])
         assert early + late == len(cohort.patients)
         assert early_deaths + late_deaths == cohort.patients["died"].sum()
@@ -215,25 +209,25 @@ def test_without_deaths_both_medians_of_follow_up_are_one(recipe: Recipe) -> Non
     cohort = generate(replace(recipe, death=0.0)).cohort()
     observed = survival.follow_up_observed(cohort).value
     assert survival.follow_up_reverse(cohort).value == pytest.approx(observed)
-    assert "the same median" in cohort_sentences.why_follow_up_differs(cohort).plain()
+    assert "the same median" in report_cohort.why_follow_up_differs(cohort).plain()
 
 
 def test_if_all_died_there_is_no_follow_up_to_measure() -> None:
-    told = cohort_sentences.why_follow_up_differs(named("all_dead_at_once")).plain()
+    told = report_cohort.why_follow_up_differs(named("all_dead_at_once")).plain()
     assert told.startswith("Every patient died")
     assert "not reached" in told
 
 
 def test_answer_counts_patients_with_and_without_salvage() -> None:
     cohort = named("patients_without_salvage")
-    told = cohort_sentences.cohort_answer(cohort).plain()
+    told = report_cohort.cohort_answer(cohort).plain()
     treated = cohort.salvage["patient_id"].nunique()
     assert 0 < treated < len(cohort.patients)
     assert f"{len(cohort.patients)} patients, of whom {treated} received" in told
 
 
 def test_what_no_patient_has_is_named_under_table_one() -> None:
-    table = cohort_tables.baseline(named("only_required_columns"))
+    table = report_cohort.baseline(named("only_required_columns"))
     assert len(table.rows) == 1
     assert any("Age in years" in note and "Histology" in note for note in table.notes)
 
@@ -246,16 +240,16 @@ def test_what_no_patient_has_is_named_under_table_one() -> None:
 def test_lines_sequences_and_responses_add_up(recipe: Recipe) -> None:
     cohort = generate(recipe).cohort()
     lines = cohort.salvage
-    sizes = overview_tables.lines_per_patient(cohort)
+    sizes = report_overview.lines_per_patient(cohort)
     assert sizes.sum() == len(cohort.patients)
     assert (sizes.index.to_numpy() * sizes.to_numpy()).sum() == len(lines)
-    assert overview_tables.sequence_counts(cohort).sum() == lines["patient_id"].nunique()
-    *categories, every = overview_tables.responses(cohort).rows
+    assert report_overview.sequence_counts(cohort).sum() == lines["patient_id"].nunique()
+    *categories, every = report_overview.responses(cohort).rows
     assert sum(count(row[1]) for row in categories) == count(every[1]) == len(lines)
     for place, code in enumerate(words.RESPONSES, start=2):
         total = (lines["best_response"] == code).sum()
         assert sum(count(row[place]) for row in categories) == count(every[place]) == total
-    reached = [count(row[1]) for row in overview_tables.lines(cohort).rows]
+    reached = [count(row[1]) for row in report_overview.lines(cohort).rows]
     assert reached == sorted(reached, reverse=True)
 
 
@@ -264,9 +258,9 @@ def test_sequences_are_in_the_order_of_the_lines() -> None:
     short = words.CATEGORIES_SHORT
     wanted: dict[str, int] = {}
     for _, lines in cohort.salvage.sort_values("line").groupby("patient_id"):
-        steps = overview_tables.ARROW.join(short[key] for key in lines["category"])
+        steps = report_overview.ARROW.join(short[key] for key in lines["category"])
         wanted[steps] = wanted.get(steps, 0) + 1
-    assert overview_tables.sequence_counts(cohort).to_dict() == wanted
+    assert report_overview.sequence_counts(cohort).to_dict() == wanted
 
 
 def test_the_design_effect_is_the_ratio_of_two_variances() -> None:
@@ -283,9 +277,9 @@ def test_the_design_effect_is_the_ratio_of_two_variances() -> None:
 
 
 def test_one_line_for_each_patient_needs_no_allowance() -> None:
-    told = overview_sentences.independence(named("one_line_each")).plain()
+    told = report_overview.independence(named("one_line_each")).plain()
     assert "no allowance" in told
-    assert "first" not in overview_sentences.overview_answer(named("one_line_each")).plain()
+    assert "first" not in report_overview.overview_answer(named("one_line_each")).plain()
 
 
 # --- categories compared --------------------------------------------------------------------------
@@ -336,7 +330,7 @@ def test_no_pairwise_p_where_a_cell_is_0() -> None:
     ratios = [e for id, e in made.items() if id.startswith("compare.cr.") and id.endswith(".or")]
     assert len(ratios) == 5
     assert all(e.p is None and e.value is not None for e in ratios)
-    table = compared_tables.pairs(cohort, "cr")
+    table = report_comparison.pairs(cohort, "cr")
     assert isinstance(table, Table)
     assert "P" not in table.head
 
@@ -434,7 +428,7 @@ def test_without_a_contrast_nothing_is_tested(name: str) -> None:
 
 
 def test_the_cohort_cannot_rank_the_options() -> None:
-    told = compared_sentences.compared_answer(shipped()).plain()
+    told = report_comparison.compared_answer(shipped()).plain()
     assert "cannot rank" in told
     difference = comparison.detectable(shipped())["largest"].difference
     assert difference is not None
@@ -470,9 +464,9 @@ def test_versions_of_a_scale_are_not_pooled() -> None:
     fever = table[table["term"] == "fever"]
     assert {"CTCAE 5.0", "CTCAE 6.0"} <= set(fever["scale"])
     assert table["events"].sum() == len(safety.events_of_treated(cohort))
-    told = safety_sentences.scales(cohort).plain()
+    told = report_safety.scales(cohort).plain()
     assert "CTCAE 5.0 and CTCAE 6.0" in told
-    shown = safety_tables.overall(cohort)
+    shown = report_safety.overall(cohort)
     assert isinstance(shown, Table)
     assert any("thresholds differ" in note for note in shown.notes)
     severe = {e.id: e for e in safety.safety_estimates(cohort)}["ae.severe.patients"]
@@ -481,7 +475,7 @@ def test_versions_of_a_scale_are_not_pooled() -> None:
 
 def test_fever_stands_first_and_apart_from_crs() -> None:
     cohort = named("two_versions")
-    table = safety_tables.by_term(cohort)
+    table = report_safety.by_term(cohort)
     assert isinstance(table, Table)
     assert table.rows[0][0] == "Fever"
     ids = cohort.adverse_events[
@@ -500,7 +494,7 @@ def test_fever_stands_first_and_apart_from_crs() -> None:
 def test_fever_is_the_most_common_of_the_shipped_cohort() -> None:
     cohort = shipped()
     assert safety.most_common(cohort) == safety.most_common(cohort, "events") == ["fever"]
-    assert "most common event was fever" in safety_sentences.safety_answer(cohort).plain()
+    assert "most common event was fever" in report_safety.safety_answer(cohort).plain()
 
 
 def test_rates_divide_by_exposure() -> None:
@@ -532,7 +526,7 @@ def test_rates_divide_by_exposure() -> None:
     assert (row["events"], row["events_severe"]) == (3, 1)
     assert row["rate"] == pytest.approx(3 / (10 / 12))
     assert row["low"] < row["rate"] < row["high"]
-    table = safety_tables.exposure(cohort)
+    table = report_safety.exposure(cohort)
     assert isinstance(table, Table)
     assert any("1 event is linked to no line" in note for note in table.notes)
 
@@ -551,7 +545,7 @@ def test_without_grades_nothing_is_said_of_severity() -> None:
     made = {e.id: e for e in safety.safety_estimates(cohort)}
     assert made["ae.any.patients"].value is not None
     assert all(e.value is None for id, e in made.items() if "severe" in id or "rate" in id)
-    assert "nothing is known of severity" in safety_sentences.safety_answer(cohort).plain()
+    assert "nothing is known of severity" in report_safety.safety_answer(cohort).plain()
 
 
 @SLOW

@@ -24,35 +24,36 @@ from salvage.cohort import Cohort, load
 from salvage.display import figures
 from salvage.display.show import Absent, Box, Table, Text
 from salvage.paths import COHORT_VARIABLE, DATA, ROOT
+from salvage.report import bias as report_bias
+from salvage.report import categories as report_categories
+from salvage.report import cohort as report_cohort
+from salvage.report import context as report_context
+from salvage.report import prognosis as report_prognosis
 from salvage.report import results
+from salvage.report import safety as report_safety
+from salvage.report import summary as report_summary
+from salvage.report import survival as report_survival
 from salvage.report.gate import gate_of
-from salvage.report.sentences import bias as bias_sentences
-from salvage.report.sentences import categories as category_sentences
-from salvage.report.sentences import cohort as cohort_sentences
-from salvage.report.sentences import context as context_sentences
-from salvage.report.sentences import outcome as outcome_sentences
-from salvage.report.sentences import prognosis as prognosis_sentences
-from salvage.report.sentences import safety as safety_sentences
-from salvage.report.sentences import summary as summary_sentences
-from salvage.report.tables import bias, context, outcome, prognosis, summary
-from salvage.report.tables import safety as safety_tables
 from tests.cohorts import EDGES, Recipe, generate, recipes
 
 PARTS: dict[str, Callable[[Cohort], Table | Text | Box | Absent]] = {
     f"{module.__name__}.{name}": getattr(module, name)
     for module, names in (
-        (outcome, "by_origin restricted_means follow_up responses second_implementation"),
-        (prognosis, "univariable origins contrast_tests model proportional sweep"),
+        (report_survival, "by_origin restricted_means follow_up responses second_implementation"),
         (
-            outcome_sentences,
+            report_prognosis,
+            "univariable origins contrast_tests model_table proportional_table sweep_table",
+        ),
+        (
+            report_survival,
             "outcome_answer why_biased observed_range reading response_reading cross_check",
         ),
-        (bias, "origins"),
-        (bias_sentences, "bias_answer landmark delayed_entry per_month"),
-        (context, "own_first_lines"),
-        (context_sentences, "context_answer"),
+        (report_bias, "origins"),
+        (report_bias, "bias_answer landmark delayed_entry per_month"),
+        (report_context, "own_first_lines"),
+        (report_context, "context_answer"),
         (
-            prognosis_sentences,
+            report_prognosis,
             "prognosis_answer policy replaced months_to_relapse model proportional sweep",
         ),
     )
@@ -102,9 +103,9 @@ def test_parts_are_readable_on_any_cohort(recipe: Recipe) -> None:
 @pytest.mark.parametrize("edge", EDGES)
 def test_lifelines_agrees_or_a_named_rule_explains_it(edge: str) -> None:
     cohort = EDGES[edge]().cohort()
-    compared = {row[-1] for row in outcome.second_implementation(cohort).rows}
+    compared = {row[-1] for row in report_survival.second_implementation(cohort).rows}
     assert "differ" not in compared
-    assert "do not explain" not in outcome_sentences.cross_check(cohort).plain()
+    assert "do not explain" not in report_survival.cross_check(cohort).plain()
 
 
 # --- sentences that would be false of another cohort ----------------------------------------------
@@ -157,12 +158,12 @@ SAID = {
     ): "The one response with a recorded beginning did not end",
 }
 SENTENCES = (
-    outcome_sentences,
-    prognosis_sentences,
-    bias_sentences,
-    cohort_sentences,
-    context_sentences,
-    category_sentences,
+    report_survival,
+    report_prognosis,
+    report_bias,
+    report_cohort,
+    report_context,
+    report_categories,
 )
 
 
@@ -195,7 +196,7 @@ ROWS = ("life", "orr", "cr", "switch", "late", "event")
 @pytest.mark.parametrize(("edge", "row"), GLANCE)
 def test_the_evidence_at_a_glance(edge: str, row: str) -> None:
     cohort = EDGES[edge]().cohort()
-    shown = summary.evidence(cohort, summary.by_id(results.headline(cohort)))
+    shown = report_summary.evidence(cohort, report_summary.by_id(results.headline(cohort)))
     readable(edge, shown)
     for cell, expected in zip(shown.rows[ROWS.index(row)][1:], GLANCE[edge, row], strict=True):
         assert re.search("^" + re.escape(expected).replace(r"\$", "$"), cell), cell
@@ -204,7 +205,7 @@ def test_the_evidence_at_a_glance(edge: str, row: str) -> None:
 @pytest.mark.parametrize("edge", EDGES)
 def test_a_figure_that_the_cohort_does_not_have_does_not_differ(edge: str) -> None:
     cohort = EDGES[edge]().cohort()
-    shown = summary.reproduction(cohort, results.headline(cohort))
+    shown = report_summary.reproduction(cohort, results.headline(cohort))
     for _, _, own, verdict in shown.rows:
         absent = own in (words.NOT_ESTIMABLE, "no adverse event recorded")
         assert (verdict == "–") == absent, (own, verdict)
@@ -213,13 +214,15 @@ def test_a_figure_that_the_cohort_does_not_have_does_not_differ(edge: str) -> No
 def test_a_synthetic_cohort_that_prints_other_figures_is_not_said_to_agree() -> None:
     made = generate(Recipe(patients=25, seed=17))
     cohort = replace(made, settings={"synthetic": True}).cohort()
-    estimates = summary.by_id(results.headline(cohort))
-    said = summary_sentences.short_answer(cohort, estimates).plain()
+    estimates = report_summary.by_id(results.headline(cohort))
+    said = report_summary.short_answer(cohort, estimates).plain()
     assert "agree with every figure" not in said
     assert "nobody was observed" in said
     assert {e.provenance for e in estimates.values() if e.id == "os.median"} == {"assumed"}
     shipped = load(DATA)
-    said = summary_sentences.short_answer(shipped, summary.by_id(results.headline(shipped))).plain()
+    said = report_summary.short_answer(
+        shipped, report_summary.by_id(results.headline(shipped))
+    ).plain()
     assert "agree with every figure" in said
 
 
@@ -235,12 +238,12 @@ def test_terms_that_tie_are_all_the_most_common() -> None:
 def test_a_model_with_few_deaths_says_so_in_each_caption() -> None:
     cohort = EDGES["ties_everywhere"]().cohort()
     deaths = "as few as 4 deaths for 1 covariate, fewer than 10 for each"
-    assert deaths in bias.origins(cohort).caption
+    assert deaths in report_bias.origins(cohort).caption
     rows = [figures.row_of(e) for e in contrasts(cohort)]
     assert deaths in figures.origin_forest(cohort.study, rows).caption
     few = EDGES["one_patient"]().cohort()
-    assert "Caution" not in bias.origins(few).caption
-    assert "Caution" not in prognosis.origins(few).caption
+    assert "Caution" not in report_bias.origins(few).caption
+    assert "Caution" not in report_prognosis.origins(few).caption
 
 
 @pytest.mark.parametrize("edge", ["everyone_early", "everyone_late", "one_patient"])
@@ -254,7 +257,7 @@ def test_a_figure_of_other_cohorts_names_this_one_only_if_it_is_there() -> None:
     cohort = EDGES["a_category_without_events"]().cohort()
     for key in ("radiotherapy", "second_cart"):
         shown = figures.comparator_forest(
-            cohort.study, context.compared(cohort, key, "orr"), "fig-x", "What"
+            cohort.study, report_context.compared(cohort, key, "orr"), "fig-x", "What"
         )
         assert ("Black: this cohort" in shown.caption) == (key == "second_cart")
 
@@ -266,7 +269,7 @@ def test_salvage_at_infusion_guarantees_no_time() -> None:
         patients=made.patients.assign(relapse_month=0.0, os_month=made.patients["os_month"] + 1),
         salvage=made.salvage.assign(start_month=0.0),
     )
-    said = outcome_sentences.outcome_answer(tables.cohort()).plain()
+    said = report_survival.outcome_answer(tables.cohort()).plain()
     assert "it guarantees no survival time" in said
 
 
@@ -274,11 +277,11 @@ def test_salvage_at_infusion_guarantees_no_time() -> None:
 @settings(max_examples=30, deadline=None)
 def test_the_answer_counts_deaths_and_the_medians_of_the_table(recipe: Recipe) -> None:
     cohort = generate(recipe).cohort()
-    said = outcome_sentences.outcome_answer(cohort).plain()
+    said = report_survival.outcome_answer(cohort).plain()
     dead = int(cohort.patients["died"].sum())
     if 0 < dead < recipe.patients:
         assert f"{dead} of {recipe.patients} patients died" in said
-    cells = [row[2].split(" ")[0] for row in outcome.by_origin(cohort).rows]
+    cells = [row[2].split(" ")[0] for row in report_survival.by_origin(cohort).rows]
     for cell, times in zip(cells, survival.origins(cohort).values(), strict=True):
         if not times.n or cell == "not":
             continue
@@ -358,7 +361,7 @@ def test_every_chapter_runs_on_every_edge_cohort(edge: str, tmp_path: Path) -> N
 LEFT_OUT = "without a salvage line"
 EVENT_PARTS = {
     "figures": (figures.ae_butterfly, figures.ae_heatmap, figures.ae_by_category),
-    "tables": (safety_tables.overall, safety_tables.grades, safety_tables.by_category),
+    "tables": (report_safety.overall, report_safety.grades, report_safety.by_category),
 }
 
 
@@ -394,25 +397,25 @@ def test_events_without_a_salvage_line_are_in_no_figure_and_no_table() -> None:
 
 def test_a_grade_without_a_salvage_line_draws_no_figure() -> None:
     cohort = only_untreated_graded()
-    assert isinstance(safety_tables.grades(cohort), Absent)
+    assert isinstance(report_safety.grades(cohort), Absent)
     assert isinstance(figures.ae_heatmap(cohort), Absent)
 
 
 def test_the_chapter_counts_the_events_that_it_leaves_out() -> None:
-    assert LEFT_OUT not in safety_sentences.safety_answer(load(DATA)).plain()
+    assert LEFT_OUT not in report_safety.safety_answer(load(DATA)).plain()
     for events, said in (
         (1, "1 adverse event of 1 patient without a salvage line is not counted here."),
         (3, "3 adverse events of 1 patient without a salvage line are not counted here."),
     ):
         cohort = with_untreated(events)
-        assert said in safety_sentences.safety_answer(cohort).plain()
+        assert said in report_safety.safety_answer(cohort).plain()
         others = cohort.adverse_events[cohort.adverse_events["patient_id"] == "Q1"]
-        nothing_else = safety_sentences.safety_answer(replace(cohort, adverse_events=others))
+        nothing_else = report_safety.safety_answer(replace(cohort, adverse_events=others))
         assert isinstance(nothing_else, Absent)
         assert said in nothing_else.plain()
         # A public book tells no such number: it shows what it shows of the cohort without them.
         public = replace(cohort, study=replace(cohort.study, audience="public"))
-        instead = gate_of(public)(safety_sentences.safety_answer(public))
+        instead = gate_of(public)(report_safety.safety_answer(public))
         assert instead is not None
         assert LEFT_OUT not in instead.plain()
 
@@ -443,9 +446,9 @@ def spelled(*terms: str) -> Cohort:
 def test_a_term_stands_as_it_is_most_often_entered(terms: tuple[str, ...], shown: str) -> None:
     """One row for all spellings that differ in case alone, whatever shows it."""
     cohort = spelled(*terms)
-    for table in (safety_tables.by_term(cohort), safety_tables.grades(cohort)):
+    for table in (report_safety.by_term(cohort), report_safety.grades(cohort)):
         assert {row[0] for row in table.rows} == {shown}
-    assert f"The most common event was {shown}:" in safety_sentences.safety_answer(cohort).plain()
+    assert f"The most common event was {shown}:" in report_safety.safety_answer(cohort).plain()
     assert shown in figures.ae_heatmap(cohort).alt
     assert shown in figures.ae_butterfly(cohort).alt
     assert [safety.label(term) for term in safety.most_common(cohort)] == [shown]
@@ -453,12 +456,12 @@ def test_a_term_stands_as_it_is_most_often_entered(terms: tuple[str, ...], shown
 
 def test_a_small_first_letter_becomes_a_capital_in_a_cell() -> None:
     cohort = spelled("rash", "Rash", "rash")
-    assert {row[0] for row in safety_tables.by_term(cohort).rows} == {"Rash"}
-    assert "event was rash:" in safety_sentences.safety_answer(cohort).plain()
+    assert {row[0] for row in report_safety.by_term(cohort).rows} == {"Rash"}
+    assert "event was rash:" in report_safety.safety_answer(cohort).plain()
 
 
 def test_the_names_of_the_glossary_and_of_the_tables_are_one_event() -> None:
-    labels = [row[0].removesuffix(", any grade") for row in safety_tables.overall(load(DATA)).rows]
+    labels = [row[0].removesuffix(", any grade") for row in report_safety.overall(load(DATA)).rows]
     glossary = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
     for code, name in ((safety.CRS, "CRS"), (safety.ICANS, "ICANS")):
         heading = re.search(rf"^{name} \((.+)\)\n  (.+), graded", glossary, re.MULTILINE)

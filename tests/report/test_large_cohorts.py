@@ -11,15 +11,14 @@ from salvage.analysis.survival import Times
 from salvage.cohort import Cohort
 from salvage.display import figures, show
 from salvage.display.figures import captions, kaplan_meier
+from salvage.report import bias as report_bias
+from salvage.report import categories as report_categories
+from salvage.report import cohort as report_cohort
+from salvage.report import comparison as report_comparison
+from salvage.report import context as report_context
+from salvage.report import prognosis as report_prognosis
 from salvage.report import results
-from salvage.report.sentences import bias as bias_sentences
-from salvage.report.sentences import categories as category_sentences
-from salvage.report.sentences import cohort as cohort_sentences
-from salvage.report.sentences import compared as compared_sentences
-from salvage.report.sentences import context as context_sentences
-from salvage.report.sentences import prognosis as prognosis_sentences
-from salvage.report.tables import compared as compared_tables
-from salvage.report.tables import summary as summary_tables
+from salvage.report import summary as report_summary
 from tests.cohorts import CATEGORIES, Recipe, generate
 
 LARGE = comparison.MOST_MODELLED + 500
@@ -40,12 +39,12 @@ def hundred() -> Cohort:
 
 @pytest.mark.parametrize("measure", comparison.MEASURES)
 def test_what_is_left_out_says_from_which_size_on(measure: str) -> None:
-    rates = compared_tables.rates(large(), measure)
+    rates = report_comparison.rates(large(), measure)
     assert f"more than {comparison.LARGEST_GROUP:,} lines" in rates.plain()
-    across = compared_tables.across(large()).plain()
+    across = report_comparison.across(large()).plain()
     assert across.count("No exact test of") == len(comparison.MEASURES)
     assert "partial tables" in across
-    pairs = compared_tables.pairs(large(), measure)
+    pairs = report_comparison.pairs(large(), measure)
     assert isinstance(pairs, show.Absent)
     assert f"above {comparison.MOST_MODELLED:,} patients" in pairs.sentence
 
@@ -65,23 +64,23 @@ def test_results_of_a_large_cohort_hold_the_same_ids_and_the_reasons() -> None:
 
 
 def test_nothing_true_of_small_cohorts_only_is_said_of_a_large_one() -> None:
-    by_id = summary_tables.by_id(results.headline(large()))
+    by_id = report_summary.by_id(results.headline(large()))
     said = [
-        summary_tables.evidence(large(), by_id),
-        bias_sentences.delayed_entry(large()),
-        bias_sentences.bias_answer(large()),
-        compared_sentences.compared_answer(large()),
-        compared_sentences.multiplicity(large()),
-        context_sentences.context_answer(large()),
-        prognosis_sentences.prognosis_answer(large()),
-        prognosis_sentences.proportional(large()),
-        *(category_sentences.category_answer(large(), key) for key in CATEGORIES),
+        report_summary.evidence(large(), by_id),
+        report_bias.delayed_entry(large()),
+        report_bias.bias_answer(large()),
+        report_comparison.compared_answer(large()),
+        report_comparison.multiplicity(large()),
+        report_context.context_answer(large()),
+        report_prognosis.prognosis_answer(large()),
+        report_prognosis.proportional(large()),
+        *(report_categories.category_answer(large(), key) for key in CATEGORIES),
     ]
     for shown in said:
         assert not SMALL.search(shown.plain()), shown.plain()
     # The pattern is not empty talk: a cohort of one patient is told what it cannot show.
     one = generate(Recipe(patients=1, seed=3, missing=0.0)).cohort()
-    assert SMALL.search(context_sentences.context_answer(one).plain())
+    assert SMALL.search(report_context.context_answer(one).plain())
 
 
 def test_figures_of_single_patients_give_way_and_say_so() -> None:
@@ -90,10 +89,10 @@ def test_figures_of_single_patients_give_way_and_say_so() -> None:
     assert "summarise" in figures.swimmer_plot(hundred()).sentence
     assert f"Above {limit} patients" in figures.relapse_timeline(hundred()).caption
     assert "internal use only" not in figures.relapse_timeline(hundred()).caption
-    assert "shows single patients" not in cohort_sentences.courses(hundred()).plain()
+    assert "shows single patients" not in report_cohort.courses(hundred()).plain()
     few = generate(Recipe(patients=limit, seed=3)).cohort()
     assert "Each mark is one patient" in figures.relapse_timeline(few).caption
-    assert "shows single patients" in cohort_sentences.courses(few).plain()
+    assert "shows single patients" in report_cohort.courses(few).plain()
 
 
 def test_curves_of_a_large_cohort_are_drawn_on_a_day_grid() -> None:

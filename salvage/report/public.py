@@ -29,8 +29,8 @@ from salvage.display.wording import (
     sentence,
     value_text,
 )
-from salvage.report.tables import EXACT_NOTE, NE_NOTE, absent_category, of, responses_note
-from salvage.report.tables.safety import nothing
+from salvage.report.safety import nothing
+from salvage.report.shared import EXACT_NOTE, NE_NOTE, absent_category, of, responses_note
 
 MASKED: Final = "hidden"
 NONE_OF_NONE: Final = "0 / 0"
