@@ -6,9 +6,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import yaml
+
 from salvage import words
 from salvage.paths import PUBLISHED
-from salvage.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from salvage.cohort import Cohort
@@ -21,7 +22,7 @@ MARKS: Final[tuple[Mark, ...]] = ("published", "implied", "assumed", "observed")
 @cache
 def facts() -> Mapping[str, Any]:
     """Everything in ``data/published.yaml``."""
-    return MappingProxyType(read_yaml(PUBLISHED))
+    return MappingProxyType(yaml.safe_load(PUBLISHED.read_text(encoding="utf-8")))
 
 
 def figures() -> dict[str, dict[str, Any]]:

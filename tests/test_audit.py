@@ -627,10 +627,10 @@ def test_a_bad_file_gets_every_problem_at_once(tmp_path):
     assert found == [
         ("titel", ""),
         ("n", "many"),
-        ("rates[3]", "rate"),
         ("rates[1].printed", "41.4"),
         ("rates[2].label", ""),
         ("rates[2].events", "5"),
+        ("rates[3]", "rate"),
         ("rates[4].colour", ""),
         ("rates[4].printed", ""),
         ("rates[4].events", "-1"),
@@ -650,10 +650,10 @@ def test_a_bad_file_gets_every_problem_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("- a\n- b\n", "expected a mapping with the keys"),
+        ("- a\n- b\n", "expected key: value lines"),
         ("title: nothing\n", "expected at least one entry under rates or ratios"),
         ("rates: {a: b}\n", "expected a list"),
-        ("rates: [\n", "row 2; expected YAML"),
+        ("rates: [\n", "row 2; expected a YAML file"),
     ],
 )
 def test_other_bad_files(tmp_path, text, expected):
@@ -667,7 +667,7 @@ def test_unreadable_files(tmp_path):
         audit.audit_facts(tmp_path / "absent.yaml")
     path = tmp_path / "latin.yaml"
     path.write_bytes(b"title: caf\xe9\n")
-    with pytest.raises(InputError, match="a readable UTF-8 text file"):
+    with pytest.raises(InputError, match=r"a YAML file in UTF-8 \(invalid continuation byte\)"):
         audit.audit_facts(path)
 
 
