@@ -111,7 +111,7 @@ class Reader:
     file       its name in each problem
     subject    what the problems mean, such as that the file cannot be used
     error      what is raised with them
-    kinds      texts that types without a Kind stand for; a record that has one is named by a text
+    kinds      kinds of the plain types; a record with a kind is not written out but named by a text
     """
 
     def __init__(self, file: str, subject: str = "", error: type[InputError] = InputError) -> None:
@@ -123,13 +123,16 @@ class Reader:
         """What a YAML file holds: texts, lists and mappings; an empty file is a blank text.
 
         Raises the reader's error where the file cannot be read, is too large, or holds a tag or a
-        key that is given twice.
+        key that is given twice. ``decode`` gives None, or raises ValueError, for bytes of no text.
         """
         try:
             with path.open("rb") as stream:
-                text = decode(stream.read(MOST_BYTES + 1))
-            if text is None or len(text) > MOST_BYTES:
-                raise ValueError(f"at most {MOST_BYTES:,} bytes in a known encoding")
+                data = stream.read(MOST_BYTES + 1)
+            if len(data) > MOST_BYTES:
+                raise ValueError(f"at most {MOST_BYTES:,} bytes")
+            text = decode(data)
+            if text is None:
+                raise ValueError("no other encoding is certain")
             # _TextLoader is a SafeLoader: it makes texts, lists and mappings, and nothing else.
             content = yaml.load(text.removeprefix("\ufeff"), Loader=_TextLoader)
             _bound(content)
@@ -274,14 +277,21 @@ class _TextLoader(yaml.SafeLoader):
         if tag is None or tag.rpartition(":")[2] in ("str", "seq", "map")
     }
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
-            if str(key.value) in seen:
-                reason = f"{key.value} is given twice"
-                raise yaml.MarkedYAMLError(problem=reason, problem_mark=key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    reason = f"{key.value} is given twice"
+                    raise yaml.MarkedYAMLError(problem=reason, problem_mark=key.start_mark)
+                seen.add(key.value)
+        return node
+
+    def flatten_mapping(self, node: Any) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_VALUES:
+            raise ValueError(f"at most {MOST_VALUES:,} values")
 
 
 def _bound(content: Any) -> None:

@@ -112,9 +112,10 @@ def test_a_list_of_records_is_a_list(tmp_path: Path) -> None:
     assert (problem.column, problem.value) == ("sites", "Rome")
 
 
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
-    for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+LEVELS = list(zip("abcdefgh", "bcdefghi", strict=True))
+BOMB = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in LEVELS)
+MERGE_BOMB = "a: &a {x: y}\n" + "".join(
+    f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 10)}]}}\n" for a, b in LEVELS
 )
 
 
@@ -131,6 +132,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("name: *x\n", "row 1; expected a YAML file"),
         ("name: &x [*x]\n", "at most 100,000 values"),
         (BOMB, "at most 100,000 values"),
+        (MERGE_BOMB, "at most 100,000 values"),
         ("[" * 20_000 + "]" * 20_000, "a YAML file in UTF-8 (maximum recursion depth"),
         ("name: " + "x" * MOST_BYTES, "at most 1,000,000 bytes"),
         (b"name: \xff\n", "a YAML file in UTF-8 (invalid start byte)"),
@@ -151,3 +153,16 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_an_anchor_and_a_merge_are_read(tmp_path: Path) -> None:
     text = "name: x\nsites: [&rome {city: Rome, beds: 7}, *rome, {<<: *rome, beds: 8}]\n"
     assert read(tmp_path, text)[0].sites == (Site("Rome", 7), Site("Rome", 7), Site("Rome", 8))
+
+
+def test_a_key_that_a_merge_takes_over_is_not_given_twice(tmp_path: Path) -> None:
+    """Whatever is merged into what, and in which order it is made."""
+    path = tmp_path / "nested.yaml"
+    path.write_text("a: [[&b {<<: {x: 1, y: 2}, y: 3}]]\nc: {<<: *b, z: 4}\n")
+    expected = {"a": [[{"x": "1", "y": "3"}]], "c": {"x": "1", "y": "3", "z": "4"}}
+    assert Reader(path.name).load(path) == expected
+
+
+def test_a_key_cannot_break_the_message(tmp_path: Path) -> None:
+    (problem,) = read(tmp_path, 'name: x\n"\\e[31mred\\n": x\n')[1].problems
+    assert str(problem).isprintable()
