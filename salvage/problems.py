@@ -19,15 +19,19 @@ class Problem:
         if self.row is not None:
             place += f", row {self.row}"
         if self.column:
-            place += f", column {self.column}"
+            place += f", column {_printable(self.column)}"
         found = f": found {_quoted(self.value)}" if self.value else ""
         hint = f" (did you mean {self.hint})" if self.hint else ""
         return f"{place}{found}; expected {self.expected}{hint}"
 
 
+def _printable(text: str) -> str:
+    """A file's text made safe for one line of a terminal."""
+    return "".join(ch if ch.isprintable() else "�" for ch in text)
+
+
 def _quoted(value: str, limit: int = 60) -> str:
-    """A cell's text made safe for one line of a terminal."""
-    clean = "".join(ch if ch.isprintable() else "�" for ch in value)
+    clean = _printable(value)
     return f'"{clean[: limit - 1]}…"' if len(clean) > limit else f'"{clean}"'
 
 

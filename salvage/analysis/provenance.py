@@ -6,8 +6,9 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+import yaml
+
 from salvage.paths import PUBLISHED
-from salvage.yaml_files import read_yaml
 
 Mark = Literal["published", "implied", "assumed", "observed"]
 MARKS: Final[tuple[Mark, ...]] = ("published", "implied", "assumed", "observed")
@@ -16,7 +17,7 @@ MARKS: Final[tuple[Mark, ...]] = ("published", "implied", "assumed", "observed")
 @cache
 def facts() -> Mapping[str, Any]:
     """Everything in ``data/published.yaml``."""
-    return MappingProxyType(read_yaml(PUBLISHED))
+    return MappingProxyType(yaml.safe_load(PUBLISHED.read_text(encoding="utf-8")))
 
 
 def figures() -> dict[str, dict[str, Any]]:

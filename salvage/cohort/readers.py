@@ -533,26 +533,11 @@ def _settings(rows: Iterable[Sequence[str]], source: str) -> tuple[Study, list[P
             elif value:
                 labels[key.removeprefix(LABEL_PREFIX)] = value
         else:
-            raw[key] = setting(key, value)
+            raw[key] = value
     if labels:
         raw["labels"] = labels
     study, found = from_settings(raw, source)
     return study, problems + [replace(p, row=place.get(p.column)) for p in found]
-
-
-def setting(key: str, value: str) -> object:
-    """A cell of the settings as the type that its setting has by default."""
-    kind = type(getattr(Study(), key, ""))
-    try:
-        if kind is bool:
-            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
-                value.lower()
-            ]
-        if kind in (int, float):
-            return kind(value.replace(",", "."))
-    except (KeyError, ValueError):
-        return value
-    return value
 
 
 READERS: Final[dict[str, Callable[[Path], Read]]] = {".csv": read_csv, ".parquet": read_parquet}

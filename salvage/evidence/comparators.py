@@ -8,12 +8,12 @@ lines. Every row says what was counted and, for a time, where the clock starts.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,8 @@ from salvage.cohort.cells import DAYS_PER_MONTH
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.evidence.rounding import Printed, numerators
 from salvage.paths import COMPARATORS
-from salvage.problems import InputError, Problem
+from salvage.records import Kind, Reader, one_of
 from salvage.stats.proportions import clopper_pearson
-from salvage.yaml_files import read_yaml
 
 FloatArray = NDArray[np.float64]
 Measure = Literal["orr", "cr"]
@@ -35,9 +34,14 @@ RATES: Final[tuple[Measure, ...]] = ("orr", "cr")
 TIMES: Final = ("os_median", "pfs_median", "followup_median")
 PROPORTIONS: Final = ("os_rate", "pfs_rate", "local_control", "nrm")
 RATIOS: Final = ("os_hr", "pfs_hr", "c_index")
-READ_IN: Final[tuple[ReadIn, ...]] = ("abstract", "secondary", "not stated")
 #: Months of each unit of time.
 MONTHS: Final = {"months": 1.0, "weeks": 7 / DAYS_PER_MONTH, "days": 1 / DAYS_PER_MONTH}
+#: Units in which a measure may be printed.
+UNITS: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(TIMES, tuple(MONTHS)),
+    **dict.fromkeys(PROPORTIONS, ("proportion",)),
+    **dict.fromkeys(RATIOS, ("ratio",)),
+}
 #: Fewest comparable counts that are pooled.
 FEWEST: Final = 3
 
@@ -89,40 +93,66 @@ class Study:
         return ", ".join(part for part in (self.author, place, identifier) if part)
 
 
+def _printed_rate(text: str) -> str:
+    """The text of a count of n, or of a number. Raises ValueError for another text."""
+    events, slash, n = text.partition("/")
+    if slash and not (events + n).isdecimal():
+        raise ValueError(f"{text!r} is not a count of n")
+    if not slash:
+        Printed.parse(text)
+    return text
+
+
+_Number = Annotated[
+    float, Kind(lambda text: float(Printed.parse(text).value), "a number as printed")
+]
+_PrintedRate = Annotated[str, Kind(_printed_rate, "a number, or a count of n such as 8/27")]
+
+
 @dataclass(frozen=True)
 class Rate:
     """One printed response rate.
 
-    value       as a proportion
-    events, n   None where not known
-    derived     the count was not printed; it is the only one of n that prints the rate
-    low, high   exact interval of the count, else the printed one, else None
-    interval    "exact", "printed" or "" accordingly
+    printed     as the source prints it
     counted     what was counted
+    events, n   None where not known; a count that was not printed is the only one of n that prints
+                the rate
+    low, high   exact interval of the count, else the printed one, else None
     pool        rates with the same name may be pooled; None where `apart` says why not
     """
 
     study: Study
-    category: str
+    category: Annotated[str, one_of((*CATEGORY_KEYS, ANY))]
     measure: Measure
-    group: str
-    printed: str
-    value: float
-    events: int | None
-    n: int | None
-    derived: bool
-    low: float | None
-    high: float | None
-    interval: Literal["exact", "printed", ""]
+    printed: _PrintedRate
     counted: str
-    read_in: ReadIn
-    pool: str | None
-    apart: str
+    group: str = ""
+    n: int | None = None
+    events: int | None = None
+    low: _Number | None = None
+    high: _Number | None = None
+    read_in: Annotated[str, one_of(get_args(ReadIn))] = ""
+    pool: str | None = None
+    apart: str = ""
+
+    @property
+    def value(self) -> float:
+        """The rate as a proportion."""
+        if "/" in self.printed:
+            return float(Fraction(self.printed))
+        return float(Printed.parse(self.printed).value)
+
+    def contradictions(self) -> Iterator[tuple[str, object, str]]:
+        """Events that are no count of n, or not those that are printed."""
+        if self.events is not None and (self.n is None or self.events > self.n):
+            yield "events", self.events, "a count of at most n"
+        if "/" in (self.printed or "") and self.printed != f"{self.events}/{self.n}":
+            yield "printed", self.printed, "the events and n"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One printed median, rate at a time, or ratio. Times are in months.
+    """One printed median, rate at a time, or ratio. Times are in months once they are read.
 
     value    None where not reached
     at       month of a rate
@@ -131,18 +161,24 @@ class Outcome:
     """
 
     study: Study
-    measure: str
+    measure: Annotated[str, one_of(UNITS)]
+    unit: str
     group: str
-    category: str | None
-    value: float | None
-    low: float | None
-    high: float | None
-    at: int | None
-    n: int | None
-    unit: Literal["months", "proportion", "ratio"]
     origin: str
-    read_in: ReadIn
-    apart: str
+    value: _Number | None = None
+    low: _Number | None = None
+    high: _Number | None = None
+    at: int | None = None
+    n: int | None = None
+    category: Annotated[str, one_of(CATEGORY_KEYS)] | None = None
+    read_in: Annotated[str, one_of(get_args(ReadIn))] = ""
+    apart: str = ""
+
+    def contradictions(self) -> Iterator[tuple[str, object, str]]:
+        """A unit that the measure does not have."""
+        units = UNITS.get(self.measure, (self.unit,))
+        if self.unit and self.unit not in units:
+            yield "unit", self.unit, f"one of {', '.join(units)}"
 
 
 @dataclass(frozen=True)
@@ -165,184 +201,46 @@ def comparators() -> Comparators:
 
 def read(path: Path) -> Comparators:
     """Read a file of comparators. Raises InputError that lists every problem."""
-    content = read_yaml(path) or {}
-    reader = _Reader(path.name)
+    reader = Reader(path.name, f"{path} cannot be used")
+    content = reader.mapping(reader.load(path), "") or {}
+    reader.known(content, ("studies", "rates", "outcomes"), "")
     studies: dict[str, Study] = {}
-    for item, place in reader.items(content, "studies"):
-        study = reader.study(item, place)
+    listed = reader.value(tuple[Study, ...], content.get("studies", ""), "studies")
+    for number, study in enumerate(listed, 1):
         if study.key in studies:
-            reader.problem(f"{place}.key", study.key, "a key that no other study has")
+            reader.wrong(f"studies[{number}].key", study.key, "a key that no other study has")
         studies[study.key] = study
-    rates = [reader.rate(item, place, studies) for item, place in reader.items(content, "rates")]
-    outcomes = [
-        reader.outcome(item, place, studies) for item, place in reader.items(content, "outcomes")
-    ]
-    if reader.problems:
-        raise InputError(f"{path} cannot be used", reader.problems)
-    return Comparators(
-        studies,
-        tuple(rate for rate in rates if rate is not None),
-        tuple(outcome for outcome in outcomes if outcome is not None),
+    # From here on a study is named by its key.
+    reader.kinds[Study] = Kind(studies.__getitem__, "the key of a study above", tuple(studies))
+    rates = reader.value(tuple[Rate, ...], content.get("rates", ""), "rates")
+    outcomes = reader.value(tuple[Outcome, ...], content.get("outcomes", ""), "outcomes")
+    reader.check()
+    return Comparators(studies, tuple(map(_with_count, rates)), tuple(map(_in_months, outcomes)))
+
+
+def _with_count(rate: Rate) -> Rate:
+    """The rate with its count, if n leaves but one, and the exact interval of that."""
+    events, n, low, high = rate.events, rate.n, rate.low, rate.high
+    # A pooled estimate and a part of the patients are no count of n.
+    if events is None and n is not None and rate.pool is not None:
+        counts = numerators(Printed.parse(rate.printed), n)
+        events = counts[0] if len(counts) == 1 else None
+    if events is not None and n is not None:
+        low, high = clopper_pearson(events, n)
+    read_in = rate.read_in or rate.study.read_in
+    return replace(rate, events=events, low=low, high=high, read_in=read_in)
+
+
+def _in_months(outcome: Outcome) -> Outcome:
+    """The outcome with its times in months."""
+    scale = MONTHS.get(outcome.unit, 1.0)
+    value, low, high = (
+        None if number is None else number * scale
+        for number in (outcome.value, outcome.low, outcome.high)
     )
-
-
-_STUDY: Final = tuple(field.name for field in fields(Study))
-_RATE: Final = ("study", "category", "measure", "printed", "n", "events", "low", "high")
-_RATE_WORDS: Final = ("counted", "group", "read_in", "pool", "apart")
-_OUTCOME: Final = ("study", "measure", "value", "low", "high", "unit", "at", "n", "category")
-_OUTCOME_WORDS: Final = ("group", "origin", "read_in", "apart")
-
-
-class _Reader:
-    """Collects every problem of one file."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.problems: list[Problem] = []
-
-    def problem(self, place: str, value: object, expected: str) -> None:
-        self.problems.append(
-            Problem(self.file, None, place, "" if value is None else str(value), expected)
-        )
-
-    def items(self, content: Mapping[str, Any], key: str) -> list[tuple[Mapping[str, Any], str]]:
-        return [(item, f"{key}[{i}]") for i, item in enumerate(content.get(key) or [], 1)]
-
-    def study(self, item: Mapping[str, Any], place: str) -> Study:
-        self._keys(item, place, _STUDY, needed=("key", "name", "author", "read_in"))
-        self._one_of(item.get("read_in"), f"{place}.read_in", READ_IN)
-        known = {key: value for key, value in item.items() if key in _STUDY}
-        known = dict.fromkeys(("key", "name", "author", "read_in"), "") | known
-        return Study(**known | {"says": tuple(item.get("says", ()))})
-
-    def rate(self, item: Mapping[str, Any], place: str, studies: dict[str, Study]) -> Rate | None:
-        before = len(self.problems)
-        needed = ("study", "category", "measure", "printed", "counted")
-        self._keys(item, place, (*_RATE, *_RATE_WORDS), needed)
-        study = self._study(item, place, studies)
-        self._one_of(item.get("category"), f"{place}.category", (*CATEGORY_KEYS, ANY))
-        self._one_of(item.get("measure"), f"{place}.measure", RATES)
-        read_in = item.get("read_in", study.read_in if study else None)
-        self._one_of(read_in, f"{place}.read_in", READ_IN)
-        n, events = item.get("n"), item.get("events")
-        if events is not None and not (n is not None and 0 <= events <= n):
-            self.problem(f"{place}.events", events, "a count of at most n")
-        low = self._number(item, place, "low")
-        high = self._number(item, place, "high")
-        fraction = f"{events}/{n}"
-        printed = None
-        if item.get("printed") != fraction:
-            printed = self._number(item, place, "printed")
-        if study is None or len(self.problems) > before:
-            return None
-        derived = False
-        # A pooled estimate and a part of the patients are no count of n.
-        if printed is not None and events is None and n is not None and "pool" in item:
-            counts = numerators(printed, n)
-            derived = len(counts) == 1
-            events = counts[0] if derived else None
-        interval: Literal["exact", "printed", ""] = ""
-        limits: tuple[float | None, float | None] = (None, None)
-        if events is not None and n is not None:
-            interval, limits = "exact", clopper_pearson(events, n)
-        elif low is not None and high is not None:
-            interval, limits = "printed", (float(low.value), float(high.value))
-        value = Fraction(item["printed"]) if printed is None else printed.value
-        return Rate(
-            study=study,
-            category=item["category"],
-            measure=item["measure"],
-            group=item.get("group", ""),
-            printed=item["printed"],
-            value=float(value),
-            events=events,
-            n=n,
-            derived=derived,
-            low=limits[0],
-            high=limits[1],
-            interval=interval,
-            counted=item["counted"],
-            read_in=read_in,
-            pool=item.get("pool"),
-            apart=item.get("apart", ""),
-        )
-
-    def outcome(
-        self, item: Mapping[str, Any], place: str, studies: dict[str, Study]
-    ) -> Outcome | None:
-        before = len(self.problems)
-        needed = ("study", "measure", "unit", "group", "origin")
-        self._keys(item, place, (*_OUTCOME, *_OUTCOME_WORDS), needed)
-        study = self._study(item, place, studies)
-        measure, unit = item.get("measure"), item.get("unit")
-        self._one_of(measure, f"{place}.measure", (*TIMES, *PROPORTIONS, *RATIOS))
-        if "category" in item:
-            self._one_of(item["category"], f"{place}.category", CATEGORY_KEYS)
-        read_in = item.get("read_in", study.read_in if study else None)
-        self._one_of(read_in, f"{place}.read_in", READ_IN)
-        for kinds, units in (
-            (TIMES, tuple(MONTHS)),
-            (PROPORTIONS, ("proportion",)),
-            (RATIOS, ("ratio",)),
-        ):
-            if measure in kinds:
-                self._one_of(unit, f"{place}.unit", units)
-        numbers = [self._number(item, place, key) for key in ("value", "low", "high")]
-        if study is None or len(self.problems) > before:
-            return None
-        scale = MONTHS.get(str(unit), 1.0)
-        value, low, high = (None if x is None else float(x.value) * scale for x in numbers)
-        return Outcome(
-            study=study,
-            measure=item["measure"],
-            group=item["group"],
-            category=item.get("category"),
-            value=value,
-            low=low,
-            high=high,
-            at=item.get("at"),
-            n=item.get("n"),
-            unit="months" if measure in TIMES else item["unit"],
-            origin=item["origin"],
-            read_in=read_in,
-            apart=item.get("apart", ""),
-        )
-
-    def _keys(
-        self,
-        item: Mapping[str, Any],
-        place: str,
-        known: tuple[str, ...],
-        needed: tuple[str, ...],
-    ) -> None:
-        for key in item:
-            if key not in known:
-                self.problem(f"{place}.{key}", None, f"one of the keys {', '.join(known)}")
-        for key in needed:
-            if item.get(key) in (None, ""):
-                self.problem(f"{place}.{key}", None, "a value")
-
-    def _one_of(self, value: object, place: str, allowed: Sequence[str]) -> None:
-        if value is not None and value not in allowed:
-            self.problem(place, value, f"one of {', '.join(allowed)}")
-
-    def _study(
-        self, item: Mapping[str, Any], place: str, studies: dict[str, Study]
-    ) -> Study | None:
-        key = item.get("study")
-        if key is not None and key not in studies:
-            self.problem(f"{place}.study", key, "the key of a study above")
-        return studies.get(str(key))
-
-    def _number(self, item: Mapping[str, Any], place: str, key: str) -> Printed | None:
-        if item.get(key) is None:
-            return None
-        try:
-            # YAML would read an unquoted 3.0 as a number and lose its last digit.
-            return Printed.parse(item[key])
-        except (ValueError, AttributeError):
-            self.problem(f"{place}.{key}", item[key], "a number in quotes, as printed")
-            return None
+    unit = "months" if outcome.unit in MONTHS else outcome.unit
+    read_in = outcome.read_in or outcome.study.read_in
+    return replace(outcome, value=value, low=low, high=high, unit=unit, read_in=read_in)
 
 
 # --- looking up -----------------------------------------------------------------------------------

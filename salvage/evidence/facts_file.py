@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
+from typing import Annotated, Final
 
 from salvage import words
 from salvage.evidence.printed import (
@@ -23,9 +20,7 @@ from salvage.evidence.printed import (
 )
 from salvage.evidence.risk_sets import MOST_PATIENTS
 from salvage.evidence.rounding import Printed, PrintedP
-from salvage.problems import InputError, Problem
-
-_T = TypeVar("_T")
+from salvage.records import Kind, Reader, whole
 
 
 @dataclass(frozen=True)
@@ -89,166 +84,109 @@ def read_facts(path: Path) -> Facts:
 
     Raises InputError that lists every problem.
     """
-    return _Reader(path).read()
+    reader = Reader(path.name, f"{path} cannot be audited")
+    facts = reader.record(_Facts, reader.load(path))
+    if not reader.problems and not facts.rates and not facts.ratios:
+        reader.wrong("", "", "at least one entry under rates or ratios")
+    for number, ratio in enumerate(facts.ratios, 1):
+        if ratio.n is None and _above(ratio.deaths, facts.n):
+            reader.wrong(f"ratios[{number}].deaths", ratio.deaths, f"at most n, {facts.n}")
+    reader.check()
+    return Facts(
+        facts.title or path.stem,
+        facts.n,
+        tuple(
+            RateFact(rate.label, Printed.parse(rate.printed), rate.printed, rate.events, rate.n)
+            for rate in facts.rates
+        ),
+        tuple(_ratio_fact(ratio, facts.n) for ratio in facts.ratios),
+    )
 
 
-class _Reader:
-    """Collects every problem of one facts file."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = path.name
-        self.path = path
-        self.problems: list[Problem] = []
-
-    def read(self) -> Facts:
-        content = self._content()
-        if not isinstance(content, Mapping):
-            self._problem("", "", "a mapping with the keys title, n, rates and ratios")
-            content = {}
-        self._unknown(content, "", ("title", "n", "rates", "ratios"))
-        title = self._text(content, "", "title", default=self.path.stem)
-        n = self._count(content, "", "n", least=1)
-        rates = [self._rate(item, place) for item, place in self._items(content, "rates")]
-        ratios = [self._ratio(item, place, n) for item, place in self._items(content, "ratios")]
-        if not self.problems and not rates and not ratios:
-            self._problem("", "", "at least one entry under rates or ratios")
-        if self.problems:
-            raise InputError(f"{self.path} cannot be audited", self.problems)
-        return Facts(
-            title,
-            n,
-            tuple(fact for fact in rates if fact is not None),
-            tuple(fact for fact in ratios if fact is not None),
-        )
-
-    def _content(self) -> Any:
-        try:
-            text = self.path.read_text(encoding="utf-8")
-            # Every scalar stays text: a printed 0.40 is another fact than 0.4.
-            return yaml.load(text, Loader=yaml.BaseLoader)
-        except (OSError, UnicodeDecodeError) as error:
-            self._problem("", "", f"a readable UTF-8 text file ({_reason(error)})")
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = None if mark is None else mark.line + 1
-            self.problems.append(Problem(self.file, line, "", "", f"YAML ({_reason(error)})"))
-        raise InputError(f"{self.path} cannot be audited", self.problems)
-
-    def _problem(self, place: str, value: object, expected: str) -> None:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        self.problems.append(Problem(self.file, None, place, text, expected))
-
-    def _unknown(self, item: Mapping[str, Any], place: str, known: tuple[str, ...]) -> None:
-        for key in item:
-            if key not in known:
-                self._problem(f"{place}{key}", "", f"one of the keys {', '.join(known)}")
-
-    def _items(self, content: Mapping[str, Any], key: str) -> list[tuple[Mapping[str, Any], str]]:
-        value = content.get(key, [])
-        if value == "":
-            value = []
-        if not isinstance(value, list):
-            self._problem(key, value, "a list")
-            return []
-        found = []
-        for number, item in enumerate(value, 1):
-            if isinstance(item, Mapping):
-                found.append((item, f"{key}[{number}]."))
-            else:
-                self._problem(f"{key}[{number}]", item, "a mapping with a label")
-        return found
-
-    def _text(
-        self, item: Mapping[str, Any], place: str, key: str, default: str | None = None
-    ) -> str:
-        value = item.get(key, "")
-        if isinstance(value, str) and (value.strip() or default is not None):
-            return value.strip() or str(default)
-        self._problem(f"{place}{key}", value, "a text")
-        return ""
-
-    def _count(self, item: Mapping[str, Any], place: str, key: str, least: int = 0) -> int | None:
-        value = item.get(key, "")
-        if value == "":
-            return None
-        if isinstance(value, str) and value.isascii() and value.isdigit() and int(value) >= least:
-            return int(value)
-        self._problem(f"{place}{key}", value, f"a whole number of at least {least}")
-        return None
-
-    def _printed(
-        self,
-        item: Mapping[str, Any],
-        place: str,
-        key: str,
-        parse: Callable[[str], _T],
-        expected: str,
-    ) -> _T | None:
-        value = item.get(key, "")
-        try:
-            return parse(value)
-        except (ValueError, AttributeError):
-            self._problem(f"{place}{key}", value, expected)
-            return None
-
-    def _rate(self, item: Mapping[str, Any], place: str) -> RateFact | None:
-        before = len(self.problems)
-        self._unknown(item, place, ("label", "printed", "events", "n"))
-        label = self._text(item, place, "label")
-        expected = "a percentage such as 41.4%, or a proportion from 0 to 1"
-        printed = self._printed(item, place, "printed", _parse_rate, expected)
-        events, n = self._count(item, place, "events"), self._count(item, place, "n", least=1)
-        if events is not None and n is not None and events > n:
-            self._problem(f"{place}events", str(events), f"at most n, {n}")
-        if printed is None or len(self.problems) > before:
-            return None
-        return RateFact(label, printed, item["printed"].strip(), events, n)
-
-    def _ratio(self, item: Mapping[str, Any], place: str, n: int | None) -> RatioFact | None:
-        before = len(self.problems)
-        self._unknown(item, place, ("label", "hr", "low", "high", "p", "n", "deaths"))
-        label = self._text(item, place, "label")
-        expected = "a positive number such as 0.44, larger than half of its last digit"
-        hr, low, high = (
-            self._printed(item, place, key, _parse_ratio, expected) for key in ("hr", "low", "high")
-        )
-        p = None
-        if item.get("p", "") != "":
-            p = self._printed(item, place, "p", PrintedP.parse, "a P-value such as 0.038 or <0.001")
-        own_n = self._count(item, place, "n", least=1)
-        n = n if own_n is None else own_n
-        deaths = self._count(item, place, "deaths")
-        if hr and low and high and not low.value <= hr.value <= high.value:
-            self._problem(f"{place}hr", item["hr"], "a ratio between low and high")
-        if deaths is not None and n is not None and deaths > n:
-            self._problem(f"{place}deaths", str(deaths), f"at most n, {n}")
-        if hr is None or low is None or high is None or len(self.problems) > before:
-            return None
-        text = f"{item['hr']} (95% CI {item['low']}-{item['high']})"
-        if p is not None:
-            text += f", P {item['p']}" if item["p"].startswith("<") else f", P = {item['p']}"
-        return RatioFact(label, hr, low, high, text, p, n, deaths)
-
-
-def _reason(error: Exception) -> str:
-    """An error in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(getattr(error, "problem", None) or error).split())
-
-
-def _parse_rate(text: str) -> Printed:
-    printed = Printed.parse(text)
-    if not 0 <= printed.value <= 1:
+def _rate(text: str) -> str:
+    """The text of a proportion. Raises ValueError for another text."""
+    if not 0 <= Printed.parse(text).value <= 1:
         raise ValueError(f"{text!r} is not a proportion")
-    return printed
+    return text
 
 
-def _parse_ratio(text: str) -> Printed:
-    printed = Printed.parse(text)
-    if text.strip().endswith("%") or printed.low <= 0:
+def _ratio(text: str) -> str:
+    """The text of a ratio. Raises ValueError for another text."""
+    if text.endswith("%") or Printed.parse(text).low <= 0:
         raise ValueError(f"{text!r} is not a ratio")
-    return printed
+    return text
+
+
+def _p_value(text: str) -> str:
+    """The text of a P-value. Raises ValueError for another text."""
+    PrintedP.parse(text)
+    return text
+
+
+_PATIENTS: Final = whole(1)
+_RATIO: Final = Kind(_ratio, "a positive number such as 0.44, larger than half of its last digit")
+
+
+@dataclass(frozen=True)
+class _Rate:
+    label: str
+    printed: Annotated[str, Kind(_rate, "a percentage such as 41.4%, or a proportion from 0 to 1")]
+    events: int | None = None
+    n: Annotated[int, _PATIENTS] | None = None
+
+    def contradictions(self) -> Iterator[tuple[str, object, str]]:
+        """More events than n."""
+        if _above(self.events, self.n):
+            yield "events", self.events, f"at most n, {self.n}"
+
+
+@dataclass(frozen=True)
+class _Ratio:
+    label: str
+    hr: Annotated[str, _RATIO]
+    low: Annotated[str, _RATIO]
+    high: Annotated[str, _RATIO]
+    p: Annotated[str, Kind(_p_value, "a P-value such as 0.038 or <0.001")] | None = None
+    n: Annotated[int, _PATIENTS] | None = None
+    deaths: int | None = None
+
+    def contradictions(self) -> Iterator[tuple[str, object, str]]:
+        """A ratio outside its interval, or more deaths than n."""
+        if self.hr and self.low and self.high:
+            low, hr, high = (Printed.parse(text).value for text in (self.low, self.hr, self.high))
+            if not low <= hr <= high:
+                yield "hr", self.hr, "a ratio between low and high"
+        if _above(self.deaths, self.n):
+            yield "deaths", self.deaths, f"at most n, {self.n}"
+
+
+@dataclass(frozen=True)
+class _Facts:
+    title: str = ""
+    n: Annotated[int, _PATIENTS] | None = None
+    rates: tuple[_Rate, ...] = ()
+    ratios: tuple[_Ratio, ...] = ()
+
+
+def _above(count: int | None, n: int | None) -> bool:
+    return count is not None and n is not None and count > n
+
+
+def _ratio_fact(ratio: _Ratio, patients: int | None) -> RatioFact:
+    """A ratio of so many patients, unless it has an n of its own."""
+    text = f"{ratio.hr} (95% CI {ratio.low}-{ratio.high})"
+    if ratio.p is not None:
+        text += f", P {ratio.p}" if ratio.p.startswith("<") else f", P = {ratio.p}"
+    return RatioFact(
+        ratio.label,
+        Printed.parse(ratio.hr),
+        Printed.parse(ratio.low),
+        Printed.parse(ratio.high),
+        text,
+        None if ratio.p is None else PrintedP.parse(ratio.p),
+        patients if ratio.n is None else ratio.n,
+        ratio.deaths,
+    )
 
 
 # --- the report as text ---------------------------------------------------------------------------

@@ -5,12 +5,12 @@ citation of the study.
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from salvage.cohort import schema, study
 from salvage.display.show import escape
 from salvage.paths import DATA, ROOT
-from salvage.yaml_files import read_yaml
+from salvage.records import Reader
 
 STROBE: Final = DATA / "strobe.yaml"
 MADE: Final = "<!-- Made from {source} by `make sync`: edit that, not this page. -->"
@@ -86,9 +86,9 @@ def _default(value: object) -> str:
     return "none" if value in ("", {}) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def strobe_items() -> list[dict[str, Any]]:
+def strobe_items() -> list[dict[str, str]]:
     """The rows of ``data/strobe.yaml``."""
-    items: list[dict[str, Any]] = read_yaml(STROBE)
+    items: list[dict[str, str]] = Reader(STROBE.name).load(STROBE)
     return items
 
 
@@ -96,7 +96,7 @@ def strobe() -> str:
     """The STROBE checklist in MyST Markdown, each item linked to where it is met."""
     rows = [
         [
-            str(i["item"]),
+            i["item"],
             escape(i["topic"]),
             escape(i["asks"]),
             (

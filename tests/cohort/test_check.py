@@ -150,14 +150,15 @@ WRONG = {
         "patients.csv", "age,sex", "age,seks", (1, "seks", "", "a column of the data dictionary"),
     ),
     "an unknown setting": (
-        "study.yaml", "", "titel: x", (None, "titel", "x", "a known setting"),
+        "study.yaml", "", "titel: x", (None, "titel", "", "one of the keys title"),
     ),
     "a setting of the wrong kind": (
         "study.yaml", "", "early_relapse_months: soon",
         (None, "early_relapse_months", "soon", "a number of months above 0"),
     ),
     "a label of no category": (
-        "study.yaml", "", "labels: {bispecifics: x}", (None, "labels", "bispec", "with the keys"),
+        "study.yaml", "", "labels: {bispecifics: x}",
+        (None, "labels.bispecifics", "", "one of the keys bispecific, "),
     ),
     "settings that are not YAML": ("study.yaml", "", "title: [", (None, "", "", "a YAML file")),
 }  # fmt: skip
@@ -243,7 +244,7 @@ def test_all_problems_are_listed_at_once_by_file_row_column_and_value(tmp_path: 
         "expected one of CR, PR, SD, PD, NE",
         '  salvage.csv, row 4, column start_month: found "4"; '
         "expected no earlier than the relapse (relapse_month 4.5)",
-        '  study.yaml, column audience: found "everyone"; expected internal or public',
+        '  study.yaml, column audience: found "everyone"; expected one of internal, public',
     ]
 
 

@@ -211,7 +211,9 @@ def test_workbook_settings_are_refused_at_their_row(tmp_path: Path) -> None:
         tmp_path / "c.xlsx", {"patients": PATIENTS, "salvage": SALVAGE, "settings": settings}
     )
     first, second = problems_of(path)
-    assert first.startswith('c.xlsx, sheet settings, row 2, column audiense: found "public"')
+    assert first.startswith(
+        "c.xlsx, sheet settings, row 2, column audiense; expected one of the keys"
+    )
     assert first.endswith("(did you mean audience?)")
     assert second == (
         'c.xlsx, sheet settings, row 3, column suppress_below: found "few"; '

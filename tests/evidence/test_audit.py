@@ -418,29 +418,29 @@ def test_ranges_of_the_tables():
 
 
 def _brute_force(facts: feasible_tables.TableFacts) -> list[tuple[tuple[int, int, int], ...]]:
-    largest = facts_file.cap or facts_file.events
+    largest = facts.cap or facts_file.events
     cells = [
         (n, r, c)
         for n in range(1, largest + 1)
-        for r in range(min(n, facts_file.responses) + 1)
-        for c in range(min(r, facts_file.complete) + 1)
+        for r in range(min(n, facts.responses) + 1)
+        for c in range(min(r, facts.complete) + 1)
     ]
-    totals = (facts_file.events, facts_file.responses, facts_file.complete)
-    top_r = facts_file.categories.index(facts_file.highest_response[0])
-    top_c = facts_file.categories.index(facts_file.highest_complete[0])
+    totals = (facts.events, facts_file.responses, facts_file.complete)
+    top_r = facts.categories.index(facts_file.highest_response[0])
+    top_c = facts.categories.index(facts_file.highest_complete[0])
     found = []
-    for table in product(cells, repeat=len(facts_file.categories)):
+    for table in product(cells, repeat=len(facts.categories)):
         if tuple(map(sum, zip(*table, strict=True))) != totals:
             continue
         orr = [Fraction(r, n) for n, r, _ in table]
         cr = [Fraction(c, n) for n, _, c in table]
         if (
-            facts_file.highest_response[1].prints(orr[top_r])
-            and facts_file.highest_complete[1].prints(cr[top_c])
+            facts.highest_response[1].prints(orr[top_r])
+            and facts.highest_complete[1].prints(cr[top_c])
             and sorted(orr)[-2] < orr[top_r] == max(orr)
             and sorted(cr)[-2] < cr[top_c] == max(cr)
             and feasible_tables.subsets(
-                table[top_c][0], table[top_c][2], facts_file.subset_complete
+                table[top_c][0], table[top_c][2], facts.subset_complete
             )
         ):
             found.append(table)
@@ -630,10 +630,10 @@ def test_a_bad_file_gets_every_problem_at_once(tmp_path):
     assert found == [
         ("titel", ""),
         ("n", "many"),
-        ("rates[3]", "rate"),
         ("rates[1].printed", "41.4"),
         ("rates[2].label", ""),
         ("rates[2].events", "5"),
+        ("rates[3]", "rate"),
         ("rates[4].colour", ""),
         ("rates[4].printed", ""),
         ("rates[4].events", "-1"),
@@ -653,10 +653,10 @@ def test_a_bad_file_gets_every_problem_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("- a\n- b\n", "expected a mapping with the keys"),
+        ("- a\n- b\n", "expected key: value lines"),
         ("title: nothing\n", "expected at least one entry under rates or ratios"),
         ("rates: {a: b}\n", "expected a list"),
-        ("rates: [\n", "row 2; expected YAML"),
+        ("rates: [\n", "row 2; expected a YAML file"),
     ],
 )
 def test_other_bad_files(tmp_path, text, expected):
@@ -670,7 +670,7 @@ def test_unreadable_files(tmp_path):
         audit.audit_facts(tmp_path / "absent.yaml")
     path = tmp_path / "latin.yaml"
     path.write_bytes(b"title: caf\xe9\n")
-    with pytest.raises(InputError, match="a readable UTF-8 text file"):
+    with pytest.raises(InputError, match=r"a YAML file in UTF-8 \(invalid continuation byte\)"):
         audit.audit_facts(path)
 
 

@@ -1,7 +1,6 @@
 """Any hospital's files into a cohort folder, as a mapping says (book/import.md)."""
 
 import csv
-import difflib
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -31,6 +30,7 @@ from salvage.cohort.model import Cohort
 from salvage.cohort.readers import READERS, SETTINGS_FILE, UNMAPPED_FILE
 from salvage.cohort.study import Study, read_study
 from salvage.problems import InputError, Problem
+from salvage.records import Reader
 
 #: Rows printed one by one; all of them are in the file.
 PRINTED: Final = 20
@@ -81,9 +81,7 @@ def run(source: Path, mapping_file: Path, out: Path) -> Imported:
     if foreign:
         raise InputError("Nothing was written, so that no cohort is lost", foreign)
     tables = read_sources(source, mapping.sources)
-    problems = _unknown_columns(mapping, tables)
-    if problems:
-        raise MappingError(f"The mapping {mapping.name} does not fit the files", problems)
+    _check_columns(mapping, tables)
     mapped = apply(mapping, tables)
     settings = _differing(out / SETTINGS_FILE, mapping.study)
     removed = _write(out, mapping, mapped)
@@ -99,19 +97,17 @@ def run(source: Path, mapping_file: Path, out: Path) -> Imported:
 # --- the mapping against the files ----------------------------------------------------------------
 
 
-def _unknown_columns(mapping: Mapping, tables: AbstractMapping[str, pd.DataFrame]) -> list[Problem]:
-    """Columns that the mapping names and the files do not have, each with its place."""
-    problems = []
+def _check_columns(mapping: Mapping, tables: AbstractMapping[str, pd.DataFrame]) -> None:
+    """Raise :class:`MappingError` for columns that the mapping names and the files do not have."""
+    subject = f"The mapping {mapping.name} does not fit the files"
+    reader = Reader(mapping.name, subject, MappingError)
     for entry in mapping.entries:
         for place, source, name in _named(entry):
-            given = [str(column) for column in tables[source].columns]
-            if name in given:
-                continue
-            near = difflib.get_close_matches(name, given, n=1)
-            expected = f"a column of {source}: {', '.join(given)}"
-            hint = f"{near[0]}?" if near else ""
-            problems.append(Problem(mapping.name, None, place, name, expected, hint))
-    return problems
+            columns = [str(column) for column in tables[source].columns]
+            if name not in columns:
+                expected = f"a column of {source}: {', '.join(columns)}"
+                reader.wrong(place, name, expected, columns)
+    reader.check()
 
 
 def _named(entry: Entry) -> Iterable[tuple[str, str, str]]:
@@ -121,7 +117,7 @@ def _named(entry: Entry) -> Iterable[tuple[str, str, str]]:
     for target, cell in entry.columns.items():
         place = f"{entry.place}.columns.{target}"
         source = cell.source or entry.source
-        for name in (*cell.columns, *([cell.by] if cell.by else []), *_of_rules(cell.where)):
+        for name in (*cell.column, *([cell.by] if cell.by else []), *_of_rules(cell.where)):
             yield place, source, name
 
 

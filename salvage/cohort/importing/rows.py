@@ -122,7 +122,7 @@ class _Days:
             parsed = {value: parse_date(value, form) for value in text.unique()}
             days = {v: np.nan if d is None else float(d.toordinal()) for v, d in parsed.items()}
             return text.map(days).astype(float)
-        return numbers(text) * UNIT_DAYS[cell.unit]
+        return numbers(text) * UNIT_DAYS[cell.unit_of_months]
 
 
 def numbers(text: pd.Series) -> "pd.Series[float]":
@@ -340,7 +340,7 @@ def _raw(frame: pd.DataFrame, cell: Cell) -> pd.Series:
     """What the source says, before any recoding: the first named column that is not blank."""
     if cell.value is not None:
         return pd.Series(cell.value, index=frame.index, dtype=object)
-    return _coalesced(frame, cell.columns)
+    return _coalesced(frame, cell.column)
 
 
 def _coalesced(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
@@ -370,7 +370,7 @@ def _given(
     for rule in cell.where:
         met = met[meets(met, rule)]
     own = met[met[cell.by].isin(ids) & (met[cell.by] != "")]
-    text = own[cell.by] if cell.take == "count" else _coalesced(own, cell.columns)
+    text = own[cell.by] if cell.take == "count" else _coalesced(own, cell.column)
     text = text[text != ""]
     unread = text.iloc[:0]
     if cell.take in ("earliest", "latest"):
@@ -435,7 +435,7 @@ def _expects(cell: Cell, column: Column) -> str:
     """What a text must be so that a time can be read from it."""
     if cell.date is not None:
         return DATE_EXPECTED if cell.date == AUTO_DATE else f"a date written as {cell.date}"
-    return f"a number of {cell.unit}" if column.kind == "month" else "a number"
+    return f"a number of {cell.unit_of_months}" if column.kind == "month" else "a number"
 
 
 def _column(
@@ -461,7 +461,7 @@ def _column(
         text = text.where(~unknown, "")
     given = text != ""
     if column.kind == "month" and (
-        cell.date is not None or cell.unit != "months" or zero is not None
+        cell.date is not None or cell.unit_of_months != "months" or zero is not None
     ):
         text, found = _as_months(text, cell, column, zero, excused)
         failures += found
@@ -486,14 +486,16 @@ def _answer(text: str, cell: Cell, column: Column, made: Mapped) -> str | None:
     if text == "":
         return ""
     key = key_of(text)
-    if cell.recode is not None and key in cell.recode:
-        return cell.recode[key]
-    fitting = [code for code, patterns in cell.patterns if any(_fits(p, key) for p in patterns)]
+    if cell.values_ is not None and key in cell.values_:
+        return cell.values_[key]
+    fitting = [
+        code for code, patterns in cell.patterns.items() if any(_fits(p, key) for p in patterns)
+    ]
     if fitting:
         if len(set(fitting)) > 1:
             made.ambiguous[text] = fitting[0]
         return fitting[0]
-    if cell.recode is None and not cell.patterns:
+    if cell.values_ is None and not cell.patterns:
         return text
     allowed = {"code": tuple(column.codes), "flag": ("0", "1")}.get(column.kind)
     if allowed is not None and text in allowed:
