@@ -418,7 +418,7 @@ def test_ranges_of_the_tables():
 
 
 def _brute_force(facts: feasible_tables.TableFacts) -> list[tuple[tuple[int, int, int], ...]]:
-    largest = facts.cap or facts_file.events
+    largest = facts.cap or facts.events
     cells = [
         (n, r, c)
         for n in range(1, largest + 1)
