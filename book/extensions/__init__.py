@@ -30,10 +30,9 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     for other in app.config.extensions:
         if other != __name__:
             app.setup_extension(other)
-    from book.extensions import binding, lean, print_builder, terms, transforms
+    from book.extensions import binding, print_builder, terms, transforms
 
     outputs.setup(app)
-    lean.setup(app)
     transforms.setup(app)
     terms.setup(app)
     binding.setup(app)
