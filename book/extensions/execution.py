@@ -19,6 +19,8 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
+from sphinx.errors import ExtensionError
+
 from book.extensions import inputs, worker
 from book.extensions.worker import Facts
 from salvage import paths
@@ -30,8 +32,8 @@ PRELOADED = ["book.extensions.warm", "jupyter_book.cli.main"]
 KEPT = 4
 
 
-class ChapterError(Exception):
-    """Chapters that could not be run; the terminal has shown why."""
+class ChapterError(ExtensionError):
+    """Chapters that could not be run; the terminal has shown why. It ends a build of Sphinx."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Runner:
             return self._answers[job].result()
         except ChapterError:
             failed = sorted({j.name for j, answer in self._answers.items() if answer.exception()})
-            raise ChapterError(f"not run: {', '.join(failed)}") from None
+            raise ChapterError(f"the book stops here: not run: {', '.join(failed)}") from None
 
     def facts(self) -> Facts:
         """Title and kind of the cohort.
@@ -208,12 +210,10 @@ def warm_context() -> BaseContext:
 
     The server lives as long as this build, so that what it has imported of `salvage` is never old.
     """
-    os.environ |= {
+    os.environ |= worker.KERNEL_ENVIRONMENT | {
         "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.getenv("PYTHONPATH")])),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as Jupyter sets it
         # The chapters share the cores among themselves: linear algebra needs no threads of its own.
         "OPENBLAS_NUM_THREADS": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # the kernel's debugger, which nobody uses here
     }
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")

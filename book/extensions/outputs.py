@@ -14,7 +14,7 @@ from sphinx.errors import ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from book.extensions import inputs
-from book.extensions.execution import Cache, ChapterError, Job, Runner, write_atomically
+from book.extensions.execution import Cache, Job, Runner, write_atomically
 from salvage import paths
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Chapters:
         self.runner = Runner(Cache(build / ".cache" / "outputs"))
         pages = {name: root / f"{name}.md" for name in names}
         self.texts = {n: f.read_text(encoding="utf-8") for n, f in pages.items() if f.is_file()}
-        cells = {name: inputs.code_cells(text) for name, text in self.texts.items()}
-        self._jobs = {name: self._job(name, found) for name, found in cells.items() if found}
+        sources = {name: inputs.code_cells(text) for name, text in self.texts.items()}
+        self._jobs = {name: self._job(name, cells) for name, cells in sources.items() if cells}
         self.runner.start(list(self._jobs.values()))
 
     def digests(self) -> dict[str, str]:
@@ -131,7 +131,7 @@ def fill_outputs(app: "Sphinx", docname: str, source: list[str]) -> None:
     """Turn a chapter in Markdown into a notebook with outputs.
 
     Raises:
-        ExtensionError: a chapter could not be run; the terminal has shown why.
+        ChapterError: it could not be run; the terminal has shown why.
     """
     from myst_nb.core.read import read_myst_markdown_notebook
 
@@ -139,10 +139,7 @@ def fill_outputs(app: "Sphinx", docname: str, source: list[str]) -> None:
         return
     markdown = app.env.myst_config  # type: ignore[attr-defined]  # MyST's
     notebook = read_myst_markdown_notebook(source[0], markdown, add_source_map=True)
-    try:
-        app.chapters.fill(docname, notebook)  # type: ignore[attr-defined]
-    except ChapterError as error:
-        raise ExtensionError(f"the book stops here: {error}") from None
+    app.chapters.fill(docname, notebook)  # type: ignore[attr-defined]
     source[0] = json.dumps(notebook)
 
 

@@ -68,12 +68,6 @@ class PaperBuilder(Builder, ABC):
         """The same from everywhere."""
         return self.get_target_uri(to, typ)
 
-    def prepare_writing(self, docnames: set[str]) -> None:
-        """Nothing to prepare."""
-
-    def write_doc(self, docname: str, doctree: nodes.document) -> None:
-        """Pages are not written one by one."""
-
     @abstractmethod
     def write(self, *ignored: Any) -> None:
         """Write everything."""
@@ -119,7 +113,7 @@ def _with_children(env: "BuildEnvironment", name: str) -> Iterator[str]:
 
 @contextmanager
 def in_charge(app: "Sphinx", builder: Builder) -> Iterator[None]:
-    """Transforms ask the application for its builder: let that be ours for a while."""
+    """Let ``builder`` be the application's for a while: transforms ask the application for it."""
     before = app.builder
     app.builder = builder
     try:
@@ -130,7 +124,9 @@ def in_charge(app: "Sphinx", builder: Builder) -> Iterator[None]:
 
 @contextmanager
 def own_citations(env: "BuildEnvironment") -> Iterator[None]:
-    """The bibliography writes into nodes that it keeps: give it others than the pages will use."""
+    """Give the bibliography copies of its nodes: it writes into them, and the pages need them as
+    they were.
+    """
     domain: Any = env.get_domain("cite")
     kept = [bibliography.citation_nodes for bibliography in domain.bibliographies.values()]
     before = [dict(citations) for citations in kept]
@@ -268,8 +264,8 @@ def prepare(builder: PaperBuilder, folder: Path) -> Job:
 
 
 def tell(problems: Iterable[str]) -> None:
-    """Say what is wrong with the printed book; what only a better computer could mend is no fault
-    of the book, and fails no build.
+    """Say what is wrong with the printed book. Advice is no warning: what only another font on the
+    computer could mend fails no build.
     """
     for problem in problems:
         log = logger.info if isinstance(problem, print_pdf.Advice) else logger.warning
@@ -305,7 +301,9 @@ def attempt(builder: PaperBuilder, folder: Path) -> list[str]:
 
 
 def failed(folder: Path, why: str) -> list[str]:
-    """Leave no book of before beside the pages of now; what must be told."""
+    """Delete the printed book of an earlier build, which says other than the pages; what must be
+    told.
+    """
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
     return [f"the printed book could not be made: {why}"]

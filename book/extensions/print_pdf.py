@@ -79,12 +79,12 @@ class TypstDialect(Dialect):
 
     def joined(self, inlines: list[Inline]) -> list[Inline]:
         """A full stop and a letter after a link would be read as a field of the link."""
-        made: list[Inline] = []
+        line: list[Inline] = []
         for inline in inlines:
-            if made and made[-1]["t"] not in ("Str", "Space") and FIELD.match(str(inline.get("c"))):
-                made.append(raw_inline("typst", ";"))
-            made.append(inline)
-        return made
+            if line and line[-1]["t"] not in ("Str", "Space") and FIELD.match(str(inline.get("c"))):
+                line.append(raw_inline("typst", ";"))
+            line.append(inline)
+        return line
 
     def box(self, kind: str, title: list[Inline], body: list[Block]) -> list[Block]:
         return [
@@ -117,14 +117,14 @@ class TypstDialect(Dialect):
         # Typst finds the widths of a table that fits; one that does not gets shares of the page.
         if sum(widths(cells)) > ALMOST_ALL:
             table = with_widths(table, cells)
-        made: list[Block] = [{"t": "Table", "c": table}]
+        blocks: list[Block] = [{"t": "Table", "c": table}]
         if is_tight(cells):
-            made = within("tight-table", made)
+            blocks = within("tight-table", blocks)
         if notes:
-            made += within("table-notes", notes)
+            blocks += within("table-notes", notes)
         if label and height(cells) <= SHORT:
-            made = within(f"unit({quoted(label)})", made)
-        return made
+            blocks = within(f"unit({quoted(label)})", blocks)
+        return blocks
 
 
 def within(function: str, body: list[Block]) -> list[Block]:
@@ -169,11 +169,11 @@ def points(length: str) -> float:
     Raises:
         ValueError: it has another unit.
     """
-    found = re.fullmatch(r"([\d.]+)(pt|px|in|mm|cm)?", length)
-    if not found:
+    parts = re.fullmatch(r"([\d.]+)(pt|px|in|mm|cm)?", length)
+    if not parts:
         raise ValueError(f"a length in pt, px, in, mm or cm was expected, not {length!r}")
     unit = {"pt": 1.0, "px": 0.75, "in": 72.0, "mm": 72 / 25.4, "cm": 72 / 2.54}
-    return float(found[1]) * unit[found[2] or "px"]
+    return float(parts[1]) * unit[parts[2] or "px"]
 
 
 def fitted(width: float, height: float) -> tuple[float, float]:
@@ -262,8 +262,8 @@ def set_alone(text: str, files: Mapping[str, bytes], **options: Any) -> list[byt
             (folder / file).write_bytes(data)
         main = folder / "main.typ"
         main.write_text(text, encoding="utf-8")
-        made = typst.compile(main, root=folder, **options)
-    return made if isinstance(made, list) else [made]
+        output = typst.compile(main, root=folder, **options)
+    return output if isinstance(output, list) else [output]
 
 
 def value(item: object) -> str:

@@ -2,6 +2,7 @@
 go.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from docutils import nodes
@@ -63,7 +64,7 @@ class RemoveEmptySections(SphinxTransform):
     @staticmethod
     def _keep_first(first: nodes.Node, kept: nodes.Node, removed: list[nodes.section]) -> None:
         """Put the first sentence in place of the outermost section that goes with it."""
-        holders = [section for section in removed if contains(section, first)]
+        holders = [section for section in removed if section in ancestors(first)]
         if holders:
             outermost = holders[0]
             outermost.parent.insert(outermost.parent.index(outermost), kept)
@@ -83,7 +84,7 @@ def named(removed: list[nodes.section]) -> list[nodes.paragraph]:
 
 def is_absent(node: nodes.Node) -> bool:
     """Whether a node is the sentence that stands for missing data."""
-    return isinstance(node, nodes.container | nodes.Element) and ABSENT in node.get("classes", [])
+    return isinstance(node, nodes.Element) and ABSENT in node.get("classes", [])
 
 
 def is_empty(section: nodes.section) -> bool:
@@ -93,8 +94,7 @@ def is_empty(section: nodes.section) -> bool:
     if isinstance(section.parent, nodes.document):
         return False
     outputs = [node for node in section.findall(nodes.container) if is_output(node)]
-    told = [output for output in outputs if any(is_absent(n) for n in output.findall())]
-    return bool(told) and len(told) == len(outputs)
+    return bool(outputs) and all(any(map(is_absent, output.findall())) for output in outputs)
 
 
 def is_output(node: nodes.container) -> bool:
@@ -102,13 +102,11 @@ def is_output(node: nodes.container) -> bool:
     return node.get("nb_element") == "cell_code_output" and bool(node.children)
 
 
-def contains(section: nodes.Node, node: nodes.Node) -> bool:
-    """Whether ``node`` is inside ``section``."""
-    while node is not None:
-        if node is section:
-            return True
+def ancestors(node: nodes.Node) -> Iterator[nodes.Node]:
+    """The nodes around a node, from the inside out."""
+    while node.parent is not None:
         node = node.parent
-    return False
+        yield node
 
 
 def remove_output(sentence: nodes.Node) -> None:

@@ -16,6 +16,12 @@ from typing import Any, TypedDict
 
 from salvage.problems import InputError
 
+# How a kernel draws, and silence of its debugger, which nobody uses here.
+KERNEL_ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+
 
 class CellError(Exception):
     """A cell of a chapter failed; the message shows the cell and its traceback."""
@@ -81,6 +87,7 @@ def _kernel_client() -> Any:
     from ipykernel.inprocess.manager import InProcessKernelManager
     from traitlets.config import Config
 
+    os.environ |= KERNEL_ENVIRONMENT
     quiet = {"InteractiveShell": {"colors": "nocolor"}, "HistoryManager": {"enabled": False}}
     manager = InProcessKernelManager(config=Config(quiet))
     manager.start_kernel()
