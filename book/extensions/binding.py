@@ -12,6 +12,7 @@ from markupsafe import Markup
 from book.extensions.execution import write_atomically
 from book.extensions.worker import Facts
 from salvage import words
+from salvage.cores import usable_cores
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -71,6 +72,15 @@ def pages_to_write(app: "Sphinx", env: "BuildEnvironment") -> list[str]:
     if record.get(ON_EVERY_PAGE) != on_every_page(facts):
         return sorted(env.found_docs)
     return []
+
+
+def write_in_parallel(app: "Sphinx", env: object) -> None:
+    """Write the pages on all cores, once all are read: a chapter is read as soon as it has run.
+
+    Sphinx cuts the pages into one part fewer than it is told, and more parts than cores keep the
+    cores busy to the end.
+    """
+    app.parallel = max(app.parallel, 2 * usable_cores() + 1)
 
 
 def cohort_facts(app: "Sphinx") -> Facts:
@@ -167,6 +177,7 @@ def setup(app: "Sphinx") -> None:
     """Connect to Sphinx."""
     app.connect("env-get-outdated", pages_to_read)
     app.connect("env-updated", pages_to_write)
+    app.connect("env-updated", write_in_parallel)
     # After the theme, which sets its own announcement.
     app.connect("html-page-context", add_to_page, priority=900)
     # After the table of contents, which writes an index.html of its own where there is none.

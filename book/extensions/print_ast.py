@@ -148,6 +148,11 @@ def split(text: str) -> list[str]:
     return parts if len(parts) == 1 else [parts[0], *inner, parts[-1]]
 
 
+def one_line(text: str) -> str:
+    """Text without line breaks."""
+    return " ".join(text.split())
+
+
 def para(inlines: list[Inline]) -> Block:
     """A paragraph."""
     return {"t": "Para", "c": inlines}
@@ -332,15 +337,6 @@ class Page:
     def _literal_block(self, node: nodes.literal_block) -> Iterator[Block]:
         yield {"t": "CodeBlock", "c": [attributes(), node.astext()]}
 
-    def _line_block(self, node: nodes.line_block) -> Iterator[Block]:
-        yield para(
-            [
-                inline
-                for line in node.findall(nodes.line)
-                for inline in [*self.inlines(line.children), {"t": "LineBreak"}]
-            ][:-1]
-        )
-
     def _raw(self, node: nodes.raw) -> list[Block]:
         return []
 
@@ -383,7 +379,7 @@ class Page:
             number,
             label,
             caption,
-            alt=" ".join(image.get("alt", "").split()) or text_of(caption),
+            alt=one_line(image["alt"]),
             image=self.root / image["uri"],
         )
         self.book.numbered.append(item)
@@ -394,8 +390,8 @@ class Page:
         ]
 
     def _image(self, node: nodes.image) -> list[Block]:
-        alt = " ".join(node.get("alt", "").split())
-        item = Numbered("image", "", "", [], alt=alt, image=self.root / node["uri"])
+        alt, file = one_line(node.get("alt", "")), self.root / node["uri"]
+        item = Numbered("image", "", "", [], alt=alt, image=file)
         return self.dialect.figure(item, [])
 
     def _table(self, node: nodes.table) -> list[Block]:
@@ -517,20 +513,3 @@ def are_notes(node: nodes.Node | None) -> bool:
 def alignment(entry: nodes.Element) -> str:
     """Pandoc's alignment of a cell."""
     return next((ALIGNMENTS[name] for name in entry["classes"] if name in ALIGNMENTS), "AlignLeft")
-
-
-def text_of(value: Any) -> str:
-    """The text of inlines or blocks."""
-    if isinstance(value, list):
-        return "".join(text_of(item) for item in value)
-    if not isinstance(value, dict):
-        return ""
-    if value["t"] == "Str":
-        return str(value["c"])
-    if value["t"] in ("Space", "SoftBreak", "LineBreak"):
-        return " "
-    if value["t"] in ("RawBlock", "RawInline"):
-        return ""
-    if value["t"] in ("Code", "CodeBlock"):
-        return str(value["c"][1])
-    return text_of(value.get("c", []))

@@ -7,8 +7,7 @@ import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -275,44 +274,23 @@ def value(item: object) -> str:
     return quoted(str(item))
 
 
-@dataclass(frozen=True)
-class Translation:
-    """The pages in Typst, and the fonts that they need."""
-
-    body: str
-    fonts: Families
-
-
-def translate(book: Book, cover: Cover) -> Translation:
-    """Have Pandoc write the pages in Typst, and meanwhile look for fonts."""
+def source(book: Book, cover: Cover, parts: Sequence[Part], fonts: Sequence[str]) -> str:
+    """The whole book in Typst."""
     import pypandoc
 
-    pictures = [item.image for item in book.numbered if item.image is not None]
-    told = json.dumps(book.document(), ensure_ascii=False)
-    with ThreadPoolExecutor(1) as threads:
-        body = threads.submit(
-            pypandoc.convert_text,
-            told,
-            "typst",
-            format="json",
-            extra_args=["--wrap=none"],
-        )
-        fonts = families(told + str(cover) + "".join(map(picture_text, pictures)))
-    return Translation(body.result(), fonts)
-
-
-def source(pages: Translation, cover: Cover, parts: Sequence[Part]) -> str:
-    """The whole book in Typst."""
+    body = pypandoc.convert_text(
+        json.dumps(book.document()), "typst", format="json", extra_args=["--wrap=none"]
+    )
     arguments = {
         "title": cover.title,
         "language": cover.language,
-        "families": pages.fonts.names,
+        "families": fonts,
         "lines": cover.lines(),
         "notice": cover.notice,
         "parts": [{"caption": part.caption, "label": part.label} for part in parts],
     }
     given = "".join(f"  {name}: {value(item)},\n" for name, item in arguments.items())
-    return f'#import "template.typ": *\n#show: book.with(\n{given})\n\n{pages.body}'
+    return f'#import "template.typ": *\n#show: book.with(\n{given})\n\n{body}'
 
 
 def stage(text: str, book: Book, cache: Path) -> Path:
@@ -364,18 +342,8 @@ def arrange(compiler: "typst.Compiler", folder: Path) -> None:
         (folder / FLOATING).write_text(json.dumps(floating), encoding="utf-8")
 
 
-def make(
-    pages: Translation,
-    book: Book,
-    cover: Cover,
-    parts: Sequence[Part],
-    path: Path,
-    cache: Path,
-    when_set: Callable[[], None] = lambda: None,
-) -> list[str]:
+def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Path) -> list[str]:
     """Write the PDF; what a reader of the terminal must be told.
-
-    ``when_set`` is called when all pages have been set once, which is most of the work.
 
     The PDF is tagged and checked against PDF/UA-1 by Typst. Where its checks do not allow that,
     the PDF is written without the standard, and the reason is told.
@@ -385,11 +353,12 @@ def make(
     """
     import typst
 
-    told: list[str] = [Advice(pages.fonts.problem)] if pages.fonts.problem else []
-    main = stage(source(pages, cover, parts), book, cache)
+    pictures = [item.image for item in book.numbered if item.image is not None]
+    text = json.dumps(book.blocks, ensure_ascii=False) + str(cover)
+    fonts = families(text + "".join(map(picture_text, pictures)))
+    told: list[str] = [Advice(fonts.problem)] if fonts.problem else []
+    main = stage(source(book, cover, parts, fonts.names), book, cache)
     compiler = typst.Compiler(main, root=main.parent, font_paths=[FONTS])
-    units_of(compiler)
-    when_set()
     arrange(compiler, main.parent)
     try:
         data = compiler.compile(format="pdf", timestamp=0, pdf_standards=STANDARD)

@@ -5,6 +5,7 @@ here fails again where a chapter or the estimates can report it.
 """
 
 import contextlib
+import gc
 import importlib
 import io
 import pkgutil
@@ -54,6 +55,7 @@ def draw_once() -> None:
     figure.savefig(io.BytesIO(), format="svg")
 
 
+gc.disable()  # here, and in each process that is forked: none lives long enough for garbage
 with contextlib.suppress(Exception):
     import_libraries()
 with warnings.catch_warnings():

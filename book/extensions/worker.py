@@ -24,7 +24,7 @@ KERNEL_ENVIRONMENT = {
 
 
 class CellError(Exception):
-    """A cell of a chapter failed; the message shows the cell and its traceback."""
+    """A cell of a chapter failed; the message is what a terminal shows of it."""
 
 
 class Run(TypedDict):
@@ -51,8 +51,7 @@ def run_cells(sources: list[str], folder: str) -> Run:
     ``folder`` is the working directory, as a kernel has the folder of its notebook.
 
     Raises:
-        CellError: a cell failed; none of a chapter may.
-        InputError: the cohort does not pass its checks.
+        CellError: a cell failed, which none of a chapter may, or could not read the cohort.
     """
     from nbclient import NotebookClient
     from nbformat.v4 import new_code_cell, new_notebook
@@ -98,12 +97,14 @@ def _kernel_client() -> Any:
 
 def _check(cell: Any, error: BaseException | None) -> None:
     """Stop at a cell that raised an exception, or whose value could not be shown."""
-    if isinstance(error, InputError):  # in the same words wherever it is met
-        raise error
-    shown = ["\n".join(out.traceback) for out in cell.outputs if out.output_type == "error"]
+    shown = [output for output in cell.outputs if output.output_type == "error"]
+    for output in shown:
+        if output.ename == "CohortError":  # in the same words wherever it is met
+            raise CellError(output.evalue)
     if error or shown:
         source = "\n".join(f"    {line}" for line in cell.source.splitlines())
-        raise CellError("\n\n".join(["in the cell", source, *(shown or [repr(error)])]))
+        traces = ["\n".join(output.traceback) for output in shown] or [repr(error)]
+        raise CellError("\n\n".join(["in the cell", source, *traces]))
 
 
 def collect_facts() -> Facts:
