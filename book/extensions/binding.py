@@ -149,7 +149,7 @@ def finish(app: "Sphinx", exception: Exception | None) -> None:
         for piece in Path(app.outdir, "_static").glob("*macros.html"):
             piece.unlink()
         remove_unused_pictures(app)
-    chapters.runner.prune()
+    chapters.runner.cache.prune()
     # A page that warned must warn again, so that a second build is no greener than the first; and
     # if an input was edited meanwhile, nobody knows what the pages were made from.
     if not app._warncount and chapters.runner.unchanged():

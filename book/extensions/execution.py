@@ -97,7 +97,9 @@ class Runner:
 
     def __init__(self, cache: Cache) -> None:
         self.shared = inputs.shared_digest()
-        self._cache = cache
+        self.cache = cache
+        self._facts = Job("cohort", self.shared, worker.collect_facts)
+        self._results = Job("results", self.shared, worker.collect_results)
         self._answers: dict[Job, Future[Any]] = {}
         self._threads = ThreadPoolExecutor(max_workers=usable_cores())
         self._lock = threading.Lock()
@@ -149,19 +151,8 @@ class Runner:
         """Whether the inputs are still those of the digest: someone may have saved a file since."""
         return inputs.shared_digest() == self.shared
 
-    def prune(self) -> None:
-        self._cache.prune()
-
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    @property
-    def _facts(self) -> Job:
-        return Job("cohort", self.shared, worker.collect_facts)
-
-    @property
-    def _results(self) -> Job:
-        return Job("results", self.shared, worker.collect_results)
 
     @cached_property
     def _context(self) -> BaseContext:
@@ -175,7 +166,7 @@ class Runner:
 
     def _is_kept(self, job: Job) -> bool:
         """Whether the cache has an answer, which is then read once and held for who asks."""
-        kept = self._cache.read(job.name, job.digest)
+        kept = self.cache.read(job.name, job.digest)
         if kept is None:
             return False
         self._answers[job] = Future()
@@ -194,7 +185,7 @@ class Runner:
             self._tell(job.name, problem)
             raise ChapterError(job.name)
         if self.unchanged():
-            self._cache.write(job.name, job.digest, answer)
+            self.cache.write(job.name, job.digest, answer)
         return answer
 
     def _tell(self, name: str, problem: str) -> None:

@@ -215,7 +215,7 @@ class Job:
         """Write both files, unless those there are of the same content; what must be told."""
         stamp, digest = self.cache / STAMP, digest_of(self)
         files = [self.folder / name for name in FILES]
-        if all(file.is_file() for file in files) and _read(stamp) == digest:
+        if all(file.is_file() for file in (stamp, *files)) and stamp.read_text("utf-8") == digest:
             return []
         for old in (stamp, *files):
             old.unlink(missing_ok=True)
@@ -253,10 +253,6 @@ def tell(problems: Iterable[str]) -> None:
     for problem in problems:
         log = logger.info if isinstance(problem, print_pdf.Advice) else logger.warning
         log("%s", problem)
-
-
-def _read(stamp: Path) -> str:
-    return stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
 
 
 def digest_of(job: Job) -> str:

@@ -10,7 +10,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pypandoc
+import typst
 
 from book.extensions.print_ast import (
     Block,
@@ -27,9 +30,6 @@ from book.extensions.print_ast import (
 )
 from book.extensions.print_cover import Cover, Part
 from book.extensions.print_widths import height, is_tight, widths, with_widths
-
-if TYPE_CHECKING:
-    import typst
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "print" / "template.typ"
 FONTS = TEMPLATE.parent / "fonts"
@@ -228,7 +228,6 @@ def families(text: str, *, system: bool = True) -> Families:
 
 def candidates(system: bool) -> list[tuple[str, Path, int]]:
     """Han fonts in the order of preference: family, file, index in the file."""
-    import typst
 
     fonts = typst.Fonts(include_system_fonts=system, font_paths=[FONTS]).fonts()
     found = []
@@ -253,7 +252,6 @@ def characters(path: Path, index: int) -> frozenset[int]:
 
 def set_alone(text: str, files: Mapping[str, bytes], **options: Any) -> list[bytes]:
     """Output of a small Typst source that reads a few files: a PDF, or a PNG for each page."""
-    import typst
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -276,7 +274,6 @@ def value(item: object) -> str:
 
 def source(book: Book, cover: Cover, parts: Sequence[Part], fonts: Sequence[str]) -> str:
     """The whole book in Typst."""
-    import pypandoc
 
     body = pypandoc.convert_text(
         json.dumps(book.document()), "typst", format="json", extra_args=["--wrap=none"]
@@ -312,7 +309,7 @@ def stage(text: str, book: Book, cache: Path) -> Path:
     return main
 
 
-def units_of(compiler: "typst.Compiler") -> list[tuple[str, float, bool]]:
+def units_of(compiler: typst.Compiler) -> list[tuple[str, float, bool]]:
     """Of each table and figure that may float: its label, the points that are left of the page
     above it, and whether it has moved to the next page.
     """
@@ -322,7 +319,7 @@ def units_of(compiler: "typst.Compiler") -> list[tuple[str, float, bool]]:
     return units
 
 
-def arrange(compiler: "typst.Compiler", folder: Path) -> None:
+def arrange(compiler: typst.Compiler, folder: Path) -> None:
     """Let the tables and figures float that would leave a page half empty.
 
     One of them that does not fit goes to the next page. Where that leaves more than a little of
@@ -351,7 +348,6 @@ def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Pat
     Raises:
         typst.TypstError: the book cannot be set at all.
     """
-    import typst
 
     pictures = [item.image for item in book.numbered if item.image is not None]
     text = json.dumps(book.blocks, ensure_ascii=False) + str(cover)

@@ -12,7 +12,16 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import docx
+import pypandoc
+from docx.document import Document
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.oxml.text.paragraph import CT_P
+from docx.shared import Cm, Inches, Pt
+from docx.text.paragraph import Paragraph
 
 from book.extensions.print_ast import (
     Block,
@@ -31,10 +40,6 @@ from book.extensions.print_ast import (
 from book.extensions.print_cover import Cover
 from book.extensions.print_pdf import TEMPLATE, fitted, picture_size, set_alone
 from book.extensions.print_widths import PAGE, with_widths
-
-if TYPE_CHECKING:
-    from docx.document import Document
-    from docx.text.paragraph import Paragraph
 
 REFERENCE = TEMPLATE.with_name("reference.docx")
 PICTURES = "pictures"
@@ -200,8 +205,6 @@ def make(book: Book, cover: Cover, path: Path, cache: Path) -> None:
 
 def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path) -> None:
     """Write blocks as a Word file; ``pictures`` is the folder that their addresses start from."""
-    import pypandoc
-    from docx import Document
 
     part = path.with_name(f"{path.name}.part")
     pypandoc.convert_text(
@@ -211,7 +214,7 @@ def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path) -> None
         outputfile=str(part),
         extra_args=[f"--reference-doc={REFERENCE}", f"--resource-path={pictures}"],
     )
-    document = Document(str(part))
+    document = docx.Document(str(part))
     dress(document, cover)
     stream = io.BytesIO()
     document.save(stream)
@@ -230,9 +233,8 @@ def dateless(data: bytes) -> bytes:
     return stream.getvalue()
 
 
-def dress(document: "Document", cover: Cover) -> None:
+def dress(document: Document, cover: Cover) -> None:
     """Give a document of Pandoc its header, footer and properties, and its tables their rows."""
-    from docx.shared import Cm
 
     section = document.sections[0]
     head = section.header.paragraphs[0]
@@ -252,10 +254,8 @@ def dress(document: "Document", cover: Cover) -> None:
     describe(document, cover)
 
 
-def resize_pictures(document: "Document") -> None:
+def resize_pictures(document: Document) -> None:
     """Show every picture at its 300 dots per inch: Pandoc fits it to the paper of its template."""
-    from docx.oxml.ns import qn
-    from docx.shared import Inches
 
     for shape in document.inline_shapes:
         relation = next(shape._inline.iter(qn("a:blip"))).get(qn("r:embed"))
@@ -264,9 +264,8 @@ def resize_pictures(document: "Document") -> None:
         shape.height = Inches(image.px_height / DOTS_PER_INCH)
 
 
-def describe(document: "Document", cover: Cover) -> None:
+def describe(document: Document, cover: Cover) -> None:
     """Title, author and language of a document; no dates."""
-    from docx.oxml.ns import qn
 
     properties = document.core_properties
     for name in ("dcterms:created", "dcterms:modified"):
@@ -279,10 +278,8 @@ def describe(document: "Document", cover: Cover) -> None:
     properties.language = cover.language
 
 
-def add_field(paragraph: "Paragraph", instruction: str, shown: str) -> None:
+def add_field(paragraph: Paragraph, instruction: str, shown: str) -> None:
     """Append a field; ``shown`` stands there until Word computes it."""
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
 
     field = OxmlElement("w:fldSimple")
     field.set(qn("w:instr"), instruction)
@@ -294,16 +291,11 @@ def add_field(paragraph: "Paragraph", instruction: str, shown: str) -> None:
     paragraph._p.append(field)
 
 
-def dress_tables(document: "Document") -> None:
+def dress_tables(document: Document) -> None:
     """Style the cells; keep each row on one page, and a short table as well, with its notes.
 
     Pandoc has marked the heads, which Word repeats on every page.
     """
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-    from docx.oxml.text.paragraph import CT_P
-    from docx.shared import Pt
-    from docx.text.paragraph import Paragraph
 
     cell_style, notes = (document.styles[name].style_id for name in (CELL, NOTES))
     for table in document.element.body.iter(qn("w:tbl")):
@@ -324,9 +316,8 @@ def dress_tables(document: "Document") -> None:
                 paragraph.pPr.pStyle.addnext(OxmlElement("w:keepNext"))
 
 
-def keep_together(document: "Document") -> None:
+def keep_together(document: Document) -> None:
     """Keep the paragraphs of a box, and the notes of a table, on one page."""
-    from docx.oxml.text.paragraph import CT_P
 
     kept = {s.style_id for s in document.styles if str(s.name).startswith(("Box ", NOTES))}
     for element, following in itertools.pairwise(document.element.body):

@@ -34,7 +34,7 @@ class FoldCode(SphinxTransform):
 
 
 class RemoveEmptySections(SphinxTransform):
-    """A page about what the cohort has no data for says so once, instead of in every section.
+    """Let a page about what the cohort has no data for say so once, not in every section.
 
     A chapter's cell that lacks its columns returns one sentence of class ``absent``. Sections that
     hold such a sentence and no other output are removed; the first sentence of the page stays,
@@ -53,21 +53,14 @@ class RemoveEmptySections(SphinxTransform):
         ]
         if WITHHELD in first["classes"]:
             first += named(removed)
-        kept = first.deepcopy()
-        self._keep_first(first, kept, removed)
+        outermost = next((section for section in removed if section in ancestors(first)), None)
+        if outermost is not None:
+            outermost.parent.insert(outermost.parent.index(outermost), first.deepcopy())
         for section in removed:
             if section.parent is not None:
                 section.parent.remove(section)
         for sentence in others:
             remove_output(sentence)
-
-    @staticmethod
-    def _keep_first(first: nodes.Node, kept: nodes.Node, removed: list[nodes.section]) -> None:
-        """Put the first sentence in place of the outermost section that goes with it."""
-        holders = [section for section in removed if section in ancestors(first)]
-        if holders:
-            outermost = holders[0]
-            outermost.parent.insert(outermost.parent.index(outermost), kept)
 
 
 def named(removed: list[nodes.section]) -> list[nodes.paragraph]:
