@@ -116,12 +116,15 @@ def start_chapters(app: "Sphinx") -> None:
 
 
 def read_as_notebooks(app: "Sphinx", config: "Config") -> None:
-    """Tell MyST-NB to read chapters as what :func:`fill_outputs` makes of them."""
+    """Tell MyST-NB to read chapters as what :func:`fill_outputs` makes of them.
+
+    It knows a format by the end of a path, in the form of the system: here that is a whole name.
+    """
     from myst_nb.core.read import is_myst_markdown_notebook
 
     texts = app.chapters.texts.items()  # type: ignore[attr-defined]
     config.nb_custom_formats = {
-        f"{name}.md": ("nbformat.reads", {"as_version": 4})
+        str(Path(f"{name}.md")): ("nbformat.reads", {"as_version": 4})
         for name, text in texts
         if is_myst_markdown_notebook(text)
     }
@@ -135,7 +138,7 @@ def fill_outputs(app: "Sphinx", docname: str, source: list[str]) -> None:
     """
     from myst_nb.core.read import read_myst_markdown_notebook
 
-    if f"{docname}.md" not in app.config.nb_custom_formats:
+    if str(Path(f"{docname}.md")) not in app.config.nb_custom_formats:
         return
     markdown = app.env.myst_config  # type: ignore[attr-defined]  # MyST's
     notebook = read_myst_markdown_notebook(source[0], markdown, add_source_map=True)
