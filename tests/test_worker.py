@@ -108,6 +108,19 @@ def test_a_cell_says_the_same(name: str, in_kernel: list[Any], in_worker: worker
         assert found == wanted
 
 
+def test_no_output_comes_too_late_for_its_cell() -> None:
+    """The kernel of Jupyter sends from a thread, in which a text may wait for the next cell."""
+    texts = [f"{stream}{number}" for number in range(200) for stream in ("stdout", "stderr")]
+    cells = [f"import sys; print('{text}', file=sys.{text[:6]})" for text in texts]
+    run, _ = in_process(
+        multiprocessing.get_context("spawn"), worker.run_cells, cells, str(Path.cwd())
+    )
+    assert run is not None
+    assert [[o["text"] for o in outputs] for outputs in run["outputs"]] == [
+        [f"{t}\n"] for t in texts
+    ]
+
+
 @pytest.mark.parametrize("source", Paths().sources(), ids=lambda path: path.stem)
 def test_the_book_says_what_the_reference_says(source: Path, built_book: Built) -> None:
     """nbval holds the reference to a fresh kernel; this holds the book to the reference."""

@@ -58,8 +58,7 @@ def run_cells(sources: list[str], folder: str) -> Run:
 
     os.chdir(folder)
     sys.path.insert(0, "")
-    client = _kernel_client()
-    kernel = client.kernel
+    kernel, messages = _quiet_kernel()
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     recorder = NotebookClient(notebook, record_timing=False)
     recorder.reset_execution_trackers()
@@ -71,28 +70,37 @@ def run_cells(sources: list[str], folder: str) -> Run:
             result = kernel.shell.run_cell(cell.source, store_history=True)
         run["seconds"].append(time.perf_counter() - start)
         run["counts"].append(result.execution_count)
-        # Messages are sent in order by a thread: after these, all of the cell's are there.
         kernel.stdout.flush()
         kernel.stderr.flush()
-        for message in client.iopub_channel.get_msgs():
+        for message in messages():
             recorder.process_message(message, cell, index)
         _check(cell, result.error_before_exec or result.error_in_exec)
         run["outputs"].append(cell.outputs)
     return run
 
 
-def _kernel_client() -> Any:
-    """A client of a fresh kernel that keeps no history and colours no traceback."""
-    from ipykernel.inprocess.manager import InProcessKernelManager
+def _quiet_kernel() -> tuple[Any, Callable[[], list[Any]]]:
+    """A fresh kernel that keeps no history and colours no traceback, and what takes its messages.
+
+    The thread that sends the messages is not started: each is sent at once, none too late.
+    """
+    from ipykernel.inprocess.ipkernel import InProcessKernel
+    from ipykernel.inprocess.socket import DummySocket
+    from ipykernel.iostream import IOPubThread
+    from jupyter_client.session import Session
     from traitlets.config import Config
 
     os.environ |= KERNEL_ENVIRONMENT
     quiet = {"InteractiveShell": {"colors": "nocolor"}, "HistoryManager": {"enabled": False}}
-    manager = InProcessKernelManager(config=Config(quiet))
-    manager.start_kernel()
-    client = manager.client()
-    client.start_channels()
-    return client
+    session = Session(key=b"")
+    socket: Any = DummySocket()
+    thread = IOPubThread(socket, session=session)
+    kernel = InProcessKernel(config=Config(quiet), session=session, iopub_thread=thread)
+
+    def messages() -> list[Any]:
+        return [session.recv(socket, copy=False)[1] for _ in range(socket.queue.qsize())]
+
+    return kernel, messages
 
 
 def _check(cell: Any, error: BaseException | None) -> None:
