@@ -15,7 +15,7 @@ import pandas as pd
 from salvage import prognosis, published, simulate, words
 from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
-from salvage.stats import proportions
+from salvage.stats import intervals
 from salvage.stats import survival as km
 from salvage.survival import Times, from_infusion, from_relapse
 
@@ -202,7 +202,7 @@ def null_estimates(cohort: Cohort) -> list[Estimate]:
                     f"Share of cohorts without any effect {what}, by"
                     f" {words.ANALYSES[analysis].lower()}",
                     float(row[share]),
-                    proportions.clopper_pearson(round(float(row[share]) * used), used),
+                    intervals.clopper_pearson(round(float(row[share]) * used), used),
                     n=used,
                     events=round(float(row[share]) * used),
                     unit="proportion",

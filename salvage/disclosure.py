@@ -26,7 +26,7 @@ from salvage import comparison, response, safety, survival, words
 from salvage.cohort import Cohort
 from salvage.estimate import Estimate, estimate
 from salvage.schema import CATEGORY_KEYS
-from salvage.stats import cox, proportions
+from salvage.stats import cox, exact, intervals
 from salvage.study import Study
 from salvage.suppression import Counts, is_small, protect
 from salvage.survival import Times
@@ -418,7 +418,7 @@ def _share(
         id,
         label,
         part / size if size else None,
-        proportions.clopper_pearson(part, size) if size else (None, None),
+        intervals.clopper_pearson(part, size) if size else (None, None),
         n=size,
         events=part,
         unit="proportion",
@@ -470,7 +470,7 @@ def _tests(release: Release) -> list[Estimate]:
         if any(e is None for e in found) or len(groups) < 2:
             continue
         events, sizes = zip(*groups, strict=True)
-        p = proportions.exact_kx2(events, sizes) if 0 < sum(events) < sum(sizes) else None
+        p = exact.exact_kx2(events, sizes) if 0 < sum(events) < sum(sizes) else None
         made.append(
             estimate(
                 release.study,

@@ -10,7 +10,7 @@ from salvage import words
 from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
 from salvage.schema import CATEGORY_KEYS
-from salvage.stats import proportions
+from salvage.stats import clustered, intervals
 
 RESPONDING: Final = {"orr": ("CR", "PR"), "cr": ("CR",), "pr": ("PR",)}
 OWNER: Final = "owner"
@@ -37,7 +37,7 @@ def rate(cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str
         f"{measure}.{key}",
         f"{words.MEASURES[measure]}, {label or key}",
         events / n if n else None,
-        proportions.clopper_pearson(events, n) if n else (None, None),
+        intervals.clopper_pearson(events, n) if n else (None, None),
         n=n,
         events=events,
         unit="proportion",
@@ -51,14 +51,12 @@ def rate_wilson(
     """The same rate with Wilson's interval on the effective n; id ``measure.key.wilson``.
 
     The effective n allows for patients with several lines (design effect; formula in
-    :func:`salvage.stats.proportions.effective_n`).
+    :func:`salvage.stats.clustered.effective_n`).
     """
     y = responded(lines, measure)
     n, events = len(y), int(y.sum())
     interval = (
-        proportions.wilson_effective(y, _patients(lines), len(cohort.patients))
-        if n
-        else (None, None)
+        clustered.wilson_effective(y, _patients(lines), len(cohort.patients)) if n else (None, None)
     )
     return estimate(
         cohort.study,

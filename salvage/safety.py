@@ -10,7 +10,7 @@ from salvage import words
 from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, estimate
 from salvage.schema import CATEGORY_KEYS
-from salvage.stats import proportions, rates
+from salvage.stats import intervals
 from salvage.survival import with_outcome
 
 FEVER: Final = "fever"
@@ -199,7 +199,7 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
         table[column] = sizes.reindex(table.index, fill_value=0).astype(int)
     table["rate"] = (table["events"] / table["years"]).where(table["years"] > 0)
     limits = [
-        rates.poisson(int(e), float(t)) if t > 0 else (None, None)
+        intervals.poisson(int(e), float(t)) if t > 0 else (None, None)
         for e, t in zip(table["events"], table["years"], strict=True)
     ]
     table["low"], table["high"] = zip(*limits, strict=True) if limits else ((), ())
@@ -276,7 +276,7 @@ def _share(cohort: Cohort, id: str, name: str, frame: pd.DataFrame) -> Estimate:
         id,
         name,
         affected / n if known else None,
-        proportions.clopper_pearson(affected, n) if known else (None, None),
+        intervals.clopper_pearson(affected, n) if known else (None, None),
         n=n,
         events=affected if known else None,
         unit="proportion",

@@ -23,7 +23,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from salvage import disclosure, results, show, suppression, survival, words
 from salvage.cohort import Cohort, load
 from salvage.paths import CHAPTERS, DATA
-from salvage.stats.proportions import clopper_pearson, wilson
+from salvage.stats.intervals import clopper_pearson, wilson
 from salvage.tables import public
 from tests.cohorts import EDGES, Recipe, generate
 

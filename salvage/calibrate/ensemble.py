@@ -39,6 +39,7 @@ from salvage.calibrate.lines import (
 from salvage.calibrate.records import patient_id
 from salvage.paths import DATA
 from salvage.schema import CATEGORY_KEYS, PATIENTS, SALVAGE, Column
+from salvage.stats.exact import convolve
 
 ALTERNATIVES: Final = DATA / "alternatives.csv.gz"
 ALTERNATIVES_SEED: Final = 20260219
@@ -144,11 +145,7 @@ def _table_counts() -> tuple[tuple[NDArray[np.int64], ...], tuple[NDArray[np.int
     masks = tuple(table_masks().values())
     counts = [masks[-1]]
     for mask in reversed(masks[:-1]):
-        total = np.zeros_like(mask)
-        a, b, c = total.shape
-        for n, responses, complete in np.argwhere(mask):
-            total[n:, responses:, complete:] += counts[0][: a - n, : b - responses, : c - complete]
-        counts.insert(0, total)
+        counts.insert(0, convolve(counts[0], mask))
     return masks, tuple(counts)
 
 

@@ -8,6 +8,7 @@ from salvage.estimate import sentence
 from salvage.schema import CATEGORY_KEYS
 from salvage.sentences import this_cohort
 from salvage.show import Box, Text, answer, text
+from salvage.stats.pooling import FEWEST
 from salvage.survival import from_relapse, median
 from salvage.tables.context import own_rates
 
@@ -82,6 +83,6 @@ def pooling() -> Text:
     most = f", and no {'other ' if done else ''}rate has more than {max(others)}" if others else ""
     return text(
         f"Of {len(found)} rates, {done or 'none'} {'is' if done < 2 else 'are'} pooled: pooling"
-        f" needs at least {context.FEWEST} comparable counts{most}.",
+        f" needs at least {FEWEST} comparable counts{most}.",
         cleared=True,
     )

@@ -8,7 +8,7 @@ from salvage.estimate import Estimate, p_phrase, ratio, reason, sentence
 from salvage.prognosis import Fit
 from salvage.sentences import this_cohort
 from salvage.show import Absent, Box, Text, answer, text
-from salvage.stats import proportions
+from salvage.stats import exact
 from salvage.tables.prognosis import fits_from_relapse
 
 LEVEL: Final = 0.05
@@ -54,7 +54,7 @@ def _tests(cohort: Cohort) -> str:
     if not tested:
         return "No prognostic factor can be tested."
     small = sum(p < LEVEL for p in tested)
-    kept = sum(p is not None and p < LEVEL for p in proportions.holm(found))
+    kept = sum(p is not None and p < LEVEL for p in exact.holm(found))
     return (
         f"Of {words.count(len(tested), 'test')} of single factors, counted from relapse, "
         f"{small or 'none'} had an unadjusted P-value below {LEVEL}, and {kept or 'none'} after "

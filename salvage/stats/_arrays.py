@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -135,3 +136,13 @@ def exp(values: Floats) -> Floats:
 def numbers(values: Floats) -> tuple[float | None, ...]:
     """The values as numbers, None where they are NaN or infinite."""
     return tuple(finite(float(value)) for value in values)
+
+
+def as_counts(events: Sequence[int], n: Sequence[int]) -> tuple[Ints, Ints]:
+    """Two vectors of k counts, events of n; ValueError unless 0 <= events <= n throughout."""
+    seen, sizes = np.asarray(events, dtype=np.int64), np.asarray(n, dtype=np.int64)
+    if seen.shape != sizes.shape or seen.ndim != 1:
+        raise ValueError("events and n must be two lists of the same length")
+    if ((seen < 0) | (seen > sizes)).any():
+        raise ValueError("events must lie between 0 and n")
+    return seen, sizes

@@ -1,4 +1,4 @@
-"""Firth's penalised likelihood, by the firthmodels package: what its two models share here."""
+"""Firth's penalised Cox likelihood, by the firthmodels package."""
 
 from __future__ import annotations
 
@@ -50,19 +50,6 @@ def fit_cox(x: Floats, time: Floats, event: Bools) -> Penalised | None:
     order = np.lexsort((*x.T, event, time))
     x, time, event = x[order], time[order], event[order]
     return _first_converged(lambda search: FirthCoxPH(backend="numpy", **search), x, (event, time))
-
-
-def fit_logistic(x: Floats, y: Bools) -> Penalised | None:
-    """Penalised logistic model with an intercept; None without a maximum. Heinze 2002."""
-    from firthmodels import FirthLogisticRegression
-
-    order = np.lexsort((*x.T, y))
-    x, y = x[order], y[order]
-    return _first_converged(
-        lambda search: FirthLogisticRegression(backend="numpy", **search),
-        x,
-        y.astype(np.int64),
-    )
 
 
 def _first_converged(

@@ -7,7 +7,8 @@ from salvage.cohort import Cohort
 from salvage.estimate import interval_text, p_value, percent, ratio
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Absent, Table
-from salvage.stats.proportions import OddsRatio, fisher_2x2
+from salvage.stats.clustered import OddsRatio
+from salvage.stats.exact import fisher_2x2
 from salvage.tables import EXACT_NOTE, NE_NOTE, WILSON_NOTE, Shown, mark, marks
 
 NONE: Final = "–"

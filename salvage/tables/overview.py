@@ -9,7 +9,7 @@ from salvage.cohort import Cohort, once
 from salvage.estimate import interval_text
 from salvage.schema import CATEGORY_KEYS
 from salvage.show import Table
-from salvage.stats import proportions
+from salvage.stats import clustered
 from salvage.survival import with_outcome
 from salvage.tables import (
     EXACT_NOTE,
@@ -193,4 +193,4 @@ def rates(cohort: Cohort) -> Table:
 def effective_lines(cohort: Cohort, measure: str, part: pd.DataFrame) -> float:
     """Number of independent lines that would tell as much as ``part``, at most ``len(part)``."""
     y = response.responded(part, measure)
-    return proportions.effective_n(y, part["patient_id"].to_numpy(), len(cohort.patients))
+    return clustered.effective_n(y, part["patient_id"].to_numpy(), len(cohort.patients))

@@ -8,7 +8,7 @@ from salvage.cohort import Cohort, once
 from salvage.estimate import Estimate, interval_text, p_value, ratio, reason
 from salvage.prognosis import Fit
 from salvage.show import Absent, Table
-from salvage.stats import proportions
+from salvage.stats import exact
 from salvage.stats.survival import Test
 from salvage.tables import Shown, mark, marks
 
@@ -70,7 +70,7 @@ def univariable(cohort: Cohort) -> Shown:
     tested = [e for _, e in pairs if e.p is not None]
     if not tested:
         return Absent(" ".join(["No factor can be tested.", *_reasons(fits)]))
-    adjusted = proportions.holm([e.p for _, e in pairs])
+    adjusted = exact.holm([e.p for _, e in pairs])
     rows = []
     for (fitted, e), holm in zip(pairs, adjusted, strict=True):
         hr, interval, p = _ratio_cells(e)

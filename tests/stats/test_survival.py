@@ -1,7 +1,5 @@
 """Curves, log-rank tests, restricted means and cumulative incidence against R."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +7,7 @@ import pandas as pd
 import pytest
 
 from salvage.stats import survival as sv
-
-REFERENCE = Path(__file__).parent / "reference"
-CLOSED = {"rel": 1e-8, "abs": 1e-12}
-
-
-def answers(name: str) -> dict[str, Any]:
-    return json.loads((REFERENCE / f"{name}.json").read_text())
-
+from tests.reference import CLOSED, REFERENCE, answers
 
 CURVES = answers("curves")
 LOGRANK = answers("logrank")

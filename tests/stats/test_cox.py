@@ -1,8 +1,6 @@
 """Cox models against R, and Firth's against its print and an independent maximum."""
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +10,9 @@ from scipy.optimize import brentq, minimize
 from scipy.stats import chi2
 
 from salvage.stats import cox as cx
+from tests.reference import ITERATED, REFERENCE, answers
 
-REFERENCE = Path(__file__).parent / "reference"
-COX = json.loads((REFERENCE / "cox.json").read_text())
-ITERATED = {"rel": 1e-6, "abs": 1e-10}
+COX = answers("cox")
 
 
 def model_rows(name: str) -> dict[str, Any]:
