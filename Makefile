@@ -77,6 +77,7 @@ format: $(TEST_ENV)
 sync: $(TEST_ENV)
 	$(BIN)/python -m tests.reference_notebooks sync
 	$(BIN)/python -m salvage.pages
+	$(BIN)/python -m tests.reference.agreement
 
 accept: $(TEST_ENV)
 	$(BIN)/python -m tests.reference_notebooks accept

@@ -14,7 +14,7 @@ from salvage.estimate import Estimate, estimate
 from salvage.published import Mark
 from salvage.stats import cox
 from salvage.stats import survival as km
-from salvage.stats._arrays import TIME_TOLERANCE
+from salvage.stats.r_rules import TIME_TOLERANCE
 from salvage.survival import Times, from_infusion, from_relapse
 
 EVENTS_PER_VARIABLE: Final = 10
@@ -288,7 +288,9 @@ def contrast_tests(cohort: Cohort) -> list[Estimate]:
     return made
 
 
-def _tests_of(fitted: Fit, times: Times, group: "pd.Series[bool]") -> dict[str, km.Test | None]:
+def _tests_of(
+    fitted: Fit, times: Times, group: "pd.Series[bool]"
+) -> dict[str, km.ChiSquare | None]:
     if fitted.model is None:
         return dict.fromkeys(words.TESTS)
     return {

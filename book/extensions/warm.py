@@ -21,7 +21,7 @@ LIBRARIES = (
     "pandas",
     "scipy.stats",
     "scipy.optimize",
-    "survival",
+    "lifelines",
     "firthmodels",
 )
 

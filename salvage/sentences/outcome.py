@@ -6,7 +6,6 @@ from salvage.estimate import months, percent
 from salvage.sentences import median, this_cohort
 from salvage.show import Absent, Box, Text, answer, text
 from salvage.tables import no_response_times, spread
-from salvage.tables.outcome import AGREES, second_implementation
 
 FROM_SALVAGE = "Overall survival from the start of the first salvage line"
 MONTHS_FROM_SALVAGE = "Months since the start of the first salvage line"
@@ -151,23 +150,4 @@ def response_reading(cohort: Cohort) -> Text | Absent:
         f"If it counts as an event, the median is {median(event, 'response')}."
         if changed
         else "No response ended in a new treatment, so both rules give the same result.",
-    )
-
-
-def cross_check(cohort: Cohort) -> Text:
-    """How many of the estimates agree with the second implementation."""
-    compared = [row[-1] for row in second_implementation(cohort).rows]
-    same = sum(cell == AGREES for cell in compared)
-    if same == len(compared):
-        return text(f"All {len(compared)} estimates agree between the two implementations.")
-    unexplained = sum(cell == "differ" for cell in compared)
-    rule = (
-        "In each of the others, the curve meets one half exactly or reaches 0, "
-        "where lifelines follows other rules than R."
-        if not unexplained
-        else "The rules named under the table do not explain "
-        f"{words.count(unexplained, 'difference')}."
-    )
-    return text(
-        f"{same} of {len(compared)} estimates agree between the two implementations. {rule}"
     )

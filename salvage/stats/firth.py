@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from salvage.stats._arrays import Bools, Floats
+from salvage.stats._arrays import Bools, Floats, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,9 +61,8 @@ def _first_converged(
     standard = (x - x.mean(axis=0)) / scale
 
     def attempt(search: dict[str, Any]) -> Penalised | None:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # What did not converge comes back as NaN or as a flag, which is read below.
-            warnings.simplefilter("ignore")
+        # What did not converge comes back as NaN or as a flag, which is read below.
+        with quiet():
             return _fit(make(search), standard, y, scale)
 
     best: Penalised | None = None

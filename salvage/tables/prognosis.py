@@ -9,7 +9,7 @@ from salvage.estimate import Estimate, interval_text, p_value, ratio, reason
 from salvage.prognosis import Fit
 from salvage.show import Absent, Table
 from salvage.stats import exact
-from salvage.stats.survival import Test
+from salvage.stats.survival import ChiSquare
 from salvage.tables import Shown, mark, marks
 
 NONE: Final = "–"
@@ -218,7 +218,7 @@ def proportional(cohort: Cohort) -> Shown:
     )
 
 
-def _test_cells(test: Test) -> tuple[str, str, str]:
+def _test_cells(test: ChiSquare) -> tuple[str, str, str]:
     return f"{test.chi2:.2f}", f"{test.df}", p_value(test.p)
 
 
