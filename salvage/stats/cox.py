@@ -41,10 +41,15 @@ COX_FOR_MANY = f"{COX}; Firth's penalty is left out, since it has no weight in t
 FIRTH_ROWS = 200_000
 
 #: Newton's search ends where half a squared distance to the maximum, in standard errors, is below
-#: the precision: within 1.5 ten-millionths of a standard error, and as a rule to the last digits.
-_SEARCH = {"precision": 1e-14, "r_precision": 0.0}
-#: Full steps arrive soonest; where one leaps past the maximum for good, shorter ones arrive.
-_STEPS = (1.0, 0.5, 0.1)
+#: the precision. Full steps go to the last digits. Where there is no maximum they break off, and a
+#: coarser search tells how high the likelihood rises; where they leap past it, shorter ones arrive.
+_SEARCHES: tuple[dict[str, float], ...] = (
+    {"precision": 1e-20, "step_size": 1.0},
+    {"precision": 1e-10, "step_size": 1.0},
+    {"precision": 1e-14, "step_size": 0.5},
+    {"precision": 1e-14, "step_size": 0.1},
+)
+_STEPS = 100
 #: A linear predictor that spans more than this, or a standard error this large against the spread
 #: of the covariate, is looked at for a monotone likelihood. Finite maxima stay far below.
 _WIDE_SPAN, _WIDE_ERROR = 10.0, 30.0
@@ -291,8 +296,8 @@ def _fit(data: _Data, x: Floats) -> _Found | None:
     if data.entry is not None:
         frame["entry"] = data.entry
     highest: _Found | None = None
-    for step in _STEPS:
-        found = _search(frame, None if data.entry is None else "entry", step)
+    for search in _SEARCHES:
+        found = _search(frame, None if data.entry is None else "entry", search)
         if found is not None and found.maximum:
             return found
         if found is not None and (highest is None or found.loglik > highest.loglik):
@@ -300,9 +305,10 @@ def _fit(data: _Data, x: Floats) -> _Found | None:
     return highest
 
 
-def _search(frame: pd.DataFrame, entry: str | None, step: float) -> _Found | None:
+def _search(frame: pd.DataFrame, entry: str | None, search: dict[str, float]) -> _Found | None:
     """One search by lifelines; None where it breaks off."""
-    options = {**_SEARCH, "step_size": step}
+    # Convergence is not judged by the likelihood, which changes less than the estimates.
+    options = {**search, "r_precision": 0.0, "max_steps": _STEPS}
     try:
         with quiet():
             fitter = CoxPHFitter().fit(frame, "time", "event", entry_col=entry, fit_options=options)
