@@ -24,11 +24,29 @@ _NO_VARIANCE = 1e-12
 def effective_n(y: npt.ArrayLike, patient: npt.ArrayLike, patients_in_study: int) -> float:
     """Number of independent events that would tell as much as these.
 
-    `y` is 0/1 per event, `patient` says whose event it is, `patients_in_study` counts all
-    patients, also those without an event here. n_eff = min(n, p(1-p)/v * (t(n-1)/t(k-1))^2),
-    with t the upper 2.5% points, k the patients here, and v the variance of p when patients are
-    drawn; n where v is 0 or k is 1. Method: Korn and Graubard 1998. ValueError without events or
-    with more patients than in the study.
+    Parameters
+    ----------
+    y
+        n responses, 0 or 1, one per event.
+    patient
+        n names: whose event it is.
+    patients_in_study
+        All patients, also those without an event here.
+
+    Returns
+    -------
+    n_eff = min(n, p(1-p)/v * (t(n-1)/t(k-1))^2), with t the upper 2.5% points, k the patients here,
+    and v the variance of p when patients are drawn; n where v is 0 or k is 1.
+
+    Raises
+    ------
+    ValueError
+        Without events, or with more patients than in the study.
+
+    Method: Korn and Graubard 1998, as R survey `svyciprop(method = "beta")`.
+
+    >>> round(effective_n([1, 1, 0, 0, 1, 0], ["a", "a", "b", "b", "c", "c"], 5), 2)
+    1.28
     """
     success, codes, k = _events_of_patients(y, patient)
     n = len(success)
@@ -72,10 +90,28 @@ class RaoScott:
 
 
 def rao_scott(y: npt.ArrayLike, category: npt.ArrayLike, patient: npt.ArrayLike) -> RaoScott | None:
-    """Second-order Rao-Scott test of 0/1 responses across categories, patients as clusters.
+    """Second-order Rao-Scott test of responses across categories, patients as clusters.
 
-    One row per event. None with one category, one patient, responses that are all alike, or
-    where the design effects are not defined. Method: R survey `svychisq(statistic = "F")`.
+    Parameters
+    ----------
+    y, category, patient
+        n responses (0 or 1), categories and names of patients, one per event.
+
+    Returns
+    -------
+    F, its degrees of freedom and P. None with one category, one patient, responses that are all
+    alike, or where the design effects are not defined.
+
+    Raises
+    ------
+    ValueError
+        For missing values or unequal lengths.
+
+    Method: R survey `svychisq(statistic = "F")`.
+
+    >>> y, category = [1, 1, 0, 1, 1, 0, 0, 0], list("aabbaabb")
+    >>> round(rao_scott(y, category, [1, 2, 1, 3, 4, 4, 5, 6]).p, 3)
+    0.216
     """
     success, patients, m = _events_of_patients(y, patient)
     codes, labels = as_codes(category, "category")
@@ -125,13 +161,29 @@ class OddsRatio:
 def gee_independence(
     y: npt.ArrayLike, category: npt.ArrayLike, patient: npt.ArrayLike, reference: str
 ) -> tuple[OddsRatio, ...]:
-    """Odds of a response in each category against `reference`, patients as clusters.
+    """Odds of a response in each category against a reference, patients as clusters.
 
-    Logistic GEE with independence, standard errors of Mancl and DeRouen 2001, normal intervals.
-    One entry for each other category, sorted; None with the reason where a cell is 0, or where
-    one patient has all events of a category. ValueError if no event has the reference. Method:
-    the same numbers as statsmodels `GEE` with cov_type "bias_reduced", in closed form, since with
-    categories as the only covariate the leverage of a patient is his share of each category.
+    Parameters
+    ----------
+    y, category, patient
+        n responses (0 or 1), categories and names of patients, one per event.
+    reference
+        The category that the others are compared with.
+
+    Returns
+    -------
+    One entry for each other category, sorted, with standard errors of Mancl and DeRouen 2001 and
+    normal 95% limits; None with the reason where a cell is 0, or where one patient has all events
+    of a category.
+
+    Raises
+    ------
+    ValueError
+        If no event has the reference.
+
+    Method: logistic GEE with independence, the same numbers as statsmodels `GEE` with cov_type
+    "bias_reduced", in closed form, since with categories as the only covariate the leverage of a
+    patient is his share of each category.
     """
     success, patients, _ = _events_of_patients(y, patient)
     codes, labels = as_codes(category, "category")
@@ -170,10 +222,27 @@ def firth_odds_ratio(
 ) -> tuple[OddsRatio, ...]:
     """Approximate odds ratios that exist also where a cell is 0.
 
-    The point estimate is Firth's. With categories as the only covariate it adds 1/2 to every
-    cell (Firth 1993), which needs no search. The interval holds the middle 95% of `draws`
-    samples of patients, drawn with `seed`, in which both categories occur. No P is given.
-    ValueError if no event has the reference.
+    Parameters
+    ----------
+    y, category, patient
+        n responses (0 or 1), categories and names of patients, one per event.
+    reference
+        The category that the others are compared with.
+    seed, draws
+        Of the samples of patients.
+
+    Returns
+    -------
+    One entry for each other category, sorted. The interval holds the middle 95% of the samples in
+    which both categories occur. No P is given.
+
+    Raises
+    ------
+    ValueError
+        If no event has the reference.
+
+    Method: Firth's estimate. With categories as the only covariate it adds 1/2 to every cell (Firth
+    1993), which needs no search.
     """
     success, patients, m = _events_of_patients(y, patient)
     codes, labels = as_codes(category, "category")

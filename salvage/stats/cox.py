@@ -131,10 +131,32 @@ def cox(
 ) -> CoxFit:
     """Cox regression with Efron ties and Wald intervals.
 
-    `X` has n rows and one column per covariate, or is one column of n. With `entry`, a row is at
-    risk after `entry` up to `time` (left truncation, or start-stop rows); rows without length are
-    left out, as in R. ValueError for missing or infinite values, negative times, or unequal
-    lengths. Method: R `coxph`.
+    Parameters
+    ----------
+    X
+        n rows and one column per covariate, or one column of n.
+    time, event
+        n durations in any one unit, and whether each ended in the event.
+    entry
+        A row is at risk after `entry` up to `time` (left truncation, or start-stop rows); rows
+        without length are left out, as in R.
+    names
+        Of the covariates.
+
+    Returns
+    -------
+    The model; without estimates and with the reason where there are none.
+
+    Raises
+    ------
+    ValueError
+        For missing or infinite values, negative times, or unequal lengths.
+
+    Method: lifelines `CoxPHFitter` to the last digits, as R `coxph`.
+
+    >>> found = cox([0, 1, 0, 1, 1, 0], [1, 2, 3, 4, 5, 6], [1, 1, 1, 1, 0, 1])
+    >>> round(found.hr[0], 3)
+    0.76
     """
     data = _prepare(X, time, event, entry, names)
     varying = _varying(data.x)
@@ -172,11 +194,24 @@ def zph(
     entry: npt.ArrayLike | None = None,
     names: Sequence[str] | None = None,
 ) -> Zph | None:
-    """Grambsch-Therneau score test of proportional hazards on the Kaplan-Meier time scale.
+    """Score test of proportional hazards on the Kaplan-Meier time scale.
 
-    Arguments as `cox`. None where the model has no finite estimates, fewer than two event times,
-    a covariate that does not vary, or too few events for the test. Method: R
-    `cox.zph(transform = "km")`.
+    Parameters
+    ----------
+    X, time, event, entry, names
+        As `cox`.
+
+    Returns
+    -------
+    The tests; None where the model has no finite estimates, with fewer than two event times, a
+    covariate that does not vary, or too few events for the test.
+
+    Raises
+    ------
+    ValueError
+        As `cox`.
+
+    Method: Grambsch and Therneau, as R `cox.zph(transform = "km")`; see `r_rules.zph`.
     """
     model = cox(X, time, event, entry, names)
     data = _prepare(X, time, event, entry, names)
@@ -204,10 +239,27 @@ def firth_cox(
 ) -> CoxFit:
     """Cox regression with Firth's penalty, profile intervals and penalised likelihood-ratio P.
 
-    Arguments as `cox`. Ties are Breslow's. A limit that the search does not find is None. Above
+    Parameters
+    ----------
+    X, time, event, names
+        As `cox`.
+
+    Returns
+    -------
+    The model, with Breslow's ties. A limit that the search does not find is None. Above
     `FIRTH_ROWS` rows the penalty changes nothing that is ever printed: the Cox model is then
-    given, if it has a maximum, and `method` says so. Method: Heinze and Schemper 2001, as R
-    coxphf, by the firthmodels package.
+    given, if it has a maximum, and `method` says so.
+
+    Raises
+    ------
+    ValueError
+        As `cox`.
+
+    Method: Heinze and Schemper 2001, as R coxphf, by the firthmodels package.
+
+    >>> found = firth_cox([1, 1, 0, 0], [1, 2, 3, 4], [1, 1, 1, 1])
+    >>> round(found.hr[0], 1)
+    7.6
     """
     if len(np.asarray(time)) > FIRTH_ROWS:
         plain = cox(X, time, event, names=names)
@@ -253,7 +305,19 @@ def cox_or_firth(
 ) -> CoxFit:
     """The Cox model, or Firth's where the likelihood has no maximum; `method` says which.
 
-    With `entry` there is no Firth fit to take its place: the estimates are then None.
+    Parameters
+    ----------
+    X, time, event, entry, names
+        As `cox`.
+
+    Returns
+    -------
+    The model. With `entry` there is no Firth fit to take its place: the estimates are then None.
+
+    Raises
+    ------
+    ValueError
+        As `cox`.
     """
     plain = cox(X, time, event, entry=entry, names=names)
     if plain.converged or not plain.monotone or entry is not None:

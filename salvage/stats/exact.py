@@ -19,10 +19,27 @@ EXACT_TABLES = 5_000_000
 def exact_kx2(events: Sequence[int], n: Sequence[int]) -> float | None:
     """Exact P that k proportions are equal, given all margins.
 
+    Parameters
+    ----------
+    events, n
+        Responses and sizes of k groups; groups of size 0 are left out.
+
+    Returns
+    -------
     The probability of all tables that are no more likely than the one seen; tables within a
     relative 1e-7 of it count as equally likely, as in R `fisher.test`. 1 where all or none
-    respond. None with fewer than two groups that have events, or when more than `EXACT_TABLES`
-    partial tables would have to be held. Method: Freeman and Halton 1951, by enumeration.
+    respond. None with fewer than two groups, or when more than `EXACT_TABLES` partial tables
+    would have to be held.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= events <= n in every group.
+
+    Method: Freeman and Halton 1951, by enumeration.
+
+    >>> round(exact_kx2([3, 0, 2], [4, 5, 3]), 4)
+    0.0467
     """
     seen, sizes = as_counts(events, n)
     used = sizes > 0
@@ -56,8 +73,25 @@ class Fisher:
 def fisher_2x2(events: int, n: int, other_events: int, other_n: int) -> Fisher:
     """The first proportion against the second.
 
-    ValueError unless 0 <= events <= n and n >= 1 in both. Method: R `fisher.test`, two-sided P by
-    the probability of tables, conditional maximum likelihood and its exact 95% interval.
+    Parameters
+    ----------
+    events, n, other_events, other_n
+        Responses and size of either group.
+
+    Returns
+    -------
+    P, the conditional maximum likelihood estimate of the odds ratio, and its exact 95% limits.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= events <= n and n >= 1 in both.
+
+    Method: R `fisher.test`, two-sided P by the probability of tables.
+
+    >>> found = fisher_2x2(8, 14, 1, 15)
+    >>> round(found.p, 4), round(found.odds_ratio, 1)
+    (0.0052, 16.7)
     """
     from scipy.stats import contingency
 
@@ -75,7 +109,22 @@ def fisher_2x2(events: int, n: int, other_events: int, other_n: int) -> Fisher:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment of the P-values that exist (Scand J Statist 1979;6:65)."""
+    """Holm's step-down adjustment of the P-values that exist.
+
+    Parameters
+    ----------
+    p_values
+        P-values; None stays None and is not counted.
+
+    Returns
+    -------
+    The adjusted values in the order given, at most 1.
+
+    Method: Holm, Scand J Statist 1979;6:65.
+
+    >>> holm([0.01, None, 0.04])
+    [0.02, None, 0.04]
+    """
     known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     running = 0.0

@@ -10,9 +10,29 @@ Interval = tuple[float, float]
 
 
 def clopper_pearson(events: int, n: int, level: float = 0.95) -> Interval:
-    """Exact binomial interval; ValueError unless 0 <= events <= n and n >= 1.
+    """Exact binomial interval.
+
+    Parameters
+    ----------
+    events, n
+        Responses, and how many there could have been; n is 1 or more.
+    level
+        Confidence level.
+
+    Returns
+    -------
+    The limits, as proportions.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= events <= n and n >= 1.
 
     Method: Clopper and Pearson 1934, as R `binom.test`.
+
+    >>> low, high = clopper_pearson(10, 15)
+    >>> f"{low:.3f} to {high:.3f}"
+    '0.384 to 0.882'
     """
     check_counts(events, n)
     tail = (1 - level) / 2
@@ -22,10 +42,31 @@ def clopper_pearson(events: int, n: int, level: float = 0.95) -> Interval:
 
 
 def wilson(p: float, n: float, level: float = 0.95) -> Interval:
-    """Wilson score interval of a proportion `p` out of `n`, which need not be whole.
+    """Wilson score interval of a proportion.
 
-    ValueError unless 0 <= p <= 1 and n > 0. Method: Wilson 1927, as R
-    `prop.test(correct = FALSE)`.
+    Parameters
+    ----------
+    p
+        The proportion.
+    n
+        What it is out of; need not be whole.
+    level
+        Confidence level.
+
+    Returns
+    -------
+    The limits, as proportions.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= p <= 1 and n > 0.
+
+    Method: Wilson 1927, as R `prop.test(correct = FALSE)`.
+
+    >>> low, high = wilson(10 / 15, 15)
+    >>> f"{low:.3f} to {high:.3f}"
+    '0.417 to 0.848'
     """
     if not (0 <= p <= 1 and n > 0):
         raise ValueError(f"a proportion and a positive number are needed, not {p} and {n}")
@@ -39,9 +80,31 @@ def wilson(p: float, n: float, level: float = 0.95) -> Interval:
 
 
 def poisson(events: int, exposure: float, level: float = 0.95) -> Interval:
-    """Exact interval of a rate, in events per unit of ``exposure`` (Garwood, Biometrika 1936).
+    """Exact interval of a rate.
 
-    Raises ``ValueError`` where there is no exposure.
+    Parameters
+    ----------
+    events
+        How many occurred.
+    exposure
+        The time in which they could, in any unit.
+    level
+        Confidence level.
+
+    Returns
+    -------
+    The limits, in events per unit of exposure.
+
+    Raises
+    ------
+    ValueError
+        Without exposure, or for a negative number of events.
+
+    Method: Garwood, Biometrika 1936, as R `poisson.test`.
+
+    >>> low, high = poisson(3, 10)
+    >>> f"{low:.3f} to {high:.3f}"
+    '0.062 to 0.877'
     """
     if exposure <= 0 or events < 0:
         raise ValueError(

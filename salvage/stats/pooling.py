@@ -42,16 +42,33 @@ METHOD = "binomial-normal model, maximum likelihood, t intervals"
 
 
 def pool(events: Sequence[int], n: Sequence[int]) -> Pooled:
-    """Random-effects mean of proportions. Raises ValueError below FEWEST studies.
+    """Random-effects mean of proportions.
+
+    Parameters
+    ----------
+    events, n
+        Responses and sizes of k studies, k at least `FEWEST`.
+
+    Returns
+    -------
+    The mean, its interval, and the interval of a further study of this kind.
+
+    Raises
+    ------
+    ValueError
+        Below `FEWEST` studies, or where nobody or everybody responded: the mean has no maximum.
 
     Model: counts are binomial; the log odds of the studies are normal with mean mu and variance
     tau2 (the generalised linear mixed model of Stijnen, Hamza and Ozdemir). With few patients per
     study it is preferred to averages of observed log odds, which need a correction where a count
     is 0 and treat the standard errors as known. Fitted by maximum likelihood, the log odds
-    integrated over a fine grid; lme4::glmer and metafor::rma.glmm fit the same. Intervals: t with
-    k - 1 degrees of freedom for the mean, t with k - 2 and the variance tau2 + se^2 for prediction
-    (Higgins, Thompson and Spiegelhalter), since k is small. Where nobody or everybody responded the
-    mean has no finite maximum: ValueError.
+    integrated over a fine grid; R's `lme4::glmer` and `metafor::rma.glmm` fit the same. Intervals:
+    t with k - 1 degrees of freedom for the mean, t with k - 2 and the variance tau2 + se^2 for
+    prediction (Higgins, Thompson and Spiegelhalter), since k is small.
+
+    >>> found = pool([8, 25, 7, 3], [27, 57, 13, 12])
+    >>> f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+    '0.394 (0.259 to 0.549)'
     """
     x, m = np.asarray(events, dtype=float), np.asarray(n, dtype=float)
     if len(x) < FEWEST:

@@ -162,8 +162,28 @@ def kaplan_meier(
 ) -> KM:
     """Kaplan-Meier estimate with log-log 95% limits.
 
-    Arrays of n rows; n may be 0. ValueError for negative or missing times, events other than
-    0/1, or unequal lengths. Method: R `survfit(Surv(...) ~ 1, conf.type = "log-log")`.
+    Parameters
+    ----------
+    time, event
+        n durations in any one unit, zero or more, and whether each ended in the event; n may be 0.
+    entry
+        When each row came under observation, in the same unit; from 0 on if left out.
+
+    Returns
+    -------
+    The curve at its distinct times.
+
+    Raises
+    ------
+    ValueError
+        For negative or missing times, events other than 0/1, or unequal lengths.
+
+    Method: lifelines `KaplanMeierFitter` with the rules of `r_rules`, as R
+    `survfit(Surv(...) ~ 1, conf.type = "log-log")`.
+
+    >>> curve = kaplan_meier([1, 2, 3, 4], [1, 1, 0, 1])
+    >>> curve.median, curve.at(2.5).value
+    (Quantile(value=3.0, low=1.0, high=None), 0.5)
     """
     stop, dead, start, _ = survival_arrays(time, event, entry)
     times, position = np.unique(stop, return_inverse=True)
@@ -215,10 +235,29 @@ def risk_table(
     ticks: npt.ArrayLike,
     entry: npt.ArrayLike | None = None,
 ) -> RiskTable:
-    """At risk just before each tick; censored and events up to and including it.
+    """Numbers under a curve: at risk, censored, events.
 
-    Whoever leaves at a tick is still at risk there, as in R's `summary(survfit(...), times)`.
-    With `entry`, whoever enters at a tick is not at risk there yet, except at time 0.
+    Parameters
+    ----------
+    time, event, entry
+        As `kaplan_meier`.
+    ticks
+        Times at which to count.
+
+    Returns
+    -------
+    At risk just before each tick; censored and events up to and including it. Whoever leaves at a
+    tick is still at risk there; whoever enters at a tick is not yet, except at time 0.
+
+    Raises
+    ------
+    ValueError
+        As `kaplan_meier`.
+
+    Method: R `summary(survfit(...), times)`.
+
+    >>> risk_table([1, 2, 3, 4], [1, 1, 0, 1], [0, 2]).at_risk.tolist()
+    [4, 3]
     """
     stop, dead, start, _ = survival_arrays(time, event, entry)
     marks = as_vector(ticks, "ticks")
@@ -235,9 +274,26 @@ def risk_table(
 
 
 def logrank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike) -> ChiSquare | None:
-    """Log-rank test of two or more groups; None with one group or without information.
+    """Log-rank test of two or more groups.
 
-    Method: R `survdiff`, rho = 0.
+    Parameters
+    ----------
+    time, event, group
+        n durations, events (0 or 1) and names of groups.
+
+    Returns
+    -------
+    The test; None with one group or without information.
+
+    Raises
+    ------
+    ValueError
+        As `kaplan_meier`, and for missing groups.
+
+    Method: lifelines `multivariate_logrank_test`, as R `survdiff`, rho = 0.
+
+    >>> round(logrank([1, 2, 3, 4, 5, 6], [1, 1, 1, 1, 0, 1], list("aababb")).p, 3)
+    0.11
     """
     stop, dead, _, _ = survival_arrays(time, event)
     codes, _ = as_codes(group, "group")
@@ -260,10 +316,29 @@ def logrank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike) -> 
 def rmst(
     time: npt.ArrayLike, event: npt.ArrayLike, tau: float, entry: npt.ArrayLike | None = None
 ) -> Rmst:
-    """Mean time to the event within `tau`: the area under the curve up to it.
+    """Mean time to the event within a horizon: the area under the curve up to it.
 
-    The interval is the estimate plus or minus 1.96 standard errors, kept within 0 and `tau`.
-    Without any row, None. ValueError unless `tau` is positive. Method: R survival:::survmean.
+    Parameters
+    ----------
+    time, event, entry
+        As `kaplan_meier`.
+    tau
+        The horizon, in the unit of the times.
+
+    Returns
+    -------
+    The mean, its standard error, and the mean plus or minus 1.96 of them, within 0 and `tau`; None
+    without any row.
+
+    Raises
+    ------
+    ValueError
+        Unless `tau` is positive, and as `kaplan_meier`.
+
+    Method: R `survival:::survmean`.
+
+    >>> round(rmst([1, 2, 3, 4], [1, 1, 0, 1], 3).value, 2)
+    2.25
     """
     if not (math.isfinite(tau) and tau > 0):
         raise ValueError(f"tau must be positive, it is {tau}")
@@ -319,10 +394,31 @@ class Incidence:
 
 
 def cumulative_incidence(time: npt.ArrayLike, status: npt.ArrayLike, cause: int = 1) -> Incidence:
-    """Aalen-Johansen incidence of `cause`; status 0 is censored, other codes are other causes.
+    """Aalen-Johansen incidence of one cause in the presence of others.
 
-    Arrays of n rows. Method: estimate and infinitesimal jackknife variance of R survival
+    Parameters
+    ----------
+    time
+        n durations in any one unit.
+    status
+        0 is censored, other codes are causes.
+    cause
+        The code of the cause.
+
+    Returns
+    -------
+    The incidence at the event times of the cause.
+
+    Raises
+    ------
+    ValueError
+        As `kaplan_meier`.
+
+    Method: estimate and infinitesimal jackknife variance of R survival
     `survfit(Surv(time, factor(status)) ~ 1)`.
+
+    >>> cumulative_incidence([1, 2, 3, 4], [1, 2, 0, 1]).at(3).value
+    0.25
     """
     code = as_vector(status, "status")
     stop, failed, _, _ = survival_arrays(time, code != 0)
