@@ -20,7 +20,7 @@ LIBRARIES = (
     "pandas",
     "scipy.stats",
     "scipy.optimize",
-    "survival",
+    "lifelines",
     "firthmodels",
 )
 
