@@ -1,6 +1,7 @@
 """The reader's words that several tables, figures, sentences or messages share.
 
-What one of them alone says stands in `salvage/tables`, `salvage/sentences` and `salvage/figures`.
+What one of them alone says stands with it: in a chapter's module of :mod:`salvage.report`, or with
+a figure in :mod:`salvage.display.figures`.
 """
 
 from typing import Final

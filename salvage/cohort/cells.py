@@ -5,9 +5,12 @@ spreadsheet. :func:`guarded` puts an apostrophe before it in every CSV file that
 :func:`unguarded` takes it away again when such a file is read.
 """
 
+import csv
 import datetime as dt
+import io
 import math
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -75,6 +78,14 @@ def guarded(text: str) -> str:
     """Text for a cell of a CSV file, which no spreadsheet will take for a formula."""
     risky = _FORMULA.match(text) and not _NUMBER.fullmatch(text)
     return f"'{text}" if risky or _GUARDED.match(text) else text
+
+
+def csv_text(rows: Iterable[Iterable[object]], line_end: str = "\n") -> str:
+    """Rows as the text of a CSV file, each cell :func:`guarded`."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator=line_end)
+    writer.writerows([guarded(str(cell)) for cell in row] for row in rows)
+    return stream.getvalue()
 
 
 def unguarded(text: str) -> str:

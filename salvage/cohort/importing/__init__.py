@@ -1,7 +1,5 @@
 """Any hospital's files into a cohort folder, as a mapping says (book/import.md)."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as AbstractMapping
@@ -14,8 +12,8 @@ import yaml
 
 from salvage import words
 from salvage.cohort import schema
-from salvage.cohort.cells import guarded
-from salvage.cohort.check import check, told
+from salvage.cohort.cells import csv_text
+from salvage.cohort.check import check, summary_lines
 from salvage.cohort.importing.mapping import (
     Condition,
     Entry,
@@ -27,9 +25,9 @@ from salvage.cohort.importing.mapping import (
 from salvage.cohort.importing.rows import NOT_KEPT, Count, LookUp, Mapped, Unmapped, apply
 from salvage.cohort.importing.sources import place_of, read_sources
 from salvage.cohort.model import Cohort
-from salvage.cohort.readers import READERS, SETTINGS_FILE, UNMAPPED_FILE
+from salvage.cohort.readers import COHORT_FILES, SETTINGS_FILE, UNMAPPED_FILE
 from salvage.cohort.study import Study, read_study
-from salvage.problems import InputError, Problem
+from salvage.problems import InputError, Problem, printable
 from salvage.records import Reader
 
 #: Rows printed one by one; all of them are in the file.
@@ -70,13 +68,12 @@ def run(source: Path, mapping_file: Path, out: Path) -> Imported:
     """
     mapping = read_mapping(mapping_file)
     if not source.exists():
-        raise InputError(
-            "Nothing to import", [Problem(str(source), None, "", "", "this file or folder")]
-        )
+        problem = Problem(str(source), expected="this file or folder")
+        raise InputError("Nothing to import", [problem])
     root = source if source.is_dir() else source.parent
     if out.resolve() == root.resolve():
         expected = "another folder: the cohort's files would replace the files that are imported"
-        raise InputError("Nothing was written", [Problem(str(out), None, "", "", expected)])
+        raise InputError("Nothing was written", [Problem(str(out), expected=expected)])
     foreign = _foreign(out)
     if foreign:
         raise InputError("Nothing was written, so that no cohort is lost", foreign)
@@ -138,14 +135,14 @@ def _foreign(out: Path) -> list[Problem]:
     """Files of a cohort in a folder that no import made; they would be overwritten or mixed up."""
     if not out.is_dir() or (out / UNMAPPED_FILE).is_file():
         return []
-    known = {f"{table.name}{suffix}" for table in schema.TABLES for suffix in READERS}
+    known = {f"{table.name}{suffix}" for table in schema.TABLES for suffix in COHORT_FILES}
     known.add(SETTINGS_FILE)
     expected = (
         "a folder without this file, since no import made it "
         f"(a folder that an import made holds {UNMAPPED_FILE})"
     )
     names = sorted(f.name for f in out.iterdir() if f.is_file() and f.name.lower() in known)
-    return [Problem(str(out / name), None, "", "", expected) for name in names]
+    return [Problem(str(out / name), expected=expected) for name in names]
 
 
 def _differing(kept: Path, study: Study) -> tuple[str, ...]:
@@ -171,8 +168,8 @@ def _write(out: Path, mapping: Mapping, mapped: Mapped) -> tuple[str, ...]:
     """
     out.mkdir(parents=True, exist_ok=True)
     head = [one.name for one in fields(Unmapped)]
-    listed = (astuple(one) for one in mapped.unmapped)
-    (out / UNMAPPED_FILE).write_text(_csv(head, listed), encoding="utf-8", newline="")
+    unmapped = csv_text([head, *map(astuple, mapped.unmapped)])
+    (out / UNMAPPED_FILE).write_text(unmapped, encoding="utf-8", newline="")
     removed = []
     for table in schema.TABLES:
         path = out / f"{table.name}.csv"
@@ -184,19 +181,11 @@ def _write(out: Path, mapping: Mapping, mapped: Mapped) -> tuple[str, ...]:
         frame = mapped.tables[table.name]
         shown = [c.name for c in table.columns if c.required or (frame[c.name] != "").any()]
         rows = frame[shown].itertuples(index=False, name=None)
-        path.write_text(_csv(shown, rows), encoding="utf-8", newline="")
+        path.write_text(csv_text([shown, *rows]), encoding="utf-8", newline="")
     if not (out / SETTINGS_FILE).exists():
         settings = yaml.safe_dump(asdict(mapping.study), sort_keys=False, allow_unicode=True)
         (out / SETTINGS_FILE).write_text(settings, encoding="utf-8")
     return tuple(removed)
-
-
-def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows([guarded(str(cell)) for cell in row] for row in rows)
-    return stream.getvalue()
 
 
 def _with_origin(problem: Problem, mapped: Mapped) -> Problem:
@@ -217,16 +206,16 @@ def _report(imported: Imported) -> Iterable[str]:
     yield from (_count_line(count) for count in mapped.counts)
     yield from (_look_up_line(look_up) for look_up in mapped.look_ups)
     if imported.idle:
-        yield f"Read, but nothing is taken from it: {', '.join(map(_plain, imported.idle))}."
+        yield f"Read, but nothing is taken from it: {', '.join(map(printable, imported.idle))}."
     yield from _replaced(imported)
     yield from _lost_lines(mapped)
     for text, code in sorted(mapped.ambiguous.items()):
-        yield f'More than one pattern fits "{_plain(text)}"; taken as {code}, which comes first.'
+        yield f'More than one pattern fits "{printable(text)}"; taken as {code}, which comes first.'
     blanked = sum(count.left_blank for count in mapped.counts)
     if blanked:
         yield f"{words.count(blanked, 'cell')} could not be mapped and left blank."
     if imported.unused:
-        yield f"Not named in the mapping: {', '.join(map(_plain, imported.unused))}."
+        yield f"Not named in the mapping: {', '.join(map(printable, imported.unused))}."
     if mapped.unmapped:
         yield (
             f"Every row and cell that is not in the cohort is in {UNMAPPED_FILE}, once for each "
@@ -236,10 +225,11 @@ def _report(imported: Imported) -> Iterable[str]:
             (u.outcome, u.source, u.table, u.column, u.reason) for u in mapped.unmapped
         )
         for (outcome, source, table, column, reason), number in reasons.items():
-            yield f"  {number} x {outcome}: {source} to {table}, column {column}: {_plain(reason)}"
+            place = f"{source} to {table}, column {column}"
+            yield f"  {number} x {outcome}: {place}: {printable(reason)}"
         yield from _first_rows(mapped.unmapped)
     if imported.cohort is not None:
-        yield from told(imported.cohort, str(imported.folder))
+        yield from summary_lines(imported.cohort, str(imported.folder))
 
 
 def _count_line(count: Count) -> str:
@@ -295,7 +285,7 @@ def _lost_lines(mapped: Mapped) -> Iterable[str]:
 
 def _named_patients(patients: Sequence[str]) -> str:
     """The first few ids, and how many more there are."""
-    shown = [_plain(patient) for patient in patients[:NAMED]]
+    shown = [printable(patient) for patient in patients[:NAMED]]
     more = len(patients) - len(shown)
     return words.listing([*shown, f"{more} more"] if more else shown)
 
@@ -306,13 +296,8 @@ def _first_rows(unmapped: Sequence[Unmapped]) -> Iterable[str]:
         return
     yield "Rows and cells that could not be mapped:"
     for one in failed[:PRINTED]:
-        shown = f' "{_plain(one.value)}"' if one.value else ""
+        shown = f' "{printable(one.value)}"' if one.value else ""
         shown += f" ({one.found_in})" if one.found_in else ""
         yield f"  {one.source}, row {one.row}, {one.column}{shown}: {one.reason}; {one.outcome}"
     if len(failed) > PRINTED:
         yield f"  and {len(failed) - PRINTED} more in {UNMAPPED_FILE}"
-
-
-def _plain(text: str) -> str:
-    """Text of a file on one line of a terminal."""
-    return "".join(ch if ch.isprintable() else "\ufffd" for ch in text)
