@@ -42,18 +42,18 @@ class CohortError(InputError):
 
 def load(path: Path) -> Cohort:
     """The cohort in a folder or workbook. Raises :class:`CohortError` that lists all its errors."""
-    cohort, problems = check(path)
-    if cohort is None:
-        raise CohortError(f"The cohort {Path(path).name} cannot be used", problems)
-    return cohort
+    return _sound(f"The cohort {Path(path).name} cannot be used", *check(path))
 
 
 def from_tables(study: Study, tables: Mapping[str, pd.DataFrame]) -> Cohort:
     """A cohort made of text tables by their names. Raises :class:`CohortError` as :func:`load`."""
     source = Source(study, {name: (frame, name) for name, frame in tables.items()})
-    cohort, problems = check_source(source)
+    return _sound("The cohort cannot be used", *check_source(source))
+
+
+def _sound(subject: str, cohort: Cohort | None, problems: list[Problem]) -> Cohort:
     if cohort is None:
-        raise CohortError("The cohort cannot be used", problems)
+        raise CohortError(subject, problems)
     return cohort
 
 

@@ -65,7 +65,7 @@ def _infusion(tables: Tables, problems: list[Problem]) -> tuple["pd.Series[float
     if "patient_id" not in frame.columns:
         return pd.Series(dtype=float), set()
     text = frame.get(INFUSION_DATE, pd.Series("", index=frame.index, dtype=object))
-    days = _days(text)
+    days = day_numbers(text)
     wrong = days.isna() & (text != "")
     problems += _unreadable(file, text[wrong])
     by_id = pd.Series(days.to_numpy(), index=pd.Index(frame["patient_id"]))
@@ -82,9 +82,9 @@ def _unreadable(file: str, text: "pd.Series[str]") -> list[Problem]:
     return problems
 
 
-def _days(text: pd.Series) -> "pd.Series[float]":
-    """Day number of each text; missing where it is no date."""
-    known = {value: parse_date(value) for value in text.unique()}
+def day_numbers(text: pd.Series, form: str | None = None) -> "pd.Series[float]":
+    """Day number of each text, missing where :func:`parse_date` finds no date in it."""
+    known = {value: parse_date(value, form) for value in text.unique()}
     days = {v: np.nan if d is None else float(d.toordinal()) for v, d in known.items()}
     return text.map(days).astype(float)
 
@@ -104,7 +104,7 @@ def _turn(
     """
     dates = frame[date_name]
     present = dates != ""
-    day = _days(dates)
+    day = day_numbers(dates)
     blank = pd.Series("", index=frame.index, dtype=object)
     ids, typed = frame.get("patient_id", blank), frame.get(month_name, blank)
     origin = ids.map(infusion).astype(float)

@@ -11,6 +11,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
@@ -291,14 +292,11 @@ def sheets(path: Path) -> tuple[dict[str, list[list[str]]], list[Problem]]:
         return {}, [Problem(path.name, expected=expected)]
     by_title: dict[str, list[list[str]]] = {}
     problems: list[Problem] = []
-    try:
+    with closing(values), closing(formulas):
         for sheet in values.worksheets:
             name = sheet_name(path, sheet.title)
             by_title[sheet.title], wrong = _sheet_rows(sheet, formulas[sheet.title], name)
             problems += wrong
-    finally:
-        values.close()
-        formulas.close()
     if not by_title:
         expected = (
             'a sheet; in Excel, save it as "Excel Workbook (.xlsx)", not as "Strict Open XML"'

@@ -201,18 +201,19 @@ def _restrict(sheet: Any, cells: str, rule: dict[str, str], **options: Any) -> N
 def _settings_sheet(sheet: Any) -> None:
     rows: list[Sequence[object]] = [("setting", "value", "meaning")]
     hints = get_type_hints(study.Study)
-    for one in fields(study.Study):
-        if one.name == "labels":
+    for setting in fields(study.Study):
+        name = setting.name
+        if name == "labels":
             rows += [
                 (LABEL_PREFIX + key, "", f'own name of "{label}"; blank keeps it')
                 for key, label in words.CATEGORIES.items()
             ]
             continue
-        value = getattr(study.Study(), one.name)
+        value = getattr(study.Study(), name)
         shown = str(value).lower() if isinstance(value, bool) else value
-        rows.append((one.name, shown, study.MEANINGS[one.name]))
-        if choices := ("false", "true") if hints[one.name] is bool else get_args(hints[one.name]):
-            _restrict(sheet, f"B{len(rows)}", _one_of(choices, one.name))
+        rows.append((name, shown, study.MEANINGS[name]))
+        if choices := ("false", "true") if hints[name] is bool else get_args(hints[name]):
+            _restrict(sheet, f"B{len(rows)}", _one_of(choices, name))
     _text_sheet(sheet, rows, (26, 48, 70))
 
 
@@ -271,8 +272,8 @@ def write_redcap(path: Path) -> list[Path]:
     one of the two files exists.
     """
     mapping = path.with_suffix(".mapping.yaml")
-    for one in (path, mapping):
-        _new(one)
+    _new(path)
+    _new(mapping)
     path.write_text(redcap_dictionary(), encoding="utf-8", newline="")
     mapping.write_text(redcap_mapping(), encoding="utf-8")
     return [path, mapping]

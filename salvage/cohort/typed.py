@@ -126,17 +126,15 @@ def read_column(text: pd.Series, column: Column, file: str) -> tuple[pd.Series, 
             wrong = ~np.isin(cells.astype(str), list(column.codes))
     wrong &= ~blank
     problems: list[Problem] = []
-    for code in np.flatnonzero(wrong):
-        value = str(cells[code])
-        hint = _suggest(value, column)
+    for code in np.flatnonzero(wrong | (blank & column.required)):
+        value, expected, hint = str(cells[code]), column.expects, ""
+        if value:
+            hint = _suggest(value, column)
+        else:
+            expected = f"a value ({column.expects}); the cell is blank"
         problems += [
-            Problem(file, int(row), column.name, value, column.expects, hint)
+            Problem(file, int(row), column.name, value, expected, hint)
             for row in text.index[codes == code]
-        ]
-    if column.required and blank.any():
-        expected = f"a value ({column.expects}); the cell is blank"
-        problems += [
-            Problem(file, int(row), column.name, "", expected) for row in text.index[blank[codes]]
         ]
     return pd.Series(values[codes], index=text.index, dtype=values.dtype), problems
 

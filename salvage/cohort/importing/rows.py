@@ -10,11 +10,11 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from salvage.cohort import schema
-from salvage.cohort.cells import DATE_EXPECTED, months, parse_date, text_of
+from salvage.cohort.cells import DATE_EXPECTED, months, text_of
+from salvage.cohort.dates import day_numbers
 from salvage.cohort.importing.mapping import (
     AUTO_DATE,
     TIME_ZERO,
@@ -147,6 +147,7 @@ def apply(mapping: Mapping, sources: AbstractMapping[str, pd.DataFrame]) -> Mapp
                 zeros.append(rows.zero)
         if zeros:
             zero = pd.concat(zeros)
+            zero = zero[~zero.index.duplicated()]
         frame = pd.concat(frames, ignore_index=True)
         if table is schema.SALVAGE:
             mapped.numbered = not any("line" in entry.columns for entry in entries)
@@ -161,6 +162,7 @@ class _EntryRows:
     frame      the rows of the source that are still there, indexed by their row in it
     mapped     the cohort so far; counts and unmapped rows are added to it
     listed     rows and cells of this entry that do not reach the table
+    failures   cells that could not be mapped, as long as it is open whether their row is left out
     zero       of patients: day of time zero by their id, if months are not counted from day 0
     """
 
@@ -168,6 +170,7 @@ class _EntryRows:
         self, entry: Entry, sources: AbstractMapping[str, pd.DataFrame], mapped: Mapped
     ) -> None:
         self.entry, self.sources, self.mapped = entry, sources, mapped
+        self.table, self.is_patients = entry.table, entry.table is schema.PATIENTS
         self.frame = sources[entry.source]
         self.listed: list[Unmapped] = []
         self.failures: list[_Failure] = []
@@ -175,37 +178,25 @@ class _EntryRows:
 
     def in_columns(self, zero: "pd.Series[float] | None") -> pd.DataFrame:
         """The rows in the schema's columns; ``zero`` is the day of time zero by patient."""
-        table, is_patients = self.entry.table, self.entry.table is schema.PATIENTS
-        read = self.frame
         self.frame = self._keep(self.frame, [r for r in self.entry.keep if not r.mapped])
-        days = self._time_zero() if is_patients else None
-        ids = self._column(table.column("patient_id"))
-        if not is_patients:
+        origin = self._time_zero() if self.is_patients else None
+        ids = self._column(self.table.column("patient_id"))
+        if not self.is_patients:
             ids = self._of_known_patients(ids)
+            origin = None if zero is None else _TimeZero(ids.map(zero).astype(float), ids == "")
         blank = pd.Series("", index=ids.index, dtype=object)
-        cells = {column.name: blank for column in table.columns} | {"patient_id": ids}
-        origin = None
-        if days is not None:
-            origin = _TimeZero(days, days.isna())
-        elif zero is not None and not is_patients:
-            by_patient = zero[~zero.index.duplicated()]
-            origin = _TimeZero(ids.map(by_patient).astype(float), ids == "")
-        for column in table.columns:
+        cells = {column.name: blank for column in self.table.columns} | {"patient_id": ids}
+        for column in self.table.columns:
             if column.name in self.entry.columns and column.kind != "id":
                 cells[column.name] = self._column(column, origin)
-        every = pd.DataFrame(cells, index=self.frame.index, dtype=object)
-        frame = self._without_failures(every)
-        if table is schema.SALVAGE:
-            lost = every.loc[~every.index.isin(frame.index), "patient_id"]
-            self.mapped.lost_lines |= set(lost[lost != ""])
+        frame = self._without_failures(pd.DataFrame(cells, dtype=object))
+        if self.table is schema.SALVAGE:
+            self.mapped.lost_lines |= set(ids[~ids.index.isin(frame.index) & (ids != "")])
         if rules := [rule for rule in self.entry.keep if rule.mapped]:
             frame = frame.loc[self._keep(self._with_mapped_names(frame), rules).index]
-        if is_patients:
-            rows = [one.row for one in self.listed if one.outcome == NOT_KEPT]
-            self.mapped.not_kept |= set(self._first(read.loc[rows], "patient_id"))
-            if days is not None:
-                self.zero = days.loc[frame.index].set_axis(frame["patient_id"])
-        self._account(read, frame)
+        if origin is not None and self.is_patients:
+            self.zero = origin.day.loc[frame.index].set_axis(frame["patient_id"])
+        self._account(frame)
         return frame
 
     # --- rows that are not mapped ---
@@ -213,10 +204,8 @@ class _EntryRows:
     def _note(
         self, row: Any, column: str, value: str, reason: str, outcome: str, found_in: str = ""
     ) -> None:
-        source, table = self.entry.source, self.entry.table.name
-        self.listed.append(
-            Unmapped(source, int(row), table, column, value, reason, outcome, found_in)
-        )
+        place = (self.entry.source, int(row), self.table.name, column)
+        self.listed.append(Unmapped(*place, value, reason, outcome, found_in))
 
     def _keep(self, frame: pd.DataFrame, rules: Iterable[Condition]) -> pd.DataFrame:
         """The rows that meet every rule; the others are listed."""
@@ -245,9 +234,8 @@ class _EntryRows:
 
         Every failure of a row is listed, so that all of them can be mended at once.
         """
-        required = {c.name for c in self.entry.table.columns if c.required} | {TIME_ZERO}
+        required = {c.name for c in self.table.columns if c.required} | {TIME_ZERO}
         gone = _rows_of(failure for failure in self.failures if failure.column in required)
-        frame = frame.copy()
         for failure in self.failures:
             places = failure.found_in or [""] * len(failure.texts)
             for (row, value), place in zip(failure.texts.items(), places, strict=True):
@@ -257,15 +245,19 @@ class _EntryRows:
                 frame.loc[failure.texts.index, failure.column] = ""
         return frame.loc[~frame.index.isin(gone)]
 
-    def _account(self, read: pd.DataFrame, frame: pd.DataFrame) -> None:
+    def _account(self, frame: pd.DataFrame) -> None:
         """Add the list and the counts of this entry to the cohort's."""
+        read = self.sources[self.entry.source]
+        if self.is_patients:
+            rows = [one.row for one in self.listed if one.outcome == NOT_KEPT]
+            self.mapped.not_kept |= set(self._first(read.loc[rows], "patient_id"))
         gone = {one.row for one in self.listed if one.outcome != LEFT_BLANK}
         listed = [u for u in self.listed if u.outcome != LEFT_BLANK or u.row not in gone]
         self.mapped.unmapped += sorted(listed, key=lambda one: one.row)
         self.mapped.counts.append(
             Count(
                 self.entry.source,
-                self.entry.table.name,
+                self.table.name,
                 len(read),
                 len(frame),
                 sum(one.outcome == NOT_KEPT for one in listed),
@@ -277,8 +269,8 @@ class _EntryRows:
     def _with_mapped_names(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The source's columns, and those of the cohort under names such as
         ``patients.os_month``."""
-        parts = [self.frame.loc[frame.index], frame.add_prefix(f"{self.entry.table.name}.")]
-        if self.entry.table is not schema.PATIENTS:
+        parts = [self.frame.loc[frame.index], frame.add_prefix(f"{self.table.name}.")]
+        if not self.is_patients:
             patients = self.mapped.tables["patients"].drop_duplicates("patient_id")
             looked_up = patients.set_index("patient_id").add_prefix("patients.")
             parts.append(looked_up.reindex(frame["patient_id"]).set_axis(frame.index))
@@ -316,7 +308,7 @@ class _EntryRows:
         self.mapped.look_ups.append(
             LookUp(
                 cell.source,
-                self.entry.table.name,
+                self.table.name,
                 column.name,
                 len(source),
                 len(source) - len(met),
@@ -348,8 +340,8 @@ class _EntryRows:
 
     # --- one column ---
 
-    def _time_zero(self) -> "pd.Series[float] | None":
-        """Day of each patient's time zero, by row; None where months are counted from day 0."""
+    def _time_zero(self) -> _TimeZero | None:
+        """Each patient's time zero; None where months are counted from day 0."""
         cell = self.entry.columns.get(TIME_ZERO)
         if cell is None:
             return None
@@ -358,9 +350,9 @@ class _EntryRows:
         missing = days.isna() & ~days.index.isin(_rows_of(self.failures))
         reason = f"expected {_expects(cell, ZERO_COLUMN)}"
         self.failures.append(_Failure(TIME_ZERO, raw[missing], reason))
-        return days
+        return _TimeZero(days, days.isna())
 
-    def _column(self, column: Column, zero: "_TimeZero | None" = None) -> pd.Series:
+    def _column(self, column: Column, zero: _TimeZero | None = None) -> pd.Series:
         """Texts of one column as the schema wants them; those that cannot be are failures."""
         cell = self.entry.columns[column.name]
         before = len(self.failures)
@@ -411,7 +403,7 @@ class _EntryRows:
         # Without an answer, text and numbers stay as they are; a code or a flag has none.
         return cell.otherwise if cell.otherwise is not None else None if allowed else text
 
-    def _as_months(self, text: pd.Series, column: Column, zero: "_TimeZero | None") -> pd.Series:
+    def _as_months(self, text: pd.Series, column: Column, zero: _TimeZero | None) -> pd.Series:
         """Dates or numbers in a unit as months since time zero; others are failures, and blank."""
         cell = self.entry.columns[column.name]
         days = _days(text, cell)
@@ -467,10 +459,7 @@ def _days(text: pd.Series, cell: Cell) -> "pd.Series[float]":
     """Texts as days: dates as day numbers, or numbers in a unit."""
     if cell.date is None:
         return numbers(text) * UNIT_DAYS[cell.unit_of_months]
-    form = None if cell.date == AUTO_DATE else cell.date
-    parsed = {value: parse_date(value, form) for value in text.unique()}
-    days = {v: np.nan if d is None else float(d.toordinal()) for v, d in parsed.items()}
-    return text.map(days).astype(float)
+    return day_numbers(text, None if cell.date == AUTO_DATE else cell.date)
 
 
 def _fits(pattern: str, key: str) -> bool:

@@ -1,20 +1,32 @@
 """The files of a hospital as tables of text, in any of :data:`salvage.cohort.files.FORMATS`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as AbstractMapping
 from pathlib import Path
 
 import pandas as pd
 
 from salvage.cohort.files import FORMATS, SourceFile
-from salvage.cohort.importing.mapping import MappingError
+from salvage.cohort.importing.mapping import (
+    Condition,
+    Entry,
+    Mapping,
+    MappingError,
+    is_mapped_name,
+)
 from salvage.problems import Problem
+from salvage.records import Reader
 
 
-def read_sources(root: Path, sources: Mapping[str, SourceFile]) -> dict[str, pd.DataFrame]:
-    """Every source as text by its name; :class:`MappingError` lists what cannot be read."""
+def read_sources(root: Path, mapping: Mapping) -> dict[str, pd.DataFrame]:
+    """Every source of a mapping as text, by its name.
+
+    Raises :class:`MappingError` that lists every file that cannot be read, or every column that the
+    mapping names and the files do not have.
+    """
     tables: dict[str, pd.DataFrame] = {}
     problems: list[Problem] = []
-    for name, source in sources.items():
+    for name, source in mapping.sources.items():
         path = place_of(root, source)
         if path is None or not path.is_file():
             shown = source.file or f"sources.{name}"
@@ -27,6 +39,7 @@ def read_sources(root: Path, sources: Mapping[str, SourceFile]) -> dict[str, pd.
             problems += wrong
     if problems:
         raise MappingError("The files cannot be read", problems)
+    _check_columns(mapping, tables)
     return tables
 
 
@@ -35,3 +48,31 @@ def place_of(root: Path, source: SourceFile) -> Path | None:
     if root.is_dir():
         return root / source.file if source.file else None
     return root if source.file in ("", root.name) else root.parent / source.file
+
+
+def _check_columns(mapping: Mapping, tables: AbstractMapping[str, pd.DataFrame]) -> None:
+    """Raise :class:`MappingError` for columns that the mapping names and the files do not have."""
+    subject = f"The mapping {mapping.name} does not fit the files"
+    reader = Reader(mapping.name, subject, MappingError)
+    for entry in mapping.entries:
+        for place, source, name in _named(entry):
+            columns = [str(column) for column in tables[source].columns]
+            if name not in columns:
+                expected = f"a column of {source}: {', '.join(columns)}"
+                reader.wrong(place, name, expected, columns)
+    reader.check()
+
+
+def _named(entry: Entry) -> Iterable[tuple[str, str, str]]:
+    """Place, source and name of every source column that an entry names."""
+    for name in _of_rules(entry.keep):
+        yield f"{entry.place}.keep", entry.source, name
+    for target, cell in entry.columns.items():
+        place = f"{entry.place}.columns.{target}"
+        source = cell.source or entry.source
+        for name in (*cell.column, *([cell.by] if cell.by else []), *_of_rules(cell.where)):
+            yield place, source, name
+
+
+def _of_rules(rules: Sequence[Condition]) -> Iterable[str]:
+    return (rule.column for rule in rules if not is_mapped_name(rule.column))
