@@ -36,6 +36,8 @@ COMMANDS: Final[list[Command]] = []
 
 
 def _command(*arguments: _Argument) -> Callable[[_Run], _Run]:
+    """Make the function below it a command that takes ``arguments``."""
+
     def add(run: _Run) -> _Run:
         title = (run.__doc__ or "").partition(".\n")[0].removesuffix(".")
         purpose = title[:1].lower() + title[1:]
@@ -155,10 +157,10 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = main_parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
-        one = commands.add_parser(command.name, help=command.purpose, description=command.purpose)
+        own = commands.add_parser(command.name, help=command.purpose, description=command.purpose)
         for name, options in command.arguments:
-            one.add_argument(name, **options)
-        one.set_defaults(run=command.run)
+            own.add_argument(name, **options)
+        own.set_defaults(run=command.run)
     return main_parser
 
 

@@ -34,9 +34,10 @@ def printable(text: str) -> str:
     return "".join(ch if ch.isprintable() else "\ufffd" for ch in text)
 
 
-def _quoted(value: str, limit: int = 60) -> str:
+def _quoted(value: str) -> str:
+    """A value in quotes, at most 60 characters of it."""
     clean = printable(value)
-    return f'"{clean[: limit - 1]}…"' if len(clean) > limit else f'"{clean}"'
+    return f'"{clean[:59]}…"' if len(clean) > 60 else f'"{clean}"'
 
 
 class InputError(ValueError):

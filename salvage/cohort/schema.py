@@ -29,9 +29,9 @@ POOR_ECOG: Final = 2
 class Column:
     """One column of a table.
 
-    ``codes`` maps each code to its meaning; ``low`` and ``high`` are the least and the greatest
-    number that is read. ``example`` is the cell of the template's invented patient; of a month, the
-    days since the first CAR-T infusion.
+    ``codes`` maps each code to its meaning; ``low`` and ``high``, both or neither, are the least
+    and the greatest number that is read. ``example`` is the cell of the template's invented
+    patient; of a month, the days since the first CAR-T infusion.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Table:
 
     def column(self, name: str) -> Column:
         """The column called ``name``; ``KeyError`` if there is none."""
-        return next(c for c in self.columns if c.name == name)
+        return {c.name: c for c in self.columns}[name]
 
     @property
     def names(self) -> tuple[str, ...]:

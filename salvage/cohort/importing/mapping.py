@@ -2,6 +2,8 @@
 
 It is data and not a program: names of columns, values and patterns. Everything in it is read as
 text, so that ``no`` is the word and not false, and ``01`` is not the number 1. See book/import.md.
+A new key is a field of :class:`Cell`, of :class:`Condition` or of
+:class:`salvage.cohort.files.SourceFile`, and what it does stands in ``rows`` or in ``files``.
 """
 
 import re
