@@ -233,5 +233,6 @@ def _tidy(source: Source, table: Table) -> None:
     example = frame["patient_id"].isin(ids)
     if ids:
         source.tables[table.name] = (frame[~example], file)
-        rows = words.count(int(example.sum()), "example row")
+        count = int(example.sum())
+        rows = "1 example row" if count == 1 else f"{count} example rows"
         source.left_out.append(f"{file}: {rows} of the template")
