@@ -17,9 +17,9 @@ from lifelines import AalenJohansenFitter, CoxPHFitter, KaplanMeierFitter
 from lifelines.exceptions import StatError
 from lifelines.statistics import multivariate_logrank_test, proportional_hazard_test
 from lifelines.utils import median_survival_times, restricted_mean_survival_time
-from salvage.report.pages import MADE
 
 from salvage.paths import ROOT
+from salvage.report.pages import MADE
 from salvage.stats import clustered, cox, exact, intervals, survival
 from tests.reference import REFERENCE, answers, cox_rows, lung
 

@@ -11,7 +11,7 @@ from matplotlib.path import Path
 
 from salvage import words
 from salvage.cohort import Cohort
-from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.schema import CATEGORY_KEYS, RESPONSE
 from salvage.cohort.study import Study
 from salvage.display.figures import captions, style
 from salvage.display.show import Absent, Figure
@@ -51,7 +51,7 @@ def flows(cohort: Cohort) -> pd.DataFrame:
 def blocks(cohort: Cohort) -> Blocks:
     """Every block in the fixed order of categories; no further line stands at the bottom."""
     lines = cohort.salvage[cohort.salvage["line"] <= LAST_LINE]
-    responding = lines["best_response"].isin(["CR", "PR"])
+    responding = lines["best_response"].isin(RESPONSE)
     total = lines["patient_id"].nunique()
     last = int(lines["line"].max())
     found: Blocks = {}

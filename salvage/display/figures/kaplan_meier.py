@@ -18,6 +18,7 @@ from salvage.analysis.provenance import Mark
 from salvage.analysis.survival import Times
 from salvage.cohort import Cohort
 from salvage.cohort.cells import DAYS_PER_MONTH
+from salvage.cohort.schema import RESPONSE
 from salvage.cohort.study import Study
 from salvage.display.figures import captions, style
 from salvage.display.figures.responses import prose
@@ -375,7 +376,7 @@ def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
         lines = lines[lines["category"] == category]
     times = survival.line_times(cohort, lines, "dor")
     if times is None or not times.n:
-        responded = lines["best_response"].isin(["CR", "PR"]).any()
+        responded = lines["best_response"].isin(RESPONSE).any()
         reason = captions.KM_NOT_RECORDED["dor"] if responded else captions.KM_NO_RESPONSE
         return Absent(cohort.study, captions.KM_EMPTY.format(what=what, reason=reason))
     return km(

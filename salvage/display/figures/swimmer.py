@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from salvage import words
 from salvage.analysis.survival import with_outcome
 from salvage.cohort import Cohort
-from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.schema import CATEGORY_KEYS, RESPONSE
 from salvage.display.figures import captions, style
 from salvage.display.figures.histories import History, histories
 from salvage.display.show import Absent, Figure
@@ -101,7 +101,7 @@ def line_segments(cohort: Cohort) -> pd.DataFrame:
 
 def response_marks(cohort: Cohort) -> pd.DataFrame:
     """Marks of CR and PR: patient_id, best_response, month, and whether it is recorded."""
-    held = cohort.salvage[cohort.salvage["best_response"].isin(["CR", "PR"])]
+    held = cohort.salvage[cohort.salvage["best_response"].isin(RESPONSE)]
     dated = held["response_month"].notna()
     month = held["response_month"].fillna(held["start_month"])
     return held[["patient_id", "best_response"]].assign(month=month, dated=dated)
@@ -265,7 +265,7 @@ def _alt(cohort: Cohort) -> str:
         ),
         early=f"{len(cohort.patients) - late:,}",
         late=f"{late:,}",
-        responding=int(best.isin(["CR", "PR"]).sum()),
+        responding=int(best.isin(RESPONSE).sum()),
         complete=int((best == "CR").sum()),
         **_counts(cohort),
     )
