@@ -7,13 +7,13 @@ import pandas as pd
 from scipy.special import ndtri
 
 from salvage import words
-from salvage.analysis.estimate import Estimate, proportion
+from salvage.analysis.estimate import Estimate, by_id, proportion
 from salvage.cohort import Cohort, once
-from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.schema import CATEGORY_KEYS, RESPONSE
 from salvage.cohort.study import Study
 from salvage.stats import proportions
 
-RESPONDING: Final = {"orr": ("CR", "PR"), "cr": ("CR",), "pr": ("PR",)}
+RESPONDING: Final = {"orr": RESPONSE, "cr": ("CR",), "pr": ("PR",)}
 ALL: Final = "all"
 #: Which lines of a patient: the beginning of the key of their estimates, and their label.
 LINES: Final = {
@@ -124,14 +124,15 @@ def groups(cohort: Cohort) -> dict[str, tuple[pd.DataFrame, str]]:
     return found
 
 
-def all_rates(cohort: Cohort) -> list[Estimate]:
-    """ORR, CR and PR of every group, each with both intervals."""
-    return [
-        made
+@once
+def estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """ORR, CR and PR of every group by id, each with the exact interval and with Wilson's."""
+    return by_id(
+        e
         for key, (lines, label) in groups(cohort).items()
         for measure in RESPONDING
-        for made in both(cohort, measure, lines, key, label)
-    ]
+        for e in both(cohort, measure, lines, key, label)
+    )
 
 
 def counts(lines: pd.DataFrame, by: str = "category") -> pd.DataFrame:

@@ -83,8 +83,8 @@ def _tests(release: Release) -> list[Estimate]:
         known = [(e.events or 0, e.n or 0) for e in rates if e is not None]
         if len(known) == len(rates) and sum(n > 0 for _, n in known) > 1:
             events, sizes = zip(*known, strict=True)
-            found = comparison.Counts(events, sizes)
-            made.append(comparison.exact_test(release.study, measure, found))
+            counted = comparison.CategoryCounts(events, sizes)
+            made.append(comparison.exact_test(release.study, measure, counted))
     return made
 
 

@@ -11,7 +11,7 @@ from salvage import words
 from salvage.analysis import safety
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
-from salvage.disclosure.suppression import Counts
+from salvage.disclosure.suppression import LinkedCounts
 
 ALL: Final = "all"
 LINES: Final = (ALL, "first", "later")
@@ -56,7 +56,7 @@ class _Block:
     rows: Sequence[tuple[str, Sequence[str]]] = ()
 
 
-def linked_counts(cohort: Cohort, terms: Sequence[str]) -> Counts:
+def linked_counts(cohort: Cohort, terms: Sequence[str]) -> LinkedCounts:
     """Every count of the release before screening, with all sums that link them.
 
     The complement of each count among its denominator is a count too. Costs keep totals visible
@@ -85,7 +85,7 @@ def linked_counts(cohort: Cohort, terms: Sequence[str]) -> Counts:
     same = [treated - row("lines", "all.first.any")]
     same += [patients - row(b, "recorded") - row(b, "missing") for b in blocks if "baseline" in b]
     same += [treated - row(b, "any") - row(b, "without") for b in blocks if "term" in b]
-    return Counts(
+    return LinkedCounts(
         [f"{block}.{name}" for block, name in names],
         np.concatenate([block.atoms.ravel() for block in blocks.values()]),
         np.array([row(block, name) for block, name in names]),

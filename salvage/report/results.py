@@ -34,14 +34,14 @@ def headline(cohort: Cohort) -> list[Estimate]:
 
 HEADLINE: Final[tuple[Part, ...]] = (
     lambda cohort: counts.estimates(cohort),
-    lambda cohort: survival.patient_estimates(cohort),
-    lambda cohort: response.all_rates(cohort),
-    lambda cohort: survival.line_estimates(cohort),
+    lambda cohort: [*survival.estimates(cohort).values()],
+    lambda cohort: [*response.estimates(cohort).values()],
+    lambda cohort: [*survival.line_estimates(cohort).values()],
     lambda cohort: prognosis.prognosis_estimates(cohort),
-    lambda cohort: safety.safety_estimates(cohort),
+    lambda cohort: [*safety.estimates(cohort).values()],
 )
 FURTHER: Final[tuple[Part, ...]] = (
-    lambda cohort: comparison.comparison_estimates(cohort),
+    lambda cohort: [*comparison.estimates(cohort).values()],
     lambda cohort: bias.bias_estimates(cohort),
     lambda _: audit.estimates(),
     lambda cohort: spread.spread_estimates(cohort.study),

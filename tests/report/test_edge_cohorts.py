@@ -46,7 +46,7 @@ PARTS: dict[str, Callable[[Cohort], Table | Text | Box | Absent]] = {
         ),
         (
             report_survival,
-            "outcome_answer why_biased observed_range reading response_reading cross_check",
+            "answer why_biased observed_range reading response_reading cross_check",
         ),
         (report_bias, "origins"),
         (report_bias, "bias_answer landmark delayed_entry per_month"),
@@ -111,10 +111,10 @@ def test_lifelines_agrees_or_a_named_rule_explains_it(edge: str) -> None:
 # --- sentences that would be false of another cohort ----------------------------------------------
 
 SAID = {
-    ("no_deaths", "outcome_answer"): "none of 14 patients died",
-    ("one_patient", "outcome_answer"): "the one patient died",
-    ("one_patient_alive", "outcome_answer"): "the one patient is alive",
-    ("all_dead_at_once", "outcome_answer"): "all 14 patients died",
+    ("no_deaths", "survival.answer"): "none of 14 patients died",
+    ("one_patient", "survival.answer"): "the one patient died",
+    ("one_patient_alive", "survival.answer"): "the one patient is alive",
+    ("all_dead_at_once", "survival.answer"): "all 14 patients died",
     ("one_patient", "observed_range"): "One patient has no range",
     ("all_dead_at_once", "observed_range"): "There is no range",
     ("no_deaths", "reading"): "not reached",
@@ -126,8 +126,8 @@ SAID = {
     ("a_separated_group", "replaced"): "does not converge|do not converge",
     ("only_required_columns", "model"): "no patient has every covariate recorded",
     ("no_deaths", "sweep"): "No cut-off gives a contrast",
-    ("a_synthetic_cohort", "outcome_answer"): "In this synthetic cohort",
-    ("another_hospital", "outcome_answer"): "In this cohort",
+    ("a_synthetic_cohort", "survival.answer"): "In this synthetic cohort",
+    ("another_hospital", "survival.answer"): "In this cohort",
     ("one_patient", "prognosis_answer"): "one patient alone allows no comparison",
     ("one_patient", "why_biased"): "^The one treated patient was alive by definition at",
     ("no_deaths", "observed_range"): "nothing of the uncertainty of the median.$",
@@ -169,7 +169,12 @@ SENTENCES = (
 
 @pytest.mark.parametrize(("edge", "part"), SAID)
 def test_what_is_said_of_an_edge_cohort(edge: str, part: str) -> None:
-    (say,) = (getattr(module, part) for module in SENTENCES if hasattr(module, part))
+    home, _, name = part.rpartition(".")
+    (say,) = (
+        getattr(module, name)
+        for module in SENTENCES
+        if hasattr(module, name) and module.__name__.endswith(home)
+    )
     said = say(EDGES[edge]().cohort()).plain()
     assert re.search(SAID[edge, part], said), said
 
@@ -269,7 +274,7 @@ def test_salvage_at_infusion_guarantees_no_time() -> None:
         patients=made.patients.assign(relapse_month=0.0, os_month=made.patients["os_month"] + 1),
         salvage=made.salvage.assign(start_month=0.0),
     )
-    said = report_survival.outcome_answer(tables.cohort()).plain()
+    said = report_survival.answer(tables.cohort()).plain()
     assert "it guarantees no survival time" in said
 
 
@@ -277,7 +282,7 @@ def test_salvage_at_infusion_guarantees_no_time() -> None:
 @settings(max_examples=30, deadline=None)
 def test_the_answer_counts_deaths_and_the_medians_of_the_table(recipe: Recipe) -> None:
     cohort = generate(recipe).cohort()
-    said = report_survival.outcome_answer(cohort).plain()
+    said = report_survival.answer(cohort).plain()
     dead = int(cohort.patients["died"].sum())
     if 0 < dead < recipe.patients:
         assert f"{dead} of {recipe.patients} patients died" in said
@@ -402,20 +407,20 @@ def test_a_grade_without_a_salvage_line_draws_no_figure() -> None:
 
 
 def test_the_chapter_counts_the_events_that_it_leaves_out() -> None:
-    assert LEFT_OUT not in report_safety.safety_answer(load(DATA)).plain()
+    assert LEFT_OUT not in report_safety.answer(load(DATA)).plain()
     for events, said in (
         (1, "1 adverse event of 1 patient without a salvage line is not counted here."),
         (3, "3 adverse events of 1 patient without a salvage line are not counted here."),
     ):
         cohort = with_untreated(events)
-        assert said in report_safety.safety_answer(cohort).plain()
+        assert said in report_safety.answer(cohort).plain()
         others = cohort.adverse_events[cohort.adverse_events["patient_id"] == "Q1"]
-        nothing_else = report_safety.safety_answer(replace(cohort, adverse_events=others))
+        nothing_else = report_safety.answer(replace(cohort, adverse_events=others))
         assert isinstance(nothing_else, Absent)
         assert said in nothing_else.plain()
         # A public book tells no such number: it shows what it shows of the cohort without them.
         public = replace(cohort, study=replace(cohort.study, audience="public"))
-        instead = gate_of(public)(report_safety.safety_answer(public))
+        instead = gate_of(public)(report_safety.answer(public))
         assert instead is not None
         assert LEFT_OUT not in instead.plain()
 
@@ -448,7 +453,7 @@ def test_a_term_stands_as_it_is_most_often_entered(terms: tuple[str, ...], shown
     cohort = spelled(*terms)
     for table in (report_safety.by_term(cohort), report_safety.grades(cohort)):
         assert {row[0] for row in table.rows} == {shown}
-    assert f"The most common event was {shown}:" in report_safety.safety_answer(cohort).plain()
+    assert f"The most common event was {shown}:" in report_safety.answer(cohort).plain()
     assert shown in figures.ae_heatmap(cohort).alt
     assert shown in figures.ae_butterfly(cohort).alt
     assert [safety.label(term) for term in safety.most_common(cohort)] == [shown]
@@ -457,7 +462,7 @@ def test_a_term_stands_as_it_is_most_often_entered(terms: tuple[str, ...], shown
 def test_a_small_first_letter_becomes_a_capital_in_a_cell() -> None:
     cohort = spelled("rash", "Rash", "rash")
     assert {row[0] for row in report_safety.by_term(cohort).rows} == {"Rash"}
-    assert "event was rash:" in report_safety.safety_answer(cohort).plain()
+    assert "event was rash:" in report_safety.answer(cohort).plain()
 
 
 def test_the_names_of_the_glossary_and_of_the_tables_are_one_event() -> None:

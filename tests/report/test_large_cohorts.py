@@ -50,9 +50,7 @@ def test_what_is_left_out_says_from_which_size_on(measure: str) -> None:
 
 
 def test_results_of_a_large_cohort_hold_the_same_ids_and_the_reasons() -> None:
-    few, many = (
-        {e.id: e for e in comparison.comparison_estimates(c)} for c in (hundred(), large())
-    )
+    few, many = (comparison.estimates(c) for c in (hundred(), large()))
     pairs = {id for id in {*few, *many} if id.endswith(".or")}
     assert {*few} - pairs == {*many} - pairs
     for id, e in many.items():
@@ -69,7 +67,7 @@ def test_nothing_true_of_small_cohorts_only_is_said_of_a_large_one() -> None:
         report_summary.evidence(large(), by_id),
         report_bias.delayed_entry(large()),
         report_bias.bias_answer(large()),
-        report_comparison.compared_answer(large()),
+        report_comparison.answer(large()),
         report_comparison.multiplicity(large()),
         report_context.context_answer(large()),
         report_prognosis.prognosis_answer(large()),

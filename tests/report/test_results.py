@@ -76,7 +76,7 @@ def test_a_record_holds_the_named_fields_and_marks() -> None:
 
 def test_ids_that_repeat_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = results.counts.estimates(load(DATA))
-    monkeypatch.setattr(results.survival, "patient_estimates", lambda _: twice)
+    monkeypatch.setattr(results.survival, "estimates", lambda _: {e.id: e for e in twice})
     with pytest.raises(ValueError, match=r"must be unique: deaths"):
         results.collect(load(DATA))
 
