@@ -37,14 +37,14 @@ HEADLINE: Final[tuple[Part, ...]] = (
     lambda cohort: survival.patient_estimates(cohort),
     lambda cohort: response.all_rates(cohort),
     lambda cohort: survival.line_estimates(cohort),
-    lambda cohort: prognosis.prognosis_estimates(cohort),
+    lambda cohort: [*prognosis.estimates(cohort).values()],
     lambda cohort: safety.safety_estimates(cohort),
 )
 FURTHER: Final[tuple[Part, ...]] = (
     lambda cohort: comparison.comparison_estimates(cohort),
-    lambda cohort: bias.bias_estimates(cohort),
-    lambda _: audit.estimates(),
-    lambda cohort: spread.spread_estimates(cohort.study),
+    lambda cohort: [*bias.estimates(cohort).values()],
+    lambda _: [*audit.estimates().values()],
+    lambda cohort: [*spread.estimates(cohort.study).values()],
 )
 
 

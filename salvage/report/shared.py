@@ -1,17 +1,18 @@
 """What several chapters say alike: notes, rows of rates and medians, and turns of phrase."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import pandas as pd
 
 from salvage import words
+from salvage.analysis import prognosis
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import Mark
 from salvage.cohort import Cohort
 from salvage.cohort.study import Study
 from salvage.display.show import Absent, Table
-from salvage.display.wording import interval_text, months
+from salvage.display.wording import interval_text, months, p_value, ratio, reason
 
 Shown = Table | Absent
 
@@ -90,6 +91,36 @@ def median_row(e: Estimate) -> tuple[str, ...]:
     if not e.n:
         return (e.label, "0", "–", words.NOT_ESTIMABLE, "–")
     return (e.label, f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
+
+
+def ratio_cells(e: Estimate) -> tuple[str, str, str]:
+    """Ratio, interval and P of an estimate; dashes where there is none."""
+    if e.value is None:
+        return words.NOT_ESTIMABLE, "–", "–"
+    return ratio(e.value), interval_text(e), p_value(e.p)
+
+
+def not_estimable(rows: Iterable[tuple[str, Estimate]]) -> list[str]:
+    """Why rows of a table (label, estimate) are not estimable: one note for each reason."""
+    labels: dict[str, list[str]] = {}
+    for label, e in rows:
+        if e.value is None:
+            labels.setdefault(reason(e.method), []).append(label)
+    return [
+        f"Not estimable ({why}): {'; '.join(dict.fromkeys(missing))}."
+        for why, missing in labels.items()
+    ]
+
+
+def few_deaths(estimates: Iterable[Estimate]) -> str:
+    """The caution in a caption of models of one covariate, where one of them has few deaths."""
+    deaths = {e.events or 0 for e in estimates if e.value is not None}
+    return prognosis.caution(min(deaths), least=len(deaths) > 1) if deaths else ""
+
+
+def paragraph(*sentences: str) -> str:
+    """Whole sentences one after the other; empty ones are dropped."""
+    return " ".join(filter(None, sentences))
 
 
 def responses_note() -> str:

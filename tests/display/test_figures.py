@@ -77,7 +77,7 @@ def everything() -> dict[str, Callable[[Cohort], Any]]:
         "ae_butterfly": figures.ae_butterfly,
         "univariable": lambda c: figures.cox_forest(
             c.study,
-            figures.rows_of_fits(prognosis.univariable(c, survival.from_relapse(c))),
+            figures.rows_of_fits(prognosis.univariable(c)),
             "fig-univariable",
             "Baseline factors",
         ),
@@ -85,7 +85,7 @@ def everything() -> dict[str, Callable[[Cohort], Any]]:
             c, prognosis.sweep(c, survival.from_relapse(c)), "OS from relapse"
         ),
         "origin": lambda c: figures.origin_forest(
-            c.study, [figures.row_of(prognosis.late_against_early(c))]
+            c.study, [figures.row_of(prognosis.late_against_early(c, "os"))]
         ),
         **{
             f"{made.__name__}_{key}": lambda c, made=made, key=key: made(c, key)

@@ -19,7 +19,6 @@ from hypothesis import given, settings
 
 from salvage import words
 from salvage.analysis import safety, survival
-from salvage.analysis.bias import contrasts
 from salvage.cohort import Cohort, load
 from salvage.display import figures
 from salvage.display.show import Absent, Box, Table, Text
@@ -49,12 +48,12 @@ PARTS: dict[str, Callable[[Cohort], Table | Text | Box | Absent]] = {
             "outcome_answer why_biased observed_range reading response_reading cross_check",
         ),
         (report_bias, "origins"),
-        (report_bias, "bias_answer landmark delayed_entry per_month"),
+        (report_bias, "answer landmark delayed_entry per_month"),
         (report_context, "own_first_lines"),
-        (report_context, "context_answer"),
+        (report_context, "answer"),
         (
             report_prognosis,
-            "prognosis_answer policy replaced months_to_relapse model proportional sweep",
+            "answer policy replaced months_to_relapse model proportional sweep",
         ),
     )
     for name in names.split()
@@ -121,18 +120,18 @@ SAID = {
     ("no_responder", "response_reading"): "No salvage line brought a response",
     ("only_required_columns", "response_reading"): "does not record when responses began",
     ("patients_without_salvage", "why_biased"): "without salvage had to live only until relapse",
-    ("everyone_early", "prognosis_answer"): "all patients have the same value",
+    ("everyone_early", "prognosis.answer"): "all patients have the same value",
     ("no_deaths", "policy"): "No factor can be tested",
     ("a_separated_group", "replaced"): "does not converge|do not converge",
     ("only_required_columns", "model"): "no patient has every covariate recorded",
     ("no_deaths", "sweep"): "No cut-off gives a contrast",
     ("a_synthetic_cohort", "outcome_answer"): "In this synthetic cohort",
     ("another_hospital", "outcome_answer"): "In this cohort",
-    ("one_patient", "prognosis_answer"): "one patient alone allows no comparison",
+    ("one_patient", "prognosis.answer"): "one patient alone allows no comparison",
     ("one_patient", "why_biased"): "^The one treated patient was alive by definition at",
     ("no_deaths", "observed_range"): "nothing of the uncertainty of the median.$",
     ("ties_everywhere", "observed_range"): "which the confidence interval states.$",
-    ("all_dead_at_once", "prognosis_answer"): (
+    ("all_dead_at_once", "prognosis.answer"): (
         r"was not estimable \(all patients at risk died at the same time\) counted from infusion"
         r" and \d"
     ),
@@ -141,15 +140,15 @@ SAID = {
         "months_to_relapse",
     ): r"was not estimable \(all patients .*\) from infusion",
     ("all_dead_at_once", "reading"): "; from the first salvage line it is 3.0 months",
-    ("all_dead_at_once", "bias_answer"): r"is not estimable from infusion and \d",
-    ("one_patient", "bias_answer"): "late and early relapse cannot be compared",
+    ("all_dead_at_once", "bias.answer"): r"is not estimable from infusion and \d",
+    ("one_patient", "bias.answer"): "late and early relapse cannot be compared",
     ("one_patient", "per_month"): "as a covariate: one patient alone allows no comparison.$",
     ("a_separated_group", "sweep"): r"estimable at 4 cut-offs, 0\.\d+ at each; it was",
     ("all_dead_at_once", "delayed_entry"): r"it is 6\.0 months\.\n",
     ("one_patient", "cohort_answer"): r"The patient was observed for \d",
     ("all_dead_at_once", "cohort_answer"): r"Every patient was observed for 6\.0 months",
     ("one_patient_alive", "cohort_answer"): "The patient was alive at last contact",
-    ("no_deaths", "context_answer"): "Another cohort whose clock starts at progression printed",
+    ("no_deaths", "context.answer"): "Another cohort whose clock starts at progression printed",
     ("all_dead_at_once", "switched_target"): r"runs from 0% to 98%\.$",
     ("no_responder", "response_and_duration"): "No line of this category responded",
     (
@@ -169,7 +168,12 @@ SENTENCES = (
 
 @pytest.mark.parametrize(("edge", "part"), SAID)
 def test_what_is_said_of_an_edge_cohort(edge: str, part: str) -> None:
-    (say,) = (getattr(module, part) for module in SENTENCES if hasattr(module, part))
+    home, _, name = part.rpartition(".")
+    (say,) = (
+        getattr(module, name)
+        for module in SENTENCES
+        if hasattr(module, name) and module.__name__.endswith(home)
+    )
     said = say(EDGES[edge]().cohort()).plain()
     assert re.search(SAID[edge, part], said), said
 
@@ -239,8 +243,7 @@ def test_a_model_with_few_deaths_says_so_in_each_caption() -> None:
     cohort = EDGES["ties_everywhere"]().cohort()
     deaths = "as few as 4 deaths for 1 covariate, fewer than 10 for each"
     assert deaths in report_bias.origins(cohort).caption
-    rows = [figures.row_of(e) for e in contrasts(cohort)]
-    assert deaths in figures.origin_forest(cohort.study, rows).caption
+    assert deaths in report_bias.origin_forest(cohort).caption
     few = EDGES["one_patient"]().cohort()
     assert "Caution" not in report_bias.origins(few).caption
     assert "Caution" not in report_prognosis.origins(few).caption
@@ -256,9 +259,7 @@ def test_one_group_alone_is_not_drawn_as_a_comparison(edge: str) -> None:
 def test_a_figure_of_other_cohorts_names_this_one_only_if_it_is_there() -> None:
     cohort = EDGES["a_category_without_events"]().cohort()
     for key in ("radiotherapy", "second_cart"):
-        shown = figures.comparator_forest(
-            cohort.study, report_context.compared(cohort, key, "orr"), "fig-x", "What"
-        )
+        shown = report_context.rate_forest(cohort, key)
         assert ("Black: this cohort" in shown.caption) == (key == "second_cart")
 
 

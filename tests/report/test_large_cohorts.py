@@ -68,11 +68,11 @@ def test_nothing_true_of_small_cohorts_only_is_said_of_a_large_one() -> None:
     said = [
         report_summary.evidence(large(), by_id),
         report_bias.delayed_entry(large()),
-        report_bias.bias_answer(large()),
+        report_bias.answer(large()),
         report_comparison.compared_answer(large()),
         report_comparison.multiplicity(large()),
-        report_context.context_answer(large()),
-        report_prognosis.prognosis_answer(large()),
+        report_context.answer(large()),
+        report_prognosis.answer(large()),
         report_prognosis.proportional(large()),
         *(report_categories.category_answer(large(), key) for key in CATEGORIES),
     ]
@@ -80,7 +80,7 @@ def test_nothing_true_of_small_cohorts_only_is_said_of_a_large_one() -> None:
         assert not SMALL.search(shown.plain()), shown.plain()
     # The pattern is not empty talk: a cohort of one patient is told what it cannot show.
     one = generate(Recipe(patients=1, seed=3, missing=0.0)).cohort()
-    assert SMALL.search(report_context.context_answer(one).plain())
+    assert SMALL.search(report_context.answer(one).plain())
 
 
 def test_figures_of_single_patients_give_way_and_say_so() -> None:
