@@ -108,9 +108,7 @@ report_audit.switches()
 # A seeded search found cohorts that agree with every published figure and differ in what is assumed: the split over categories, the months to relapse, survival after relapse, who responds, the number of deaths and the cut-off.
 
 # %% tags=["hide-input"]
-figures.spread_over_cohorts(
-    cohort.study, report_audit.spreads({e.id: e for e in results.headline(cohort)})
-)
+figures.spread_over_cohorts(cohort.study, report_audit.spreads(results.headline(cohort)))
 
 # %% tags=["hide-input"]
 report_audit.spread_table(cohort)

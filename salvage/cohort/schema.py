@@ -149,3 +149,7 @@ ADVERSE_EVENTS: Final = Table(
 
 TABLES: Final = (PATIENTS, SALVAGE, ADVERSE_EVENTS)
 CATEGORY_KEYS: Final = tuple(words.CATEGORIES)
+RESPONSE: Final = ("CR", "PR")
+"""Best responses that count as a response."""
+POOR_ECOG: Final = 2
+"""A poor performance status: this ECOG score or a higher one."""
