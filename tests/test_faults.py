@@ -113,7 +113,7 @@ FAULTS = (
     Fault(
         "objective response without partial responses",
         "analysis/response.py",
-        '"orr": ("CR", "PR")',
+        '"orr": RESPONSE',
         '"orr": ("CR",)',
         "analysis/test_response.py",
     ),

@@ -14,7 +14,7 @@ import pandas as pd
 
 from salvage import words
 from salvage.analysis import prognosis, provenance, simulate
-from salvage.analysis.estimate import Estimate, estimate
+from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.analysis.survival import Times, from_infusion
 from salvage.cohort import Cohort, once
 from salvage.cohort.study import Study
@@ -195,5 +195,5 @@ def null_estimates(study: Study) -> list[Estimate]:
 def estimates(cohort: Cohort) -> dict[str, Estimate]:
     """The contrast from three more origins, the median with delayed entry, and what the analyses
     give without any effect; by id."""
-    parts = [*contrasts(cohort)[2:], delayed_entry_median(cohort), *null_estimates(cohort.study)]
-    return {e.id: e for e in parts}
+    own = [*contrasts(cohort)[2:], delayed_entry_median(cohort)]
+    return by_id([*own, *null_estimates(cohort.study)])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from salvage import words
 from salvage.analysis import survival
-from salvage.analysis.estimate import Estimate, estimate
+from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.analysis.provenance import Mark
 from salvage.analysis.survival import Times
 from salvage.cohort import Cohort, once
@@ -496,11 +496,12 @@ def prespecified_estimates(cohort: Cohort) -> list[Estimate]:
 def estimates(cohort: Cohort) -> dict[str, Estimate]:
     """The contrast of late and early relapse with its tests, each factor alone, the model, the
     sweep; by id."""
-    parts = [
-        *(late_against_early(cohort, origin) for origin in LATE),
-        *contrast_tests(cohort),
-        *univariable_estimates(cohort),
-        *prespecified_estimates(cohort),
-        *sweep_estimates(cohort),
-    ]
-    return {e.id: e for e in parts}
+    return by_id(
+        [
+            *(late_against_early(cohort, origin) for origin in LATE),
+            *contrast_tests(cohort),
+            *univariable_estimates(cohort),
+            *prespecified_estimates(cohort),
+            *sweep_estimates(cohort),
+        ]
+    )

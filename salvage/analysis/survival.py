@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from salvage import words
-from salvage.analysis.estimate import Estimate, estimate
+from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
@@ -313,37 +313,40 @@ def guarantee_share(cohort: Cohort) -> Estimate:
     )
 
 
-def patient_estimates(cohort: Cohort) -> list[Estimate]:
-    """Follow-up and overall survival from each origin."""
+@once
+def estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """Follow-up and overall survival from each origin, by id."""
     observed = cohort.patients["os_month"]
     ends = [("min", "Shortest", observed.min()), ("max", "Longest", observed.max())]
     month = horizon(cohort)
-    return [
-        follow_up_observed(cohort),
-        follow_up_reverse(cohort),
-        *(
-            estimate(
-                cohort.study,
-                f"os.range.{end}",
-                f"{word} observed survival time from infusion",
-                float(value),
-                n=len(observed),
-                unit="months",
-                method="observed time, dead or alive",
-            )
-            for end, word, value in ends
-        ),
-        guarantee_share(cohort),
-        *(
-            made
-            for id, times in origins(cohort).items()
-            for made in (
-                median(cohort.study, f"{id}.median", times),
-                *(at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS),
-                restricted_mean(cohort.study, f"{id}.rmst", times, month),
-            )
-        ),
-    ]
+    return by_id(
+        [
+            follow_up_observed(cohort),
+            follow_up_reverse(cohort),
+            *(
+                estimate(
+                    cohort.study,
+                    f"os.range.{end}",
+                    f"{word} observed survival time from infusion",
+                    float(value),
+                    n=len(observed),
+                    unit="months",
+                    method="observed time, dead or alive",
+                )
+                for end, word, value in ends
+            ),
+            guarantee_share(cohort),
+            *(
+                made
+                for id, times in origins(cohort).items()
+                for made in (
+                    median(cohort.study, f"{id}.median", times),
+                    *(at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS),
+                    restricted_mean(cohort.study, f"{id}.rmst", times, month),
+                )
+            ),
+        ]
+    )
 
 
 def all_lines_response(cohort: Cohort) -> list[Estimate]:
@@ -364,20 +367,23 @@ def all_lines_response(cohort: Cohort) -> list[Estimate]:
     ]
 
 
-def line_estimates(cohort: Cohort) -> list[Estimate]:
-    """Median DOR, PFS, TTNT and survival of each category's lines, and DOR over all lines."""
+@once
+def line_estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """Median DOR over all lines, then DOR, PFS, TTNT and survival of each category's, by id."""
     lines = with_outcome(cohort)
     by_category = {key: lines[lines["category"] == key] for key in CATEGORY_KEYS}
-    return [
-        *all_lines_response(cohort),
-        *(
-            median(
-                cohort.study,
-                f"{duration}.{key}.median",
-                line_times(cohort, part, duration),
-                f"Median {name.lower()}, {words.category(key, cohort.study.labels)}",
-            )
-            for key, part in by_category.items()
-            for duration, name in words.DURATIONS.items()
-        ),
-    ]
+    return by_id(
+        [
+            *all_lines_response(cohort),
+            *(
+                median(
+                    cohort.study,
+                    f"{duration}.{key}.median",
+                    line_times(cohort, part, duration),
+                    f"Median {name.lower()}, {words.category(key, cohort.study.labels)}",
+                )
+                for key, part in by_category.items()
+                for duration, name in words.DURATIONS.items()
+            ),
+        ]
+    )

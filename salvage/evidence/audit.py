@@ -16,7 +16,7 @@ from typing import Final
 
 import pandas as pd
 
-from salvage.analysis.estimate import Estimate, Unit
+from salvage.analysis.estimate import Estimate, Unit, by_id
 from salvage.analysis.provenance import facts as published_facts
 from salvage.analysis.provenance import figures
 from salvage.evidence.facts_file import audit_facts
@@ -185,7 +185,7 @@ def estimates() -> dict[str, Estimate]:
     region = "every log hazard ratio and standard error that print ratio and Wald interval"
     both = f"{region} and P"
     counted = "exact count by convolution"
-    figures_of_audit = [
+    implied = [
         _implied("audit.se.low", "Lowest standard error of the log hazard ratio", se[0], region),
         _implied("audit.se.high", "Highest standard error of the log hazard ratio", se[1], region),
         _implied("audit.se.low_with_p", "Lowest standard error, P included", se_p[0], both),
@@ -241,7 +241,7 @@ def estimates() -> dict[str, Estimate]:
             ten,
         ),
     ]
-    return {e.id: e for e in figures_of_audit}
+    return by_id(implied)
 
 
 def _implied(

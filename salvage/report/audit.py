@@ -300,7 +300,7 @@ def switches() -> Table:
 
 def spread_figure(cohort: Cohort) -> Figure | Absent:
     """Unpublished quantities over the cohorts found, with the value of a synthetic cohort's own."""
-    os = survival.median(cohort.study, "os.median", survival.from_infusion(cohort))
+    os = survival.estimates(cohort)["os.median"]
     relapse = prognosis.estimates(cohort)["cox.late_vs_early.from_relapse.hr"]
     own = {
         "os.median.low": os.low,

@@ -281,7 +281,7 @@ def delayed_entry(cohort: Cohort) -> Text:
         return text(
             cohort.study, "With delayed entry at the first salvage line, the median is not reached."
         )
-    plain = survival.median(cohort.study, "os.median", survival.from_infusion(cohort))
+    plain = survival.estimates(cohort)["os.median"]
     return text(
         cohort.study,
         _delayed_median(bias.delayed_entry_curve(cohort), delayed.value, value_text(plain)),

@@ -58,8 +58,7 @@ def answer(cohort: Cohort) -> Box:
 
 
 def _median_from_relapse(cohort: Cohort) -> Estimate:
-    relapse = survival.from_relapse(cohort)
-    return survival.median(cohort.study, "os.from_relapse.median", relapse)
+    return survival.estimates(cohort)["os.from_relapse.median"]
 
 
 def _medians_of_others() -> str:
@@ -99,13 +98,9 @@ def _overlap(cohort: Cohort) -> str:
 def own_rates(cohort: Cohort, key: str, measure: str) -> dict[str, Estimate]:
     """This cohort's rate per patient at first salvage line, then over all lines, by what is
     counted; sets without lines are left out."""
-    lines = cohort.category(key)
-    first = lines[lines["line"] == 1]
-    rates = {
-        FIRST_LINE: response.rate_of(cohort.study, measure, first, f"first_line.{key}"),
-        EVENTS: response.rate_of(cohort.study, measure, lines, key),
-    }
-    return {counted: e for counted, own in rates.items() for e in screened(cohort, [own]) if e.n}
+    ids = (f"{measure}.first_line.{key}", f"{measure}.{key}")
+    rates = screened(cohort, [response.estimates(cohort)[id] for id in ids])
+    return {counted: e for counted, e in zip((FIRST_LINE, EVENTS), rates, strict=True) if e.n}
 
 
 def own_first_lines(cohort: Cohort) -> Table | Absent:

@@ -12,7 +12,7 @@ from typing import Final
 from salvage import words
 from salvage.analysis import safety, survival
 from salvage.analysis.estimate import Estimate
-from salvage.analysis.provenance import Mark
+from salvage.analysis.provenance import own_mark
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
 from salvage.disclosure import estimates, linked_counts
@@ -54,10 +54,6 @@ def hidden_note(study: Study) -> str:
     )
 
 
-def _mark(study: Study) -> tuple[Mark, ...]:
-    return ("assumed",) if study.synthetic else ("observed",)
-
-
 def _number(value: int | None) -> str:
     return MASKED if value is None else f"{value:,}"
 
@@ -77,7 +73,7 @@ def _table(
     """A cleared table; it says what is hidden where anything is."""
     some = any(cell == MASKED for row in rows for cell in row)
     why = [hidden_note(release.study)] if some else []
-    return Table(CLEARED, name, caption, head, rows, [*notes, *why], _mark(release.study))
+    return Table(CLEARED, name, caption, head, rows, [*notes, *why], own_mark(release.study))
 
 
 def _all_hidden(rows: Sequence[Sequence[str]]) -> bool:

@@ -291,7 +291,7 @@ def restricted_means(cohort: Cohort) -> Shown:
 
 def follow_up(cohort: Cohort) -> Table:
     """What a printed follow-up can mean: observed time, its range, and reverse Kaplan-Meier."""
-    found = {e.id: e for e in survival.patient_estimates(cohort)}
+    found = survival.estimates(cohort)
     observed, reverse = found["followup.observed.median"], found["followup.reverse_km.median"]
     shortest, longest = found["os.range.min"], found["os.range.max"]
     os = found["os.median"]

@@ -15,7 +15,7 @@ import pandas as pd
 
 from salvage import words
 from salvage.analysis import comparison, prognosis, response, survival
-from salvage.analysis.estimate import Estimate, Unit, estimate
+from salvage.analysis.estimate import Estimate, Unit, by_id, estimate
 from salvage.cohort import Cohort
 from salvage.cohort.check import from_tables
 from salvage.cohort.schema import CATEGORY_KEYS, PATIENTS, SALVAGE
@@ -148,4 +148,4 @@ def estimates(study: Study) -> dict[str, Estimate]:
                 mark="assumed",
             )
         )
-    return {e.id: e for e in ranges}
+    return by_id(ranges)
