@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
+from salvage.cohort.study import Study
 from salvage.paths import PUBLISHED
 
 Mark = Literal["published", "implied", "assumed", "observed"]
@@ -24,6 +25,11 @@ def figures() -> dict[str, dict[str, Any]]:
     """The printed figures, by the id of the estimate that reproduces each."""
     found: dict[str, dict[str, Any]] = facts()["figures"]
     return found
+
+
+def own_mark(study: Study) -> tuple[Mark, ...]:
+    """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
+    return ("assumed",) if study.synthetic else ("observed",)
 
 
 def marks(estimate_id: str, synthetic: bool, value: float | None = None) -> tuple[Mark, Mark, Mark]:

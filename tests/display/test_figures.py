@@ -254,7 +254,7 @@ def test_text_on_a_colour_can_be_read() -> None:
         luminance = np.dot([0.2126, 0.7152, 0.0722], channels)
         contrast = (
             1.05 / (luminance + 0.05)
-            if style.on(look.colour) == "white"
+            if style.text_colour_on(look.colour) == "white"
             else (luminance + 0.05) / 0.05
         )
         assert contrast > 4.5  # WCAG 2, level AA
@@ -353,7 +353,7 @@ def test_a_font_installed_after_matplotlib_listed_them_is_found(
 def test_text_stays_text_where_no_font_has_its_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     made = drawn(figures.response_bars(shipped()))
     assert outlined(made)
-    monkeypatch.setattr(style, "_written", lambda text, family: text < "A")
+    monkeypatch.setattr(style, "_has_characters", lambda text, family: text < "A")
     assert re.search(r"<text[^>]*>Bispecific \(n = 12\)</text>", made.svg())
 
 

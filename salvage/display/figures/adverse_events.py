@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from salvage import words
 from salvage.analysis import safety
+from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
@@ -116,7 +117,7 @@ def ae_heatmap(cohort: Cohort) -> Figure | Absent:
             first=_first(table, treated),
             any_severe=words.count(severe, "patient"),
         ),
-        style.marks_of(cohort.study),
+        own_mark(cohort.study),
     )
 
 
@@ -222,7 +223,7 @@ def ae_by_category(cohort: Cohort) -> Figure | Absent:
                 if n
             )
         ),
-        style.marks_of(cohort.study),
+        own_mark(cohort.study),
     )
 
 
@@ -277,7 +278,7 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
             axes.set_xlim((end, 0) if axes is left else (0, end))
             axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
             axes.set_xlabel(title)
-            style.bare(axes, "left")
+            style.hide_left_spine(axes)
         left.set_yticks(range(len(shown)), _labels(shown), fontsize=style.SIZE)
         left.set_ylim(len(shown) - 0.5, -0.5)
         right.axvline(0, color=style.INK, linewidth=0.8)
@@ -300,5 +301,5 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
         captions.AE_BUTTERFLY_ALT.format(
             treated=words.count(treated, "treated patient"), parts="; ".join(parts)
         ),
-        style.marks_of(cohort.study),
+        own_mark(cohort.study),
     )

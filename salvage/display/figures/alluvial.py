@@ -10,6 +10,7 @@ from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 
 from salvage import words
+from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
@@ -106,14 +107,14 @@ def alluvial_diagram(cohort: Cohort) -> Figure | Absent:
         axes.axis("off")
         used = {key for _, key in found}
         handles = [
-            style.box(
+            style.legend_patch(
                 style.CATEGORY[key], style.short(words.category(key, cohort.study.labels), 40)
             )
             for key in CATEGORY_KEYS
             if key in used
         ]
         if NONE in used:
-            handles.append(style.box(style.Look(style.FAINT, ""), captions.ALLUVIAL_NONE))
+            handles.append(style.legend_patch(style.Look(style.FAINT, ""), captions.ALLUVIAL_NONE))
         handles.append(
             Patch(
                 facecolor=style.GREY,
@@ -136,7 +137,7 @@ def alluvial_diagram(cohort: Cohort) -> Figure | Absent:
         captions.ALLUVIAL_ALT.format(
             steps=" ".join(_told(cohort.study, found, line) for line in range(1, last + 1))
         ),
-        style.marks_of(cohort.study),
+        own_mark(cohort.study),
     )
 
 

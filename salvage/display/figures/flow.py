@@ -10,6 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 from numpy.typing import NDArray
 
 from salvage import words
+from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.display.figures import captions, style
 from salvage.display.show import Absent, Figure
@@ -112,7 +113,7 @@ def cohort_flow(cohort: Cohort) -> Figure | Absent:
             steps=told,
             deaths=f"{deaths:,}",
         ).replace("  ", " "),
-        style.marks_of(cohort.study),
+        own_mark(cohort.study),
     )
 
 
@@ -194,7 +195,9 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
                 label=words.RELAPSE_GROUPS[key],
             )
             label = f"{words.RELAPSE_GROUPS[key]}: {words.count(n, 'patient')}"
-            handles.append(style.box(replace(look, hatch="////" if key == "early" else ""), label))
+            handles.append(
+                style.legend_patch(replace(look, hatch="////" if key == "early" else ""), label)
+            )
         label = captions.CUT_OFF.format(cut=words.months(cut))
         handles.append(
             axes.axvline(cut, color=style.INK, linestyle="--", linewidth=1.2, label=label)
@@ -214,7 +217,7 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
         style.month_axis(axes, end, captions.MONTHS_INFUSION)
         axes.set_xlim(-0.01 * end, 1.01 * end)
         axes.set_ylabel(captions.PATIENTS_AXIS)
-        style.whole(axes.yaxis)
+        style.whole_number_ticks(axes.yaxis)
         axes.legend(handles=handles, loc="upper right")
     how = [captions.TIMELINE_BARS.format(width=words.months(width))]
     if marked:
@@ -234,5 +237,5 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
             late=f"{late.sum():,}",
             cut=words.months(cut),
         ),
-        style.marks_of(cohort.study),
+        own_mark(cohort.study),
     )

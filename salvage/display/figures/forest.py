@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from salvage import words
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.prognosis import Fit, caution
-from salvage.analysis.provenance import Mark
+from salvage.analysis.provenance import Mark, own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.study import Study
 from salvage.display.figures import captions, style
@@ -54,7 +54,7 @@ class Line:
     def name(self) -> str:
         """The label, wrapped, with its detail on a line of its own."""
         return "\n".join(
-            filter(None, (style.wrap(self.label, LABEL_CELLS), style.plain(self.detail)))
+            filter(None, (style.wrap(self.label, LABEL_CELLS), style.one_line(self.detail)))
         )
 
 
@@ -83,7 +83,7 @@ def draw(
     labels = [row.name for row in rows]
     axes.set_yticks(range(len(rows)), labels, fontsize=style.SIZE)
     axes.set_xlabel(axis)
-    style.bare(axes, "left")
+    style.hide_left_spine(axes)
     if percent:
         ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
         axes.set_xticks(ticks, [f"{100 * t:.0f}" for t in ticks])
@@ -251,7 +251,7 @@ def cox_forest(
             + _caution(rows),
         ).strip(),
         captions.COX_ALT.format(what=what, parts="; ".join(_ratio_part(row) for row in rows)),
-        tuple(style.marks_of(study) if marks is None else marks),
+        tuple(own_mark(study) if marks is None else marks),
     )
 
 

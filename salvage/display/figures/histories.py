@@ -13,7 +13,7 @@ from salvage import words
 from salvage.analysis.safety import label, normal_term
 from salvage.cohort import Cohort
 from salvage.display.figures import captions
-from salvage.display.figures.style import plain
+from salvage.display.figures.style import one_line
 
 Row = dict[Hashable, Any]
 Words = dict[str, str]
@@ -81,9 +81,9 @@ def _history(
         (patient["os_month"], Moment(last, end)),
     ]
     return History(
-        plain(patient["patient_id"]),
+        one_line(patient["patient_id"]),
         captions.HISTORY_SUMMARY.format(
-            patient=plain(patient["patient_id"]),
+            patient=one_line(patient["patient_id"]),
             group=group.lower(),
             relapse=relapse,
             end=end.lower(),
@@ -102,7 +102,7 @@ def _given(row: Row, column: str) -> bool:
 
 
 def _first_cart(patient: Row) -> tuple[str, ...]:
-    product = [plain(patient[c]) for c in ("cart_target", "cart_product") if _given(patient, c)]
+    product = [one_line(patient[c]) for c in ("cart_target", "cart_product") if _given(patient, c)]
     made = [", ".join(product)] if product else []
     if _given(patient, "cart_best_response"):
         best = words.RESPONSES[patient["cart_best_response"]].lower()
@@ -112,10 +112,10 @@ def _first_cart(patient: Row) -> tuple[str, ...]:
 
 def _line(line: Row, events: list[Row], labels: Words) -> Moment:
     what = captions.HISTORY_LINE.format(
-        line=line["line"], category=plain(words.category(line["category"], labels))
+        line=line["line"], category=one_line(words.category(line["category"], labels))
     )
     if _given(line, "regimen"):
-        what = f"{what}, {plain(line['regimen'])}"
+        what = f"{what}, {one_line(line['regimen'])}"
     own = [_event(event) for event in events if event["line"] == line["line"]]
     details = [*_kind(line), _response(line)]
     if _given(line, "progression_month"):
@@ -164,7 +164,7 @@ def _loose(event: Row) -> Moment:
 
 
 def _graded(event: Row) -> str:
-    term = plain(event["term"])
+    term = one_line(event["term"])
     if not _given(event, "grade"):
         return term
     graded = captions.HISTORY_GRADE.format(term=term, grade=int(event["grade"]))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from salvage import words
 from salvage.analysis import survival
-from salvage.analysis.provenance import Mark
+from salvage.analysis.provenance import Mark, own_mark
 from salvage.analysis.survival import Times
 from salvage.cohort import Cohort
 from salvage.cohort.cells import DAYS_PER_MONTH
@@ -228,7 +228,7 @@ def _figure(
             curves="curves" if several else "curve",
             parts="; ".join(_part(times) for times in drawn),
         ),
-        tuple(style.marks_of(study) if marks is None else marks),
+        tuple(own_mark(study) if marks is None else marks),
     )
 
 

@@ -83,7 +83,7 @@ def null_distribution(
             axes.set_ylim(0, 1.28 * max(int(counts.max()), 1))
             axes.set_title(null.label)
             axes.set_ylabel(captions.NULL_COUNT)
-            style.whole(axes.yaxis)
+            style.whole_number_ticks(axes.yaxis)
             _lines(axes, published)
             inside = captions.NULL_INSIDE.format(
                 mean=ratio(null.middle()[0]),

@@ -80,13 +80,13 @@ def open_ranges(
             axes.set_title(title)
             axes.set_ylim(len(keys) - 0.4, -0.6)
             axes.grid(axis="x", color=style.PALE, linewidth=0.6)
-            style.bare(axes, "left")
+            style.hide_left_spine(axes)
             if scale == 100:
                 axes.set_xlim(-3, 103)
                 axes.set_xticks([0, 25, 50, 75, 100])
             else:
                 axes.set_xlim(left=0)
-                style.whole(axes.xaxis)
+                style.whole_number_ticks(axes.xaxis)
         panels[0].set_yticks(range(len(keys)), names, fontsize=style.SIZE)
     return Figure(
         study if assumed else CLEARED,
@@ -271,7 +271,7 @@ def _strip(axes: Axes, spread: Spread) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
     elif spread.unit in ("count", "events"):
-        style.whole(axes.xaxis)
+        style.whole_number_ticks(axes.xaxis)
     elif spread.unit in ("proportion", "probability"):
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
 

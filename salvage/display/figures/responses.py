@@ -11,7 +11,7 @@ from salvage import words
 from salvage.analysis import response
 from salvage.analysis.comparison import shrink
 from salvage.analysis.estimate import Estimate
-from salvage.analysis.provenance import Mark
+from salvage.analysis.provenance import Mark, own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
@@ -44,7 +44,7 @@ def response_bars(cohort: Cohort) -> Figure | Absent:
         _stacked(table, labels),
         captions.BARS_CAPTION.format(**_counted(lines)),
         captions.BARS_ALT.format(parts=f"{parts}."),
-        style.marks_of(cohort.study),
+        own_mark(cohort.study),
     )
 
 
@@ -65,7 +65,7 @@ def response_bars_by_line(cohort: Cohort, category: str) -> Figure | Absent:
         _stacked(table, captions.BARS_LINE),
         captions.BARS_LINE_CAPTION.format(category=label, **_counted(lines)),
         captions.BARS_LINE_ALT.format(category=label, parts=parts),
-        style.marks_of(cohort.study),
+        own_mark(cohort.study),
     )
 
 
@@ -127,7 +127,7 @@ def _stacked(table: pd.DataFrame, labels: Mapping[Any, str]) -> style.BookFigure
                         f"{n:,}",
                         ha="center",
                         va="center",
-                        color=style.on(look.colour),
+                        color=style.text_colour_on(look.colour),
                         bbox=_plate(look.colour) if look.hatch else None,
                     )
             start = start + counts
@@ -137,12 +137,15 @@ def _stacked(table: pd.DataFrame, labels: Mapping[Any, str]) -> style.BookFigure
         axes.set_yticks(range(len(table)), names, fontsize=style.SIZE)
         axes.set_ylim(len(table) - 0.5, -0.5)
         axes.set_xlim(0, 1.01 * longest)
-        style.whole(axes.xaxis)
+        style.whole_number_ticks(axes.xaxis)
         axes.set_xlabel(captions.LINES_AXIS)
-        style.bare(axes, "left")
+        style.hide_left_spine(axes)
         style.legend_below(
             figure,
-            [style.box(look, words.RESPONSES[key]) for key, look in style.RESPONSE.items()],
+            [
+                style.legend_patch(look, words.RESPONSES[key])
+                for key, look in style.RESPONSE.items()
+            ],
             3,
         )
     return figure

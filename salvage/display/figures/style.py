@@ -34,8 +34,6 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from salvage.analysis.provenance import Mark
-from salvage.cohort.study import Study
 from salvage.paths import ROOT
 
 WIDTH: Final = 7.2
@@ -111,12 +109,12 @@ SERIES: Final = (ALL, GROUP["early"], GROUP["late"], Look("#117733", "D", "", "-
 @cache
 def fonts() -> tuple[str, ...]:
     """The families of :data:`FONTS` that are there: asking for another warns each time."""
-    _list_again()
+    _register_fonts()
     known = set(font_manager.get_font_names())
     return tuple(name for name in FONTS if name in known)
 
 
-def _list_again() -> None:
+def _register_fonts() -> None:
     """Tell matplotlib of the bundled font, and of those installed since it wrote its own list."""
     listed = {entry.fname for entry in font_manager.fontManager.ttflist}
     for path in (*font_manager.findSystemFonts(), str(BUNDLED_HAN)):
@@ -229,7 +227,7 @@ class BookFigure(Figure):
         texts = self.findobj(Text)
         for text in texts:
             find_fonts(text)
-        kind = "path" if covered(texts) else "none"
+        kind = "path" if fonts_cover(texts) else "none"
         with _style(**{"svg.fonttype": kind}):
             super().savefig(fname, **options)
 
@@ -251,7 +249,7 @@ def _characters(family: str) -> frozenset[int]:
     return frozenset(FT2Font(font_manager.findfont(family)).get_charmap())
 
 
-def _written(text: str, family: str) -> bool:
+def _has_characters(text: str, family: str) -> bool:
     """Whether a font has every character of a text."""
     return text.isascii() or all(ord(ch) in _characters(family) for ch in text if not ch.isspace())
 
@@ -260,35 +258,30 @@ def find_fonts(text: Text) -> None:
     """Let a text fall back to other fonts if it needs them: matplotlib looks up each that it is
     given, each time that it measures the text.
     """
-    if not _written(text.get_text(), LATIN):
+    if not _has_characters(text.get_text(), LATIN):
         text.set_fontfamily(list(fonts()))
 
 
-def covered(texts: Iterable[Text]) -> bool:
+def fonts_cover(texts: Iterable[Text]) -> bool:
     """Whether the fonts of this machine have every character of some texts."""
     needed = {ch for text in texts for ch in text.get_text() if not ch.isspace()}
-    return all(any(_written(ch, family) for family in fonts()) for ch in needed)
+    return all(any(_has_characters(ch, family) for family in fonts()) for ch in needed)
 
 
-def marks_of(study: Study) -> tuple[Mark, ...]:
-    """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
-    return ("assumed",) if study.synthetic else ("observed",)
-
-
-def plain(text: object) -> str:
+def one_line(text: object) -> str:
     """One line of printable characters: a line feed in a label must not break a figure."""
     return " ".join("".join(ch if ch.isprintable() else " " for ch in str(text)).split())
 
 
-def _cells(text: str) -> int:
+def _width_in_cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
 
 
 def wrap(text: object, width: int, lines: int = 3) -> str:
     """Text in lines of at most ``width`` Latin characters; what is beyond ``lines`` is cut."""
-    flat = plain(text)
+    flat = one_line(text)
     # A Chinese character is as wide as two Latin ones.
-    wide = _cells(flat) > 1.5 * len(flat)
+    wide = _width_in_cells(flat) > 1.5 * len(flat)
     return "\n".join(
         textwrap.wrap(flat, max(2, width // 2 if wide else width), max_lines=lines, placeholder="…")
     )
@@ -310,17 +303,17 @@ def text_width(figure: Figure, texts: Sequence[str], size: float = SMALL) -> flo
     return widest
 
 
-def on(colour: str) -> str:
+def text_colour_on(colour: str) -> str:
     """Black or white, whichever is read better on ``colour`` (relative luminance of WCAG 2)."""
     channel = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
     luminance = 0.2126 * channel[0] + 0.7152 * channel[1] + 0.0722 * channel[2]
     return "white" if luminance < 0.179 else "black"
 
 
-def box(look: Look, label: str) -> Patch:
+def legend_patch(look: Look, label: str) -> Patch:
     """A legend entry with the colour and hatch of a look."""
     return Patch(
-        facecolor=look.colour, hatch=look.hatch, edgecolor=INK, linewidth=0.6, label=plain(label)
+        facecolor=look.colour, hatch=look.hatch, edgecolor=INK, linewidth=0.6, label=one_line(label)
     )
 
 
@@ -337,17 +330,13 @@ def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> Non
     )
 
 
-def bare(axes: Axes, *sides: str) -> None:
-    """Take away the named spines, and the ticks on them."""
-    for side in sides:
-        axes.spines[side].set_visible(False)
-    if "left" in sides:
-        axes.tick_params(axis="y", length=0)
-    if "bottom" in sides:
-        axes.tick_params(axis="x", length=0)
+def hide_left_spine(axes: Axes) -> None:
+    """Take away the left spine and the ticks on it: the labels name rows."""
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
 
 
-def whole(axis: Axis) -> None:
+def whole_number_ticks(axis: Axis) -> None:
     """Ticks at whole numbers only: the axis counts."""
     axis.set_major_locator(MaxNLocator(integer=True))
     axis.set_major_formatter(lambda value, _: f"{value:,.0f}")

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from salvage import words
+from salvage.analysis.provenance import own_mark
 from salvage.analysis.survival import with_outcome
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
@@ -48,7 +49,7 @@ def swimmer_plot(cohort: Cohort) -> Figure | Absent:
         axes.set_yticks(range(n), [style.short(p, 14) for p in lanes["patient_id"]])
         style.month_axis(axes, last or 1, captions.MONTHS_INFUSION)
         axes.set_xlim(0, 1.03 * (last or 1))
-        style.bare(axes, "left")
+        style.hide_left_spine(axes)
         style.legend_below(figure, _handles(cohort, segments, responses, cut <= last), 3)
     return Figure(
         cohort.study,
@@ -60,7 +61,7 @@ def swimmer_plot(cohort: Cohort) -> Figure | Absent:
             **_counts(cohort),
         ),
         _alt(cohort),
-        style.marks_of(cohort.study),
+        own_mark(cohort.study),
         view=partial(view, axes, [told[patient] for patient in place]),
     )
 
@@ -209,11 +210,13 @@ def _handles(
     """Legend entries of what is drawn, and of nothing else."""
     used = set(segments["category"])
     handles: list[Artist] = [
-        style.box(style.CATEGORY[key], style.short(words.category(key, cohort.study.labels), 40))
+        style.legend_patch(
+            style.CATEGORY[key], style.short(words.category(key, cohort.study.labels), 40)
+        )
         for key in CATEGORY_KEYS
         if key in used
     ]
-    handles.append(style.box(style.Look(style.FAINT, ""), captions.SWIMMER_LEGEND["wait"]))
+    handles.append(style.legend_patch(style.Look(style.FAINT, ""), captions.SWIMMER_LEGEND["wait"]))
     died = cohort.patients["died"]
     symbols: list[tuple[str, dict[str, Any], bool]] = [
         ("relapse", _RELAPSE, True),
