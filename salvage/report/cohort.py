@@ -15,7 +15,7 @@ from salvage.analysis.response import RESPONDING
 from salvage.cohort import Cohort
 from salvage.cohort.schema import ADVERSE_EVENTS, SALVAGE
 from salvage.cohort.study import Study
-from salvage.display.figures.captions import MOST_PATIENTS
+from salvage.display.figures.style import MOST_PATIENTS
 from salvage.display.show import CLEARED, Box, Table, Text, answer, text
 from salvage.display.wording import interval_text, months
 from salvage.report.shared import mark, marks, of, spread, this_cohort

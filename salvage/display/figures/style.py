@@ -1,20 +1,20 @@
 """One visual language for the book: sizes, type, and a fixed look for everything that recurs.
 
-A category, a response or a relapse group has one colour, one marker and one hatch, the same in
-each figure. Categories have the colours of Okabe and Ito (2008), responses the brown-to-teal
-scale BrBG of ColorBrewer: both are safe for colour-blind readers. In grey, hatches, markers and
-printed counts tell apart what lightness does not.
+A category, a response or a relapse group has one colour and one hatch, the same in each figure.
+Categories have the colours of Okabe and Ito (2008), responses the brown-to-teal scale BrBG of
+ColorBrewer: both are safe for colour-blind readers. In grey, hatches and printed counts tell apart
+what lightness does not.
 """
 
 import logging
 import textwrap
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -28,12 +28,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
+from salvage import words
 from salvage.paths import ROOT
 
 WIDTH: Final = 7.2
@@ -73,37 +75,47 @@ FONTS: Final = (
 )
 
 
+OUTLINE: Final[dict[str, Any]] = {"edgecolor": INK, "linewidth": 0.6}
+
+
 @dataclass(frozen=True)
 class Look:
-    """How one thing looks in every figure: colour, marker, hatch and style of line."""
+    """How one thing looks in every figure: colour, hatch and style of line."""
 
     colour: str
-    marker: str
     hatch: str = ""
     line: Any = "-"
 
+    @property
+    def fill(self) -> dict[str, Any]:
+        """Options of a bar or a patch of this look."""
+        return {"facecolor": self.colour, "hatch": self.hatch, **OUTLINE}
+
 
 CATEGORY: Final = {
-    "bispecific": Look("#0072B2", "o", ""),
-    "second_cart": Look("#D55E00", "s", "////"),
-    "radiotherapy": Look("#E69F00", "D", ".."),
-    "polatuzumab": Look("#009E73", "^", "\\\\\\\\"),
-    "checkpoint": Look("#CC79A7", "v", "xxxx"),
-    "other": Look("#BBBBBB", "P", "----"),
+    "bispecific": Look("#0072B2"),
+    "second_cart": Look("#D55E00", "////"),
+    "radiotherapy": Look("#E69F00", ".."),
+    "polatuzumab": Look("#009E73", "\\\\\\\\"),
+    "checkpoint": Look("#CC79A7", "xxxx"),
+    "other": Look("#BBBBBB", "----"),
 }
 RESPONSE: Final = {
-    "CR": Look("#01665E", "*", ""),
-    "PR": Look("#5AB4AC", "^", ""),
-    "SD": Look("#F6E8C3", "s", ""),
-    "PD": Look("#BF812D", "v", "////"),
-    "NE": Look("#FFFFFF", "o", ".."),
+    "CR": Look("#01665E"),
+    "PR": Look("#5AB4AC"),
+    "SD": Look("#F6E8C3"),
+    "PD": Look("#BF812D", "////"),
+    "NE": Look("#FFFFFF", ".."),
 }
-GROUP: Final = {
-    "early": Look("#882255", "o", "", "--"),
-    "late": Look("#6699CC", "s", "", "-"),
-}
-ALL: Final = Look(INK, "o")
-SERIES: Final = (ALL, GROUP["early"], GROUP["late"], Look("#117733", "D", "", "-."))
+GROUP: Final = {"early": Look("#882255", "////", "--"), "late": Look("#6699CC")}
+ALL: Final = Look(INK)
+NO_LINE: Final = Look(FAINT)
+SERIES: Final = (ALL, GROUP["early"], GROUP["late"], Look("#117733", line="-."))
+
+#: With more patients no figure shows single ones.
+MOST_PATIENTS: Final = 80
+INDIVIDUAL: Final = "Individual-level data: internal use only."
+MONTHS_INFUSION: Final = "Months since CAR-T infusion"
 
 
 @cache
@@ -312,9 +324,26 @@ def text_colour_on(colour: str) -> str:
 
 def legend_patch(look: Look, label: str) -> Patch:
     """A legend entry with the colour and hatch of a look."""
-    return Patch(
-        facecolor=look.colour, hatch=look.hatch, edgecolor=INK, linewidth=0.6, label=one_line(label)
-    )
+    return Patch(label=one_line(label), **look.fill)
+
+
+def category_legend(used: Collection[str], labels: dict[str, str]) -> list[Artist]:
+    """Legend entries of the categories that are drawn, in their fixed order."""
+    return [
+        legend_patch(look, short(words.category(key, labels), 40))
+        for key, look in CATEGORY.items()
+        if key in used
+    ]
+
+
+def interval_legend(marker: str = "") -> list[Artist]:
+    """Legend entries of the two intervals of a rate; ``marker`` is that of the rate itself."""
+    return [
+        Line2D(
+            [], [], color=INK, linewidth=2.6, marker=marker, label="Exact 95% (Clopper-Pearson)"
+        ),
+        Line2D([], [], color=INK, linewidth=1.0, label="95% on the effective n (Wilson)"),
+    ]
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
@@ -330,10 +359,37 @@ def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> Non
     )
 
 
+def note(
+    axes: Axes, text: str, at: tuple[float, float], shift: tuple[float, float], **options: Any
+) -> None:
+    """Small text, ``shift`` points away from a place; it may stand outside the axes."""
+    axes.annotate(
+        text,
+        xy=at,
+        xytext=shift,
+        textcoords="offset points",
+        fontsize=SMALL,
+        annotation_clip=False,
+        **options,
+    )
+
+
+def name_rows(axes: Axes, names: Sequence[str], *, margin: float = 0.5, size: float = SIZE) -> None:
+    """Name the rows of a figure, the first on top; ``margin`` rows are left free at both ends."""
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.set_ylim(len(names) - 1 + margin, -margin)
+    hide_left_spine(axes)
+
+
 def hide_left_spine(axes: Axes) -> None:
-    """Take away the left spine and the ticks on it: the labels name rows."""
+    """Take away the left spine and its ticks: what stands beside it names rows."""
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
+
+
+def guide_lines(axes: Axes, axis: Literal["x", "y"]) -> None:
+    """Pale lines at the ticks of an axis."""
+    axes.grid(axis=axis, color=PALE, linewidth=0.6)
 
 
 def whole_number_ticks(axis: Axis) -> None:
