@@ -15,7 +15,7 @@ from salvage.cohort import Cohort
 from salvage.cohort.schema import ADVERSE_EVENTS, POOR_ECOG, RESPONSE, SALVAGE
 from salvage.cohort.study import Study
 from salvage.display import show
-from salvage.display.figures.captions import MOST_PATIENTS
+from salvage.display.figures.style import MOST_PATIENTS
 from salvage.display.show import CLEARED, Box, Table, Text
 from salvage.display.wording import interval_text, months
 from salvage.report.shared import NONE, marks, of, spread, this_cohort

@@ -10,7 +10,7 @@ from salvage.analysis import comparison
 from salvage.analysis.survival import Times
 from salvage.cohort import Cohort
 from salvage.display import figures, show
-from salvage.display.figures import captions, kaplan_meier
+from salvage.display.figures import kaplan_meier, style
 from salvage.report import bias as report_bias
 from salvage.report import categories as report_categories
 from salvage.report import comparison as report_comparison
@@ -82,7 +82,7 @@ def test_nothing_true_of_small_cohorts_only_is_said_of_a_large_one() -> None:
 
 
 def test_figures_of_single_patients_give_way_and_say_so() -> None:
-    limit = captions.MOST_PATIENTS
+    limit = style.MOST_PATIENTS
     assert f"left out above {limit} patients" in figures.swimmer_plot(hundred()).sentence
     assert "summarise" in figures.swimmer_plot(hundred()).sentence
     assert f"Above {limit} patients" in figures.relapse_timeline(hundred()).caption
