@@ -422,7 +422,7 @@ def _contradictions(frames: dict[str, pd.DataFrame], files: dict[str, str]) -> l
     late = salvage[NUMBER].map(alive).eq(True) & (salvage["response_end_reason"] == "death")
     expected = "no death of a patient who is alive at last contact"
     found += _cells(salvage, late, file, "response_end_reason", expected)
-    silent = ~salvage["best_response"].isin(("CR", "PR"))
+    silent = ~salvage["best_response"].isin(schema.RESPONSE)
     expected = "usually blank unless the best response is CR or PR; it is not counted"
     for column in ("response_month", "response_end_month", "response_end_reason"):
         found += _cells(salvage, silent & salvage[column].notna(), file, column, expected)

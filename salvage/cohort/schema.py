@@ -152,4 +152,4 @@ CATEGORY_KEYS: Final = tuple(words.CATEGORIES)
 RESPONSE: Final = ("CR", "PR")
 """Best responses that count as a response."""
 POOR_ECOG: Final = 2
-"""A poor performance status: this ECOG score or a higher one."""
+"""An ECOG performance status from here on is called poor."""

@@ -10,10 +10,9 @@ from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.display import show
 from salvage.display.show import Absent, Box, Table, Text, text
 from salvage.display.wording import interval_text, p_phrase, p_value, percent, ratio
-from salvage.report.shared import EXACT_NOTE, NE_NOTE, WILSON_NOTE, Shown, marks, this_cohort
+from salvage.report.shared import EXACT_NOTE, NE_NOTE, NONE, WILSON_NOTE, Shown, marks, this_cohort
 from salvage.stats.proportions import OddsRatio, fisher_2x2
 
-NONE: Final = "–"
 ALPHA: Final = 0.05
 LARGE_DIFFERENCE: Final = 0.2
 SMALL_MOVE: Final = 0.005

@@ -17,11 +17,10 @@ from salvage.cohort.study import Study
 from salvage.display import show
 from salvage.display.show import Absent, Box, Cleared, Table, Text, text
 from salvage.display.wording import interval_text, percent
-from salvage.report.shared import Shown, marks, of, this_cohort
+from salvage.report.shared import NONE, Shown, marks, of, this_cohort
 
 Part = TypeVar("Part")
 
-NONE: Final = "–"
 MOST_TERMS: Final = 20
 #: What has an estimate of its own: the label by the key in its id.
 OVERALL: Final = {

@@ -17,6 +17,7 @@ from salvage.display import figures, show
 from salvage.display.show import Absent, Box, Figure, Table, Text, text
 from salvage.display.wording import interval_text, months, percent
 from salvage.report.shared import (
+    NONE,
     Shown,
     marks,
     median,
@@ -26,7 +27,6 @@ from salvage.report.shared import (
     this_cohort,
 )
 
-NONE: Final = "–"
 BEYOND: Final = "†"
 ORIGINS: Final = {
     "os": "First CAR-T infusion",
@@ -222,7 +222,7 @@ def restricted_means(cohort: Cohort) -> Shown:
         "tab-survival-restricted-mean",
         f"Mean survival time within {words.months(month)} of each origin.",
         ("Clock starts at", "Patients", "Deaths, all follow-up", "Mean, months", "95% CI, months"),
-        [(label, *median_row(made[id])[1:]) for id, label in ORIGINS.items()],
+        [median_row(label, made[id]) for id, label in ORIGINS.items()],
         (
             f"The area under the Kaplan-Meier curve up to {words.months(month)}. The horizon is "
             "the longest whole month that the follow-up from every origin reaches; without a whole "
@@ -322,8 +322,8 @@ def responses(cohort: Cohort) -> Shown:
         "Duration of response over all salvage lines.",
         ("Rule", "Responses", "Ended", "Median, months", "95% CI, months"),
         [
-            ("A new treatment censors", *median_row(censored)[1:]),
-            ("A new treatment is an event", *median_row(event)[1:]),
+            median_row("A new treatment censors", censored),
+            median_row("A new treatment is an event", event),
         ],
         notes,
         own_mark(cohort.study),

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from salvage.analysis.provenance import figures, prints_as
-from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.schema import CATEGORY_KEYS, POOR_ECOG, RESPONSE
 
 Frames = Mapping[str, pd.DataFrame]
 FIRST_LINES_AT_MONTH_ONE = 2
@@ -82,7 +82,7 @@ def reproduced(frames: Frames, early_relapse_months: float = 3.0) -> dict[str, d
     """What the cohort has for each published figure: value, and n, events, low, high, p."""
     patients, salvage = frames["patients"], frames["salvage"]
     months = patients["os_month"]
-    responded = salvage["best_response"].isin(["CR", "PR"])
+    responded = salvage["best_response"].isin(RESPONSE)
     complete = salvage["best_response"] == "CR"
     second = salvage["category"] == "second_cart"
     median = kaplan_meier_median(months, patients["died"])
@@ -226,7 +226,7 @@ def _course_rules(lines: pd.DataFrame) -> dict[str, pd.Series]:
     best, reason = lines["best_response"], lines["response_end_reason"]
     start, stop, end = lines["start_month"], lines["stop"], lines["response_end_month"]
     response, progression = lines["response_month"], lines["progression_month"]
-    responded = best.isin(["CR", "PR"])
+    responded = best.isin(RESPONSE)
     dead, last = lines["died"].astype(bool), lines["last"]
     at_end = end == lines["os_month"]
     radiotherapy = lines["category"] == "radiotherapy"
@@ -298,7 +298,7 @@ def _baseline_rules(patients: pd.DataFrame) -> dict[str, pd.Series]:
     index = (
         (patients["age"] > 60).astype(int)
         + (stage >= 3).astype(int)
-        + (patients["ecog"] >= 2).astype(int)
+        + (patients["ecog"] >= POOR_ECOG).astype(int)
         + patients["ldh_elevated"]
         + (sites > 1).astype(int)
     )
@@ -320,7 +320,7 @@ def _baseline_rules(patients: pd.DataFrame) -> dict[str, pd.Series]:
         "one prior line, but not refractory": (patients["prior_lines"] < 2)
         & (patients["refractory"] != 1),
         "response to the first CAR-T before it could be assessed": (
-            best.isin(["CR", "PR"]) & (relapse <= 1)
+            best.isin(RESPONSE) & (relapse <= 1)
         ),
         "progressive disease as best response, but a late relapse": (
             (best == "PD") & (relapse > 1.5)

@@ -139,9 +139,9 @@ def test_groups_that_are_too_small_can_show_no_difference() -> None:
 
 
 def test_the_other_splits_of_the_target_switch_are_told_with_their_p() -> None:
-    said = report_categories.switched_target(load(DATA)).plain()
+    said = report_categories.targets_compared(load(DATA)).plain()
     for a, n, b, m in ((3, 5, 3, 15), (6, 10, 0, 10)):
         p = stats.fisher_exact([[a, n - a], [b, m - b]]).pvalue
         assert f"{a}/{n} against {b}/{m} (P = {p:.{2 if p > 0.05 else 3}f})" in said
     others = replace(load(DATA), study=replace(load(DATA).study, synthetic=False))
-    assert "against" not in report_categories.switched_target(others).plain()
+    assert "against" not in report_categories.targets_compared(others).plain()

@@ -915,7 +915,7 @@ def test_an_internal_book_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not internal.study.public
     for one in run(internal):
         assert dict(one.bundle) == one.shown._bundle()
-    found = results.headline(internal)
+    found = list(results.headline(internal).values())
     assert results.collect(internal)[: len(found)] == found
     assert all(
         kept is e for kept, e in zip(estimates.screened(internal, found), found, strict=True)

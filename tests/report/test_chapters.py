@@ -22,9 +22,9 @@ from salvage.analysis import comparison, response, safety, survival
 from salvage.cohort import Cohort, load
 from salvage.display.show import Absent, Box, Table, Text
 from salvage.paths import DATA
-from salvage.report import cohort as report_cohort
 from salvage.report import comparison as report_comparison
 from salvage.report import overview as report_overview
+from salvage.report import patients as report_patients
 from salvage.report import safety as report_safety
 from salvage.stats import proportions
 from tests.cohorts import EDGES, Recipe, Tables, generate, recipes
@@ -104,7 +104,7 @@ def of_modules(*modules: Any) -> dict[str, Callable[[Cohort], Any]]:
 
 
 SHOWN = of_modules(
-    report_cohort, report_overview, report_comparison, report_safety,
+    report_patients, report_overview, report_comparison, report_safety,
 )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def hold(made: Any) -> None:
 
 
 def test_the_functions_were_found() -> None:
-    named = {"report.cohort.baseline", "report.safety.scales", "report.comparison.pairs.cr"}
+    named = {"report.patients.baseline", "report.safety.scales", "report.comparison.pairs.cr"}
     assert named <= set(SHOWN)
 
 
@@ -169,7 +169,7 @@ def count(cell: str) -> int:
 
 def test_table_one_counts_what_is_recorded() -> None:
     cohort = shipped()
-    table = report_cohort.baseline(cohort)
+    table = report_patients.baseline(cohort)
     late = cohort.patients["relapse_month"] > cohort.study.early_relapse_months
     ldh = cohort.patients["ldh_elevated"]
     every, early, after, missing = cells(table, "LDH above the upper limit of normal")
@@ -189,15 +189,15 @@ def test_relapse_at_the_cut_off_is_early() -> None:
         ("response_month", "response_end_month", "progression_month", "end_month")
     )
     cohort = Tables(patients, made.salvage.assign(start_month=start, **blank)).cohort()
-    assert count(cells(report_cohort.by_relapse(cohort), "Early relapse")[0]) == 3
-    row = cells(report_cohort.cut_offs(cohort), "3 (this book)")
+    assert count(cells(report_patients.by_relapse(cohort), "Early relapse")[0]) == 3
+    row = cells(report_patients.cut_offs(cohort), "3 (this book)")
     assert (row[0], row[2]) == ("3", "2")
 
 
 @pytest.mark.parametrize("name", ["shipped", "ties_everywhere", "patients_without_salvage"])
 def test_cut_offs_count_every_patient_and_every_death(name: str) -> None:
     cohort = named(name)
-    for row in report_cohort.cut_offs(cohort).rows:
+    for row in report_patients.cut_offs(cohort).rows:
         early, early_deaths, late, late_deaths = (count(cell) for cell in row[1:])
         assert early + late == len(cohort.patients)
         assert early_deaths + late_deaths == cohort.patients["died"].sum()
@@ -209,25 +209,25 @@ def test_without_deaths_both_medians_of_follow_up_are_one(recipe: Recipe) -> Non
     cohort = generate(replace(recipe, death=0.0)).cohort()
     observed = survival.follow_up_observed(cohort).value
     assert survival.follow_up_reverse(cohort).value == pytest.approx(observed)
-    assert "the same median" in report_cohort.why_follow_up_differs(cohort).plain()
+    assert "the same median" in report_patients.why_follow_up_differs(cohort).plain()
 
 
 def test_if_all_died_there_is_no_follow_up_to_measure() -> None:
-    told = report_cohort.why_follow_up_differs(named("all_dead_at_once")).plain()
+    told = report_patients.why_follow_up_differs(named("all_dead_at_once")).plain()
     assert told.startswith("Every patient died")
     assert "not reached" in told
 
 
 def test_answer_counts_patients_with_and_without_salvage() -> None:
     cohort = named("patients_without_salvage")
-    told = report_cohort.cohort_answer(cohort).plain()
+    told = report_patients.answer(cohort).plain()
     treated = cohort.salvage["patient_id"].nunique()
     assert 0 < treated < len(cohort.patients)
     assert f"{len(cohort.patients)} patients, of whom {treated} received" in told
 
 
 def test_what_no_patient_has_is_named_under_table_one() -> None:
-    table = report_cohort.baseline(named("only_required_columns"))
+    table = report_patients.baseline(named("only_required_columns"))
     assert len(table.rows) == 1
     assert any("Age in years" in note and "Histology" in note for note in table.notes)
 
@@ -279,7 +279,7 @@ def test_the_design_effect_is_the_ratio_of_two_variances() -> None:
 def test_one_line_for_each_patient_needs_no_allowance() -> None:
     told = report_overview.independence(named("one_line_each")).plain()
     assert "no allowance" in told
-    assert "first" not in report_overview.overview_answer(named("one_line_each")).plain()
+    assert "first" not in report_overview.answer(named("one_line_each")).plain()
 
 
 # --- categories compared --------------------------------------------------------------------------
