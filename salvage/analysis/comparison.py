@@ -19,11 +19,12 @@ from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
-from salvage.stats import proportions
-from salvage.stats.proportions import OddsRatio, RaoScott, Shrinkage
+from salvage.stats import clustered, exact, shrinkage
+from salvage.stats.clustered import OddsRatio, RaoScott
+from salvage.stats.shrinkage import Shrinkage
 
 MEASURES: Final = ("orr", "cr")
-LARGEST_GROUP: Final = proportions.SHRINKAGE_LIMIT
+LARGEST_GROUP: Final = shrinkage.SHRINKAGE_LIMIT
 MOST_RESAMPLED: Final = 2_000
 MOST_MODELLED: Final = 20_000
 SEED: Final = 20_260_203
@@ -46,7 +47,7 @@ NO_MODEL: Final = (
     "ratios tell nothing that the raw rates do not"
 )
 TOO_MANY: Final = (
-    f"with groups of this size it has more than {proportions.EXACT_TABLES:,} partial tables, "
+    f"with groups of this size it has more than {exact.EXACT_TABLES:,} partial tables, "
     "and tells nothing that the Rao-Scott test does not"
 )
 
@@ -102,8 +103,8 @@ def reference(cohort: Cohort) -> str:
 
 @cache
 def shrink(events: tuple[int, ...], n: tuple[int, ...]) -> Shrinkage | None:
-    """:func:`salvage.stats.proportions.shrink`, kept: a page asks for the same rates twice."""
-    return proportions.shrink(events, n)
+    """:func:`salvage.stats.clustered.shrink`, kept: a page asks for the same rates twice."""
+    return shrinkage.shrink(events, n)
 
 
 def no_shrinkage(counted: CategoryCounts) -> str:
@@ -146,7 +147,7 @@ def shrunken(study: Study, measure: str, counted: CategoryCounts) -> list[Estima
 def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
     """The test of equal rates that allows for patients who repeat; ``None`` without a contrast."""
     lines = cohort.salvage
-    return proportions.rao_scott(
+    return clustered.rao_scott(
         response.responded(lines, measure),
         lines["category"].to_numpy(),
         lines["patient_id"].to_numpy(),
@@ -160,7 +161,7 @@ def exact_p(counted: CategoryCounts) -> float | None:
 
 @cache
 def _exact(events: tuple[int, ...], n: tuple[int, ...]) -> float | None:
-    return proportions.exact_kx2(events, n)
+    return exact.exact_kx2(events, n)
 
 
 def no_exact(counted: CategoryCounts) -> str:
@@ -243,7 +244,7 @@ def pairs(cohort: Cohort, measure: str) -> Pairs:
     if len(cohort.treated) > MOST_MODELLED:
         return Pairs(base, GEE, (), {}, NO_MODEL)
     if not counted.zero_cell:
-        ratios = proportions.gee_independence(*_arrays(cohort.salvage, measure), base)
+        ratios = clustered.gee_independence(*_arrays(cohort.salvage, measure), base)
         return Pairs(base, GEE, _ordered(ratios), _holm(ratios))
     if len(cohort.treated) > MOST_RESAMPLED:
         why = f"a cell is 0, and above {MOST_RESAMPLED:,} patients the bootstrap is left out"
@@ -251,7 +252,7 @@ def pairs(cohort: Cohort, measure: str) -> Pairs:
     if len(cohort.treated) < 2:
         return Pairs(base, FIRTH, (), {}, "a bootstrap needs at least two patients")
     lines = _by_content(cohort.salvage, measure)
-    ratios = proportions.firth_odds_ratio(*_arrays(lines, measure), base, seed=SEED)
+    ratios = clustered.firth_odds_ratio(*_arrays(lines, measure), base, seed=SEED)
     return Pairs(base, FIRTH, _ordered(ratios), {})
 
 
@@ -283,7 +284,7 @@ def _ordered(ratios: Sequence[OddsRatio]) -> tuple[OddsRatio, ...]:
 
 def _holm(ratios: Sequence[OddsRatio]) -> dict[str, float]:
     """Holm's adjusted P of each pair that has one."""
-    adjusted = proportions.holm([ratio.p for ratio in ratios])
+    adjusted = exact.holm([ratio.p for ratio in ratios])
     return {r.category: p for r, p in zip(ratios, adjusted, strict=True) if p is not None}
 
 

@@ -11,7 +11,8 @@ from salvage.display import show
 from salvage.display.show import Absent, Box, Table, Text, text
 from salvage.display.wording import interval_text, p_phrase, p_value, percent, ratio
 from salvage.report.shared import EXACT_NOTE, NE_NOTE, NONE, WILSON_NOTE, Shown, marks, this_cohort
-from salvage.stats.proportions import OddsRatio, fisher_2x2
+from salvage.stats.clustered import OddsRatio
+from salvage.stats.exact import fisher_2x2
 
 ALPHA: Final = 0.05
 LARGE_DIFFERENCE: Final = 0.2

@@ -15,6 +15,7 @@ from salvage.display.wording import interval_text, percent, sentence
 from salvage.evidence import comparators
 from salvage.evidence.comparators import NotPooled, Outcome, Rate
 from salvage.report.shared import marks, paragraph, this_cohort
+from salvage.stats.pooling import FEWEST
 
 FEW_LINES: Final = 200
 #: An interval of a rate that is wider than this agrees with very different rates.
@@ -287,7 +288,7 @@ def pooling() -> Text:
         comparators.pooled(key, measure) for key in CATEGORY_KEYS for measure in comparators.RATES
     ]
     comparable = [rate.studies for rate in rates if isinstance(rate, NotPooled)]
-    n, done, fewest = len(rates), len(rates) - len(comparable), comparators.FEWEST
+    n, done, fewest = len(rates), len(rates) - len(comparable), FEWEST
     are = "is" if done == 1 else "are"
     if not done:
         result = (

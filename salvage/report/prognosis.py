@@ -21,8 +21,8 @@ from salvage.report.shared import (
     ratio_cells,
     this_cohort,
 )
-from salvage.stats import proportions
-from salvage.stats.survival import Test
+from salvage.stats import exact
+from salvage.stats.survival import ChiSquare
 
 LEVEL: Final = 0.05
 FEW_EVENTS: Final = 50
@@ -80,7 +80,7 @@ def _tests(cohort: Cohort) -> str:
     if not tested:
         return "No prognostic factor can be tested."
     small = sum(p < LEVEL for p in tested)
-    adjusted = sum(p is not None and p < LEVEL for p in proportions.holm(p_values))
+    adjusted = sum(p is not None and p < LEVEL for p in exact.holm(p_values))
     return (
         f"Of {words.count(len(tested), 'test')} of single factors, counted from relapse, "
         f"{small or 'none'} had an unadjusted P-value below {LEVEL}, and {adjusted or 'none'} "
@@ -258,7 +258,7 @@ def univariable(cohort: Cohort) -> Shown:
     reasons = not_estimable(factors.items())
     if not tested:
         return Absent(cohort.study, paragraph("No factor can be tested.", *reasons))
-    adjusted = proportions.holm([e.p for e in factors.values()])
+    adjusted = exact.holm([e.p for e in factors.values()])
     tests = words.count(len(tested), "test")
     return Table(
         cohort.study,
@@ -395,7 +395,7 @@ def proportional_table(cohort: Cohort) -> Shown:
     )
 
 
-def _test_cells(test: Test) -> tuple[str, str, str]:
+def _test_cells(test: ChiSquare) -> tuple[str, str, str]:
     return f"{test.chi2:.2f}", f"{test.df}", p_value(test.p)
 
 
