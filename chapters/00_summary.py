@@ -16,16 +16,14 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
-from salvage.report import results, summary
+from salvage.report import summary
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-estimates = results.headline(cohort)
-by_id = summary.by_id(estimates)
 summary.cover(cohort.study)
 
 # %% tags=["hide-input"]
-summary.short_answer(cohort, by_id)
+summary.answer(cohort)
 
 # %% tags=["hide-input"]
 figures.overview(cohort)
@@ -34,13 +32,13 @@ figures.overview(cohort)
 # ## The cohort in six numbers
 
 # %% tags=["hide-input"]
-summary.six_numbers(cohort.study, by_id)
+summary.six_numbers(cohort)
 
 # %% [markdown]
 # ## The evidence at a glance
 
 # %% tags=["hide-input"]
-summary.evidence(cohort, by_id)
+summary.evidence(cohort)
 
 # %% [markdown]
 # ## The published study, figure by figure
@@ -49,7 +47,7 @@ summary.evidence(cohort, by_id)
 # Each figure that it prints stands here beside the same figure computed from the cohort of this book.
 
 # %% tags=["hide-input"]
-summary.reproduction(cohort, estimates)
+summary.reproduction(cohort)
 
 # %% [markdown]
 # Whether the published figures fit one another, and what they leave open, is the subject of the [audit](14_audit.md).

@@ -15,20 +15,20 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
-from salvage.report import cohort as description
+from salvage.report import patients
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-description.cohort_answer(cohort)
+patients.answer(cohort)
 
 # %% tags=["hide-input"]
 figures.cohort_flow(cohort)
 
 # %% tags=["hide-input"]
-description.treated(cohort)
+patients.treated(cohort)
 
 # %% tags=["hide-input"]
-description.setting(cohort.study)
+patients.setting(cohort.study)
 
 # %% [markdown]
 # ## Who the patients were
@@ -38,10 +38,10 @@ description.setting(cohort.study)
 # The table gives no P-values: early and late relapse were not assigned at random, and a test of baseline balance would answer no question of this report.
 
 # %% tags=["hide-input"]
-description.baseline(cohort)
+patients.baseline(cohort)
 
 # %% tags=["hide-input"]
-description.missing(cohort)
+patients.missing(cohort)
 
 # %% [markdown]
 # ## When the lymphoma came back
@@ -53,29 +53,29 @@ description.missing(cohort)
 figures.relapse_timeline(cohort)
 
 # %% tags=["hide-input"]
-description.by_relapse(cohort)
+patients.by_relapse(cohort)
 
 # %% [markdown]
 # Cohorts of patients after CAR-T failure use several cut-offs between early and late relapse, and the published abstract does not state its own.
 # The cut-off of this book is a setting: another one forms other groups.
 
 # %% tags=["hide-input"]
-description.cut_offs(cohort)
+patients.cut_offs(cohort)
 
 # %% [markdown]
 # ## For how long the patients were followed
 
 # %% tags=["hide-input"]
-description.follow_up(cohort)
+patients.follow_up(cohort)
 
 # %% tags=["hide-input"]
-description.why_follow_up_differs(cohort)
+patients.why_follow_up_differs(cohort)
 
 # %% [markdown]
 # ## The course of each patient
 
 # %% tags=["hide-input"]
-description.courses(cohort)
+patients.courses(cohort)
 
 # %% tags=["hide-input"]
 figures.swimmer_plot(cohort)
@@ -84,10 +84,10 @@ figures.swimmer_plot(cohort)
 # ## How complete the data are
 
 # %% tags=["hide-input"]
-description.completeness(cohort)
+patients.completeness(cohort)
 
 # %% tags=["hide-input"]
-description.unusual(cohort)
+patients.unusual(cohort)
 
 # %% [markdown]
 # ## What must not be concluded

@@ -19,7 +19,7 @@ from salvage.report import overview
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-overview.overview_answer(cohort)
+overview.answer(cohort)
 
 # %% tags=["hide-input"]
 figures.response_bars(cohort)

@@ -15,12 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
-from salvage.report import categories
+from salvage.report import categories, context
 from salvage.report.gate import book_cohort
 
 CATEGORY = "bispecific"
 cohort = book_cohort()
-categories.category_answer(cohort, CATEGORY)
+categories.answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -36,7 +36,7 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # None of these comparisons was randomised.
 
 # %% tags=["hide-input"]
-categories.reported(cohort, CATEGORY)
+context.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when

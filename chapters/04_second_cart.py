@@ -15,12 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
-from salvage.report import categories
+from salvage.report import categories, context
 from salvage.report.gate import book_cohort
 
 CATEGORY = "second_cart"
 cohort = book_cohort()
-categories.category_answer(cohort, CATEGORY)
+categories.answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -35,7 +35,7 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # Those who receive a second product have lived through its manufacture: they are selected.
 
 # %% tags=["hide-input"]
-categories.reported(cohort, CATEGORY)
+context.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when
@@ -62,10 +62,10 @@ categories.first_against_later(cohort, CATEGORY)
 # Two groups can be compared exactly, and the exact comparison says how little small ones prove.
 
 # %% tags=["hide-input"]
-categories.targets(cohort)
+categories.by_target(cohort)
 
 # %% tags=["hide-input"]
-categories.switched_target(cohort)
+categories.targets_compared(cohort)
 
 # %% [markdown]
 # ## How soon and for how long

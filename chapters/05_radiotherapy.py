@@ -15,12 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
-from salvage.report import categories
+from salvage.report import categories, context
 from salvage.report.gate import book_cohort
 
 CATEGORY = "radiotherapy"
 cohort = book_cohort()
-categories.category_answer(cohort, CATEGORY)
+categories.answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -34,7 +34,7 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # In the French registry, a part of the patients treated with radiotherapy after late failure were free of progression a year later {cite}`descart_late2025`.
 
 # %% tags=["hide-input"]
-categories.reported(cohort, CATEGORY)
+context.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when
@@ -61,7 +61,7 @@ categories.first_against_later(cohort, CATEGORY)
 # Rates over all intents mix these meanings.
 
 # %% tags=["hide-input"]
-categories.intent_table(cohort)
+categories.by_intent(cohort)
 
 # %% tags=["hide-input"]
 categories.intents(cohort)

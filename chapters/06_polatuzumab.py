@@ -15,12 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
-from salvage.report import categories
+from salvage.report import categories, context
 from salvage.report.gate import book_cohort
 
 CATEGORY = "polatuzumab"
 cohort = book_cohort()
-categories.category_answer(cohort, CATEGORY)
+categories.answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -34,7 +34,7 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # In the Spanish and British cohort the response rate at the first line was the highest of all categories {cite}`iacoboni2024`.
 
 # %% tags=["hide-input"]
-categories.reported(cohort, CATEGORY)
+context.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when

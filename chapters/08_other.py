@@ -15,12 +15,12 @@
 
 # %% tags=["hide-input"]
 from salvage.display import figures
-from salvage.report import categories
+from salvage.report import categories, context
 from salvage.report.gate import book_cohort
 
 CATEGORY = "other"
 cohort = book_cohort()
-categories.category_answer(cohort, CATEGORY)
+categories.answer(cohort, CATEGORY)
 
 # %% tags=["hide-input"]
 figures.response_bars_by_line(cohort, CATEGORY)
@@ -35,7 +35,7 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # In the French registry, lenalidomide was the most frequent salvage therapy {cite}`dibiasi2022`.
 
 # %% tags=["hide-input"]
-categories.reported(cohort, CATEGORY)
+context.reported(cohort, CATEGORY)
 
 # %% [markdown]
 # ## Who received it, and when

@@ -19,7 +19,7 @@ from salvage.report import comparison
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-comparison.compared_answer(cohort)
+comparison.answer(cohort)
 
 # %% tags=["hide-input"]
 figures.forest_rates(cohort, "orr")

@@ -19,7 +19,7 @@ from salvage.report import safety
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-safety.safety_answer(cohort)
+safety.answer(cohort)
 
 # %% tags=["hide-input"]
 figures.ae_butterfly(cohort)

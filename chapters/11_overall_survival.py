@@ -14,16 +14,15 @@
 # How long did the patients live, and from when should that be counted?
 
 # %% tags=["hide-input"]
-from salvage.analysis import survival
 from salvage.display import figures
-from salvage.report import survival as report_survival
+from salvage.report import survival
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-report_survival.outcome_answer(cohort)
+survival.answer(cohort)
 
 # %% tags=["hide-input"]
-report_survival.by_origin(cohort)
+survival.by_origin(cohort)
 
 # %% [markdown]
 # ## From infusion: what the study counts
@@ -40,7 +39,7 @@ figures.os_from_infusion(cohort)
 # Follow-up that starts before the patient could enter the study needs another origin or delayed entry {cite}`brown_jamaoncol`.
 
 # %% tags=["hide-input"]
-report_survival.why_biased(cohort)
+survival.why_biased(cohort)
 
 # %% [markdown]
 # ## From relapse: what a patient with a relapse can expect
@@ -54,7 +53,7 @@ report_survival.why_biased(cohort)
 figures.os_from_relapse(cohort)
 
 # %% tags=["hide-input"]
-report_survival.reading(cohort)
+survival.reading(cohort)
 
 # %% [markdown]
 # ## From the first salvage line: what treated patients lived
@@ -63,13 +62,7 @@ report_survival.reading(cohort)
 # This curve answers the question of a patient who is about to be treated.
 
 # %% tags=["hide-input"]
-figures.km(
-    cohort.study,
-    [survival.from_first_salvage(cohort)],
-    "fig-os-salvage",
-    report_survival.FROM_SALVAGE,
-    axis=report_survival.MONTHS_FROM_SALVAGE,
-)
+survival.os_from_salvage(cohort)
 
 # %% [markdown]
 # ## Mean survival within a horizon
@@ -78,16 +71,16 @@ figures.km(
 # The restricted mean uses all of the curve up to a horizon, and it exists where the median is not reached.
 
 # %% tags=["hide-input"]
-report_survival.restricted_means(cohort)
+survival.restricted_means(cohort)
 
 # %% [markdown]
 # ## Follow-up, and what a range is not
 
 # %% tags=["hide-input"]
-report_survival.follow_up(cohort)
+survival.follow_up(cohort)
 
 # %% tags=["hide-input"]
-report_survival.observed_range(cohort)
+survival.observed_range(cohort)
 
 # %% [markdown]
 # ## Duration of response over all lines
@@ -100,10 +93,10 @@ report_survival.observed_range(cohort)
 figures.dor(cohort)
 
 # %% tags=["hide-input"]
-report_survival.responses(cohort)
+survival.responses(cohort)
 
 # %% tags=["hide-input"]
-report_survival.response_reading(cohort)
+survival.response_reading(cohort)
 
 # %% [markdown]
 # ## What must not be concluded

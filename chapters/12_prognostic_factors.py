@@ -14,21 +14,15 @@
 # Which features of a patient go with longer or shorter survival after CAR-T failure, and does a late relapse mean a better outlook?
 
 # %% tags=["hide-input"]
-from salvage.analysis import prognosis, survival
 from salvage.display import figures
-from salvage.report import prognosis as report_prognosis
+from salvage.report import prognosis
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-report_prognosis.prognosis_answer(cohort)
+prognosis.answer(cohort)
 
 # %% tags=["hide-input"]
-figures.cox_forest(
-    cohort.study,
-    [figures.row_of(e, label) for e, label in report_prognosis.origin_rows(cohort)],
-    "fig-prognosis-origins",
-    report_prognosis.ORIGINS,
-)
+prognosis.contrast_forest(cohort)
 
 # %% [markdown]
 # ## Why survival is counted from relapse
@@ -43,13 +37,13 @@ figures.cox_forest(
 figures.os_by_relapse_group(cohort, "relapse")
 
 # %% tags=["hide-input"]
-report_prognosis.origins(cohort)
+prognosis.origins(cohort)
 
 # %% tags=["hide-input"]
-report_prognosis.contrast_tests(cohort)
+prognosis.contrast_tests(cohort)
 
 # %% tags=["hide-input"]
-report_prognosis.months_to_relapse(cohort)
+prognosis.months_to_relapse(cohort)
 
 # %% [markdown]
 # ## Each factor alone
@@ -60,22 +54,16 @@ report_prognosis.months_to_relapse(cohort)
 # A factor of the baseline was measured before the first CAR-T infusion, so it may no longer describe the patient at relapse.
 
 # %% tags=["hide-input"]
-report_prognosis.policy(cohort)
+prognosis.policy(cohort)
 
 # %% tags=["hide-input"]
-figures.cox_forest(
-    cohort.study,
-    figures.rows_of_fits(prognosis.univariable(cohort, survival.from_relapse(cohort))),
-    "fig-prognosis-univariable",
-    report_prognosis.UNIVARIABLE,
-    note=report_prognosis.PICTURE_NOTE,
-)
+prognosis.univariable_forest(cohort)
 
 # %% tags=["hide-input"]
-report_prognosis.univariable(cohort)
+prognosis.univariable(cohort)
 
 # %% tags=["hide-input"]
-report_prognosis.replaced(cohort)
+prognosis.replaced(cohort)
 
 # %% [markdown]
 # ## Two prespecified covariates together
@@ -86,10 +74,10 @@ report_prognosis.replaced(cohort)
 # The model uses Firth's penalty, which reduces the bias of small samples and gives finite estimates where an ordinary model does not {cite}`heinze2001`.
 
 # %% tags=["hide-input"]
-report_prognosis.model_table(cohort)
+prognosis.model_table(cohort)
 
 # %% tags=["hide-input"]
-report_prognosis.model(cohort)
+prognosis.model(cohort)
 
 # %% [markdown]
 # ## Are the hazards proportional?
@@ -98,10 +86,10 @@ report_prognosis.model(cohort)
 # It describes the data only if the ratio is about the same early and late.
 
 # %% tags=["hide-input"]
-report_prognosis.proportional_table(cohort)
+prognosis.proportional_table(cohort)
 
 # %% tags=["hide-input"]
-report_prognosis.proportional(cohort)
+prognosis.proportional(cohort)
 
 # %% [markdown]
 # ## Does the answer depend on the cut-off?
@@ -110,26 +98,16 @@ report_prognosis.proportional(cohort)
 # A result that holds at one cut-off only is a result of the cut-off.
 
 # %% tags=["hide-input"]
-figures.sweep_forest(
-    cohort,
-    prognosis.sweep(cohort, survival.from_infusion(cohort)),
-    "survival from infusion",
-    "fig-prognosis-sweep-infusion",
-)
+prognosis.sweep_forest(cohort, "infusion")
 
 # %% tags=["hide-input"]
-figures.sweep_forest(
-    cohort,
-    prognosis.sweep(cohort, survival.from_relapse(cohort)),
-    "survival from relapse",
-    "fig-prognosis-sweep-relapse",
-)
+prognosis.sweep_forest(cohort, "relapse")
 
 # %% tags=["hide-input"]
-report_prognosis.sweep_table(cohort)
+prognosis.sweep_table(cohort)
 
 # %% tags=["hide-input"]
-report_prognosis.sweep(cohort)
+prognosis.sweep(cohort)
 
 # %% [markdown]
 # ## What must not be concluded

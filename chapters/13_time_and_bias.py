@@ -15,21 +15,14 @@
 # Would the same analysis say so if the time of relapse meant nothing?
 
 # %% tags=["hide-input"]
-from salvage.analysis import bias
-from salvage.display import figures
-from salvage.report import bias as report_bias
+from salvage.report import bias
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-report_bias.bias_answer(cohort)
+bias.answer(cohort)
 
 # %% tags=["hide-input"]
-figures.null_distribution(
-    [figures.Null(label, bias.null_results()[key].log_hr) for key, label in bias.SHOWN.items()],
-    bias.published_hr(),
-    patients=bias.SETTING.patients,
-    world=report_bias.WORLDS["default"].lower(),
-)
+bias.null_distribution()
 
 # %% [markdown]
 # ## The analysis as published, and why it is biased
@@ -42,12 +35,10 @@ figures.null_distribution(
 # The first row of the table shows the published analysis as a warning, and the rows below start the clock elsewhere.
 
 # %% tags=["hide-input"]
-report_bias.origins(cohort)
+bias.origins(cohort)
 
 # %% tags=["hide-input"]
-figures.origin_forest(
-    cohort.study, [figures.row_of(e, report_bias.BEGINNINGS[e.id]) for e in bias.contrasts(cohort)]
-)
+bias.origin_forest(cohort)
 
 # %% [markdown]
 # Survival from relapse asks the right question: once the lymphoma is back, does it matter how long it stayed away?
@@ -65,10 +56,10 @@ figures.origin_forest(
 # A search found a number of them that differ in what is assumed.
 
 # %% tags=["hide-input"]
-report_bias.spread_of_ratios()
+bias.spread_of_ratios()
 
 # %% tags=["hide-input"]
-report_bias.agreeing_cohorts(cohort)
+bias.agreeing_cohorts()
 
 # %% [markdown]
 # ## What the analysis gives where there is nothing to find
@@ -79,10 +70,10 @@ report_bias.agreeing_cohorts(cohort)
 # The settings are named constants in `salvage/simulate.py`; change them and build again.
 
 # %% tags=["hide-input"]
-report_bias.null_table()
+bias.null_table()
 
 # %% tags=["hide-input"]
-report_bias.null(cohort)
+bias.null()
 
 # %% [markdown]
 # ## Why a landmark does not repair it here
@@ -94,7 +85,7 @@ report_bias.null(cohort)
 # Late patients are again guaranteed some time free of relapse, only counted from a later day.
 
 # %% tags=["hide-input"]
-report_bias.landmark(cohort)
+bias.landmark(cohort)
 
 # %% [markdown]
 # Delayed entry counts a patient as at risk only from the relapse on, with the clock still at infusion {cite}`brown_jamaoncol`.
@@ -108,12 +99,10 @@ report_bias.landmark(cohort)
 # Both are shown from relapse and from infusion in the [chapter on prognostic factors](12_prognostic_factors.md).
 
 # %% tags=["hide-input"]
-report_bias.per_month(cohort)
+bias.per_month(cohort)
 
 # %% tags=["hide-input"]
-figures.sweep_forest(
-    cohort, bias.sweep_from_relapse(cohort), "survival from relapse", "fig-bias-sweep"
-)
+bias.sweep_forest(cohort)
 
 # %% [markdown]
 # ## The whole cohort enters late
@@ -122,7 +111,7 @@ figures.sweep_forest(
 # Nobody can enter a cohort of salvage-treated patients before the first salvage line, so survival counted from infusion is too long for all of them.
 
 # %% tags=["hide-input"]
-report_bias.delayed_entry(cohort)
+bias.delayed_entry(cohort)
 
 # %% [markdown]
 # ## What data would answer the question

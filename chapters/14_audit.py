@@ -16,26 +16,17 @@
 # This chapter audits the published abstract, whatever the cohort of this book.
 
 # %% tags=["hide-input"]
-from salvage.display import figures
-from salvage.evidence import audit
-from salvage.report import audit as report_audit
-from salvage.report import results
+from salvage.report import audit
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-found = report_audit.implied()
-report_audit.audit_answer(found)
+audit.answer()
 
 # %% tags=["hide-input"]
-figures.open_ranges(
-    cohort.study,
-    audit.tables().ranges(),
-    report_audit.assumed_counts(cohort),
-    {"second_cart": sorted({n for n, _, _ in audit.tables().cells("second_cart")})},
-)
+audit.ranges_figure(cohort)
 
 # %% tags=["hide-input"]
-report_audit.overview()
+audit.overview()
 
 # %% [markdown]
 # ## The hazard ratio, its interval and its P-value
@@ -44,15 +35,10 @@ report_audit.overview()
 # Each printed figure is rounded, so each allows a strip of such pairs, and the pairs that print all of them form a small region.
 
 # %% tags=["hide-input"]
-figures.se_region(
-    audit.ratio().region.corners,
-    [part.corners for part in audit.ratio().with_p],
-    audit.ratio().fact.text.split(",")[0],
-    audit.ratio().fact.text.split("P = ")[-1],
-)
+audit.se_region()
 
 # %% tags=["hide-input"]
-report_audit.standard_error(found)
+audit.standard_error()
 
 # %% [markdown]
 # ## How many patients died
@@ -61,10 +47,10 @@ report_audit.standard_error(found)
 # The standard error bounds it from below.
 
 # %% tags=["hide-input"]
-report_audit.deaths(found)
+audit.deaths()
 
 # %% tags=["hide-input"]
-report_audit.death_groups()
+audit.deaths_table()
 
 # %% [markdown]
 # ## The median follow-up
@@ -73,10 +59,10 @@ report_audit.death_groups()
 # The abstract prints a median follow-up equal to the median survival.
 
 # %% tags=["hide-input"]
-report_audit.follow_up_table()
+audit.follow_up_table()
 
 # %% tags=["hide-input"]
-report_audit.follow_up()
+audit.follow_up()
 
 # %% [markdown]
 # The abstract also prints a range beside the median survival.
@@ -89,13 +75,13 @@ report_audit.follow_up()
 # Every table of counts that agrees with all of this was counted.
 
 # %% tags=["hide-input"]
-report_audit.tables(found)
+audit.feasible_tables()
 
 # %% tags=["hide-input"]
-report_audit.open_ranges()
+audit.ranges_table()
 
 # %% tags=["hide-input"]
-report_audit.switches()
+audit.switches()
 
 # %% [markdown]
 # A percentage with one decimal can be printed by few denominators only; which ones is checked for each rate in the table at the head of this chapter.
@@ -108,15 +94,13 @@ report_audit.switches()
 # A seeded search found cohorts that agree with every published figure and differ in what is assumed: the split over categories, the months to relapse, survival after relapse, who responds, the number of deaths and the cut-off.
 
 # %% tags=["hide-input"]
-figures.spread_over_cohorts(
-    cohort.study, report_audit.spreads({e.id: e for e in results.headline(cohort)})
-)
+audit.spread_figure(cohort)
 
 # %% tags=["hide-input"]
-report_audit.spread_table(cohort)
+audit.spread_table()
 
 # %% tags=["hide-input"]
-report_audit.over_cohorts()
+audit.over_cohorts()
 
 # %% [markdown]
 # ## Another abstract

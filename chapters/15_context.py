@@ -14,13 +14,11 @@
 # How does this cohort compare with what others have printed, and which of their figures can be set beside it at all?
 
 # %% tags=["hide-input"]
-from salvage.analysis import survival
-from salvage.display import figures
 from salvage.report import context
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
-context.context_answer(cohort)
+context.answer(cohort)
 
 # %% [markdown]
 # ## Three rules of comparison
@@ -43,18 +41,7 @@ context.own_first_lines(cohort)
 context.studies()
 
 # %% tags=["hide-input"]
-figures.comparator_forest(
-    cohort.study,
-    context.survival_rows(
-        cohort,
-        "relapse",
-        survival.median(cohort.study, "os.from_relapse.median", survival.from_relapse(cohort)),
-    ),
-    "fig-context-survival",
-    "Median overall survival from progression or relapse after CAR-T",
-    unit="months",
-    axis="Median overall survival from progression or relapse, months",
-)
+context.survival_forest(cohort)
 
 # %% [markdown]
 # A prognostic index for patients who progress after CAR-T has been published {cite}`pcpi2024`.
@@ -64,75 +51,40 @@ figures.comparator_forest(
 # ## Bispecific antibodies
 
 # %% tags=["hide-input"]
-figures.comparator_forest(
-    cohort.study,
-    context.compared(cohort, "bispecific", "orr"),
-    "fig-context-bispecific",
-    "Objective response to bispecific antibodies",
-)
+context.rate_forest(cohort, "bispecific")
 
 # %% [markdown]
 # ## Second CAR-T infusion
 
 # %% tags=["hide-input"]
-figures.comparator_forest(
-    cohort.study,
-    context.compared(cohort, "second_cart", "orr"),
-    "fig-context-second-cart",
-    "Objective response to a second CAR-T infusion",
-)
+context.rate_forest(cohort, "second_cart")
 
 # %% tags=["hide-input"]
-figures.comparator_forest(
-    cohort.study,
-    context.compared(cohort, "second_cart", "cr"),
-    "fig-context-second-cart-cr",
-    "Complete response to a second CAR-T infusion",
-)
+context.rate_forest(cohort, "second_cart", "cr")
 
 # %% [markdown]
 # ## Radiotherapy
 
 # %% tags=["hide-input"]
-figures.comparator_forest(
-    cohort.study,
-    context.compared(cohort, "radiotherapy", "orr"),
-    "fig-context-radiotherapy",
-    "Objective response to radiotherapy",
-)
+context.rate_forest(cohort, "radiotherapy")
 
 # %% [markdown]
 # ## Polatuzumab-based regimens
 
 # %% tags=["hide-input"]
-figures.comparator_forest(
-    cohort.study,
-    context.compared(cohort, "polatuzumab", "orr"),
-    "fig-context-polatuzumab",
-    "Objective response to polatuzumab-based regimens",
-)
+context.rate_forest(cohort, "polatuzumab")
 
 # %% [markdown]
 # ## Checkpoint inhibitors
 
 # %% tags=["hide-input"]
-figures.comparator_forest(
-    cohort.study,
-    context.compared(cohort, "checkpoint", "orr"),
-    "fig-context-checkpoint",
-    "Objective response to checkpoint inhibitors",
-)
+context.rate_forest(cohort, "checkpoint")
 
 # %% [markdown]
 # ## Other targeted or chemotherapy drugs
 
 # %% tags=["hide-input"]
-figures.comparator_forest(
-    cohort.study,
-    context.compared(cohort, "other", "orr"),
-    "fig-context-other",
-    "Objective response to other drugs",
-)
+context.rate_forest(cohort, "other")
 
 # %% [markdown]
 # ## Can the rates be pooled?

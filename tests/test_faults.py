@@ -113,7 +113,7 @@ FAULTS = (
     Fault(
         "objective response without partial responses",
         "analysis/response.py",
-        '"orr": ("CR", "PR")',
+        '"orr": RESPONSE',
         '"orr": ("CR",)',
         "analysis/test_response.py",
     ),
@@ -161,7 +161,7 @@ FAULTS = (
     ),
     Fault(
         "ECOG 2 counts as good",
-        "analysis/prognosis.py",
+        "cohort/schema.py",
         "POOR_ECOG: Final = 2",
         "POOR_ECOG: Final = 3",
         "analysis/test_prognosis.py",

@@ -1,8 +1,8 @@
-"""Time and bias: late against early relapse from other time origins, and where nothing is to be
-found.
+"""Time and bias: late against early relapse from other time origins, and without any effect.
 
 A late relapse guarantees survival up to it. Here the published contrast is repeated with the clock
-started elsewhere, and beside it stands what the same analysis gives in cohorts without any effect.
+started elsewhere, and beside it stands what the same analysis gives in simulated cohorts in which
+the time of relapse has no effect.
 """
 
 from dataclasses import replace
@@ -14,8 +14,8 @@ import pandas as pd
 
 from salvage import words
 from salvage.analysis import prognosis, provenance, simulate
-from salvage.analysis.estimate import Estimate, estimate
-from salvage.analysis.survival import Times, from_infusion, from_relapse
+from salvage.analysis.estimate import Estimate, by_id, estimate
+from salvage.analysis.survival import Times, from_infusion
 from salvage.cohort import Cohort, once
 from salvage.cohort.study import Study
 from salvage.stats import intervals
@@ -33,16 +33,17 @@ def from_first_salvage_aligned(cohort: Cohort) -> Times:
     first = cohort.salvage[cohort.salvage["line"] == 1].set_index("patient_id")["start_month"]
     patients = cohort.patients
     start = patients["patient_id"].map(first).to_numpy(dtype=float)
-    whole = from_infusion(cohort)
-    return Times("OS from first salvage", whole.time - start, whole.event, whole.patient)
+    infusion = from_infusion(cohort)
+    return Times("OS from first salvage", infusion.time - start, infusion.event, infusion.patient)
 
 
 @once
 def contrasts(cohort: Cohort) -> list[Estimate]:
-    """Late against early relapse: as published, and from four other beginnings of the clock.
+    """Late against early relapse with the clock started at five moments.
 
-    From infusion, from relapse, from the first salvage line, from infusion with delayed entry at
-    relapse, and from the landmark at the cut-off among those still followed then.
+    From infusion as published, from relapse, from the first salvage line, from infusion with
+    delayed entry at relapse, and from the landmark at the cut-off among those still followed then
+    (Anderson 1983).
     """
     cut = cohort.study.early_relapse_months
     infusion = from_infusion(cohort)
@@ -65,8 +66,7 @@ def contrasts(cohort: Cohort) -> list[Estimate]:
         "landmark": f"{LATE}, OS from a landmark at {words.months(cut)}",
     }
     return [
-        prognosis.late_against_early(cohort),
-        prognosis.late_against_early_from_relapse(cohort),
+        *(prognosis.estimates(cohort)[id] for id, _ in prognosis.LATE.values()),
         *(
             prognosis.hazard_ratio(
                 cohort.study, f"cox.late_vs_early.{key}.hr", fitted, "late", labels[key]
@@ -76,18 +76,7 @@ def contrasts(cohort: Cohort) -> list[Estimate]:
     ]
 
 
-def per_month(cohort: Cohort) -> Estimate:
-    """Months to relapse as a continuous covariate of survival from relapse."""
-    fitted = prognosis.fit(cohort, ["relapse_month"], from_relapse(cohort))
-    return prognosis.hazard_ratio(
-        cohort.study,
-        "cox.relapse_month.from_relapse.hr",
-        fitted,
-        "relapse_month",
-        words.FACTORS["relapse_month"],
-    )
-
-
+@once
 def delayed_entry_curve(cohort: Cohort) -> km.KM:
     """Survival from infusion of the treated patients, each at risk from the first salvage line
     only.
@@ -95,11 +84,10 @@ def delayed_entry_curve(cohort: Cohort) -> km.KM:
     Everyone was selected by having received salvage, so nobody was at risk of counting as a death
     before it. The few at risk early make the curve steep there.
     """
-    salvage = from_first_salvage_aligned(cohort)
-    whole = from_infusion(cohort)
-    entry = whole.time - salvage.time
-    used = np.isfinite(entry) & (whole.time > entry)
-    return km.kaplan_meier(whole.time[used], whole.event[used], entry[used])
+    infusion = from_infusion(cohort)
+    entry = infusion.time - from_first_salvage_aligned(cohort).time
+    used = np.isfinite(entry) & (infusion.time > entry)
+    return km.kaplan_meier(infusion.time[used], infusion.event[used], entry[used])
 
 
 def fewest_at_risk(curve: km.KM, until: float) -> int:
@@ -138,6 +126,7 @@ def published_hr() -> float:
     return float(provenance.figures()["cox.late_vs_early.hr"]["value"])
 
 
+@cache
 def null_table() -> pd.DataFrame:
     """One row per setting and analysis: :func:`simulate.summarise` of every setting."""
     return pd.concat(
@@ -149,19 +138,10 @@ def null_table() -> pd.DataFrame:
     )
 
 
-def null_value(setting: str, analysis: str, column: str) -> float:
-    """One figure of :func:`null_table`."""
-    return float(simulate.summarise(null_results(setting), published_hr())[column].loc[analysis])
-
-
-def near_value(analysis: str, column: str) -> float:
-    """One figure of :func:`near_printed`."""
-    return float(near_printed()[column].loc[analysis])
-
-
 @cache
 def near_printed() -> pd.DataFrame:
-    """The default setting over simulated cohorts near the printed median and range only."""
+    """One row per analysis: the default setting over the simulated cohorts near the printed median
+    and range only; see :func:`simulate.summarise`."""
     wider = replace(SETTING, cohorts=TIMES_MORE * SETTING.cohorts)
     return simulate.summarise(simulate.null_hazard_ratios_near(wider), published_hr())
 
@@ -171,16 +151,12 @@ def null_estimates(study: Study) -> list[Estimate]:
 
     They describe the published design, whatever the cohort of the book, so they are always assumed.
     """
-    table = simulate.summarise(null_results(), published_hr())
-    made = []
+    without_effect = []
     for analysis in simulate.ANALYSES:
-        row = table.loc[analysis]
+        row = null_table().loc["default"].loc[analysis]
         used = int(row["cohorts"] - row["left_out"])
-        about = (
-            f"{used:,} simulated cohorts of {SETTING.patients} patients; geometric mean, 5th to"
-            " 95th percentile"
-        )
-        made.append(
+        cohorts = f"{used:,} simulated cohorts of {SETTING.patients} patients"
+        without_effect.append(
             estimate(
                 study,
                 f"bias.null_hr.{analysis}",
@@ -189,7 +165,7 @@ def null_estimates(study: Study) -> list[Estimate]:
                 (float(row["low"]), float(row["high"])),
                 n=used,
                 unit="ratio",
-                method=about,
+                method=f"{cohorts}; geometric mean, 5th to 95th percentile",
                 mark="assumed",
             )
         )
@@ -197,7 +173,7 @@ def null_estimates(study: Study) -> list[Estimate]:
             ("share_hr", "at or below the published ratio"),
             ("share_p", "with P below 0.05"),
         ):
-            made.append(
+            without_effect.append(
                 estimate(
                     study,
                     f"bias.null_hr.{analysis}.{share}",
@@ -208,20 +184,16 @@ def null_estimates(study: Study) -> list[Estimate]:
                     n=used,
                     events=round(float(row[share]) * used),
                     unit="proportion",
-                    method=f"{used:,} simulated cohorts of {SETTING.patients} patients",
+                    method=cohorts,
                     mark="assumed",
                 )
             )
-    return made
+    return without_effect
 
 
-def bias_estimates(cohort: Cohort) -> list[Estimate]:
-    """What this module adds to the results: other origins, delayed entry of the cohort, the
-    null."""
-    return [*contrasts(cohort)[2:], delayed_entry_median(cohort), *null_estimates(cohort.study)]
-
-
-def sweep_from_relapse(cohort: Cohort) -> pd.DataFrame:
-    """Late against early at each cut-off, survival from relapse: see
-    :func:`salvage.analysis.prognosis.sweep`."""
-    return prognosis.sweep(cohort, from_relapse(cohort))
+@once
+def estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """The contrast from three more origins, the median with delayed entry, and what the analyses
+    give without any effect; by id."""
+    own = [*contrasts(cohort)[2:], delayed_entry_median(cohort)]
+    return by_id([*own, *null_estimates(cohort.study)])

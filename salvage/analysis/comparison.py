@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from salvage import words
 from salvage.analysis import response
-from salvage.analysis.estimate import Estimate, estimate
-from salvage.cohort import Cohort
+from salvage.analysis.estimate import Estimate, by_id, estimate
+from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
 from salvage.stats import clustered, exact, shrinkage
@@ -56,7 +56,7 @@ TOO_MANY: Final = (
 
 
 @dataclass(frozen=True)
-class Counts:
+class CategoryCounts:
     """Responding lines and lines of the six categories, in their fixed order."""
 
     events: tuple[int, ...]
@@ -77,12 +77,19 @@ class Counts:
         """Whether all lines responded or none did."""
         return sum(self.events) in (0, sum(self.n))
 
+    @property
+    def no_contrast(self) -> str:
+        """Why nothing can be compared; empty where something can."""
+        if len(self.present) < 2:
+            return NO_CONTRAST
+        return ALL_ALIKE if self.alike else ""
 
-def counts(cohort: Cohort, measure: str) -> Counts:
+
+def counts(cohort: Cohort, measure: str) -> CategoryCounts:
     """Responses and lines of each category by ``orr`` or ``cr``."""
     table = response.by_category(cohort)
     events = table[list(response.RESPONDING[measure])].sum(axis=1)
-    return Counts(tuple(events.tolist()), tuple(table["lines"].tolist()))
+    return CategoryCounts(tuple(events.tolist()), tuple(table["lines"].tolist()))
 
 
 def reference(cohort: Cohort) -> str:
@@ -100,44 +107,43 @@ def shrink(events: tuple[int, ...], n: tuple[int, ...]) -> Shrinkage | None:
     return shrinkage.shrink(events, n)
 
 
-def no_shrinkage(found: Counts) -> str:
+def no_shrinkage(counted: CategoryCounts) -> str:
     """Why rates are not shrunken; empty where they are."""
-    if len(found.present) < 2:
+    if len(counted.present) < 2:
         return NO_CONTRAST
-    if max(found.n) > LARGEST_GROUP:
+    if max(counted.n) > LARGEST_GROUP:
         return TOO_LARGE
-    if all(e in (0, n) for e, n in zip(found.events, found.n, strict=True)):
+    if all(e in (0, n) for e, n in zip(counted.events, counted.n, strict=True)):
         return "in every category all or none of the lines responded"
     return ""
 
 
-def shrunken(cohort: Cohort, measure: str) -> dict[str, Estimate]:
-    """Shrunken rate of each category; ``None`` with the reason as its method if absent."""
-    found = counts(cohort, measure)
-    made = shrink(found.events, found.n)
-    why = no_shrinkage(found)
-    estimates = {}
-    for i, key in enumerate(CATEGORY_KEYS):
-        value, low, high = (
-            (None, None, None) if made is None else (made.mean[i], made.low[i], made.high[i])
-        )
-        estimates[key] = estimate(
-            cohort.study,
+def shrunken(study: Study, measure: str, counted: CategoryCounts) -> list[Estimate]:
+    """Shrunken rate of each category, id ``measure.key.shrunken``; one that is absent has no value
+    and its method says why.
+    """
+    rates = shrink(counted.events, counted.n)
+    why = no_shrinkage(counted)
+    return [
+        estimate(
+            study,
             f"{measure}.{key}.shrunken",
-            f"{words.MEASURES[measure]}, {words.category(key, cohort.study.labels)}, shrunken",
-            value,
-            (low, high),
-            n=found.n[i],
-            events=found.events[i],
+            f"{words.MEASURES[measure]}, {words.category(key, study.labels)}, shrunken",
+            rates.mean[i] if rates else None,
+            (rates.low[i], rates.high[i]) if rates else (None, None),
+            n=counted.n[i],
+            events=counted.events[i],
             unit="proportion",
             method=f"{SHRUNKEN}; {why}" if why else SHRUNKEN,
         )
-    return estimates
+        for i, key in enumerate(CATEGORY_KEYS)
+    ]
 
 
 # --- across categories --------------------------------------------------------------------------
 
 
+@once
 def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
     """The test of equal rates that allows for patients who repeat; ``None`` without a contrast."""
     lines = cohort.salvage
@@ -148,9 +154,9 @@ def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
     )
 
 
-def exact_p(found: Counts) -> float | None:
+def exact_p(counted: CategoryCounts) -> float | None:
     """P of the exact test, which ignores that patients repeat; ``None``: see :func:`no_exact`."""
-    return None if no_exact(found) else _exact(found.events, found.n)
+    return None if no_exact(counted) else _exact(counted.events, counted.n)
 
 
 @cache
@@ -158,30 +164,24 @@ def _exact(events: tuple[int, ...], n: tuple[int, ...]) -> float | None:
     return exact.exact_kx2(events, n)
 
 
-def no_exact(found: Counts) -> str:
+def no_exact(counted: CategoryCounts) -> str:
     """Why there is no exact test; empty where there is one."""
-    if len(found.present) < 2:
-        return NO_CONTRAST
-    if found.alike:
-        return ALL_ALIKE
-    return TOO_MANY if _exact(found.events, found.n) is None else ""
+    if counted.no_contrast:
+        return counted.no_contrast
+    return TOO_MANY if _exact(counted.events, counted.n) is None else ""
 
 
 def no_rao_scott(cohort: Cohort, measure: str) -> str:
     """Why there is no Rao-Scott test; empty where there is one."""
     if rao_scott(cohort, measure) is not None:
         return ""
-    found = counts(cohort, measure)
-    if len(found.present) < 2:
-        return NO_CONTRAST
-    if found.alike:
-        return ALL_ALIKE
-    return "too few patients"
+    return counts(cohort, measure).no_contrast or "too few patients"
 
 
-def exact_test(study: Study, measure: str, found: Counts) -> Estimate:
+def exact_test(study: Study, measure: str, counted: CategoryCounts) -> Estimate:
     """The exact test of equal rates of the categories; id ``compare.measure.exact.p``."""
-    return _p_estimate(study, f"{measure}.exact", found, EXACT, exact_p(found), no_exact(found))
+    p, why = exact_p(counted), no_exact(counted)
+    return _p_estimate(study, f"{measure}.exact", counted, EXACT, p, why)
 
 
 def rao_scott_test(cohort: Cohort, measure: str) -> Estimate:
@@ -198,15 +198,15 @@ def rao_scott_test(cohort: Cohort, measure: str) -> Estimate:
 
 
 def _p_estimate(
-    study: Study, test: str, found: Counts, method: str, p: float | None, why: str
+    study: Study, test: str, counted: CategoryCounts, method: str, p: float | None, why: str
 ) -> Estimate:
     return estimate(
         study,
         f"compare.{test}.p",
         f"{words.MEASURES[test.split('.')[0]]} across categories: P that the rates are equal",
         p,
-        n=sum(found.n),
-        events=sum(found.events),
+        n=sum(counted.n),
+        events=sum(counted.events),
         unit="probability",
         method=f"{method}; {why}" if why else method,
         p=p,
@@ -231,20 +231,19 @@ class Pairs:
     reason: str = ""
 
 
+@once
 def pairs(cohort: Cohort, measure: str) -> Pairs:
     """Each category against the one with most lines.
 
     Where a cell is 0, no pair of this measure has a P: Firth's estimate stands in its place.
     """
-    found = counts(cohort, measure)
+    counted = counts(cohort, measure)
     base = reference(cohort)
-    if len(found.present) < 2:
-        return Pairs(base, GEE, (), {}, NO_CONTRAST)
-    if found.alike:
-        return Pairs(base, GEE, (), {}, ALL_ALIKE)
+    if counted.no_contrast:
+        return Pairs(base, GEE, (), {}, counted.no_contrast)
     if len(cohort.treated) > MOST_MODELLED:
         return Pairs(base, GEE, (), {}, NO_MODEL)
-    if not found.zero_cell:
+    if not counted.zero_cell:
         ratios = clustered.gee_independence(*_arrays(cohort.salvage, measure), base)
         return Pairs(base, GEE, _ordered(ratios), _holm(ratios))
     if len(cohort.treated) > MOST_RESAMPLED:
@@ -297,17 +296,17 @@ def unknown(ratio: OddsRatio | None) -> str:
 
 
 def _pair_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
-    found = counts(cohort, measure)
+    counted = counts(cohort, measure)
     compared = pairs(cohort, measure)
     base = words.category(compared.reference, cohort.study.labels)
-    made = {r.category: r for r in compared.ratios}
-    estimates = []
+    ratios = {r.category: r for r in compared.ratios}
+    made = []
     for i, key in enumerate(CATEGORY_KEYS):
         if key == compared.reference:
             continue
-        ratio = made.get(key)
+        ratio = ratios.get(key)
         why = compared.reason or unknown(ratio)
-        estimates.append(
+        made.append(
             estimate(
                 cohort.study,
                 f"compare.{measure}.{key}.or",
@@ -315,14 +314,14 @@ def _pair_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
                 f"{words.category(key, cohort.study.labels)} against {base}",
                 ratio.odds_ratio if ratio else None,
                 (ratio.low, ratio.high) if ratio else (None, None),
-                n=found.n[i],
-                events=found.events[i],
+                n=counted.n[i],
+                events=counted.events[i],
                 unit="ratio",
                 method=f"{compared.method}; {why}" if why else compared.method,
                 p=ratio.p if ratio else None,
             )
         )
-    return estimates
+    return made
 
 
 # --- power --------------------------------------------------------------------------------------
@@ -359,10 +358,10 @@ def detectable(cohort: Cohort) -> dict[str, Detectable]:
 
 
 def _power_estimates(cohort: Cohort) -> list[Estimate]:
-    found = detectable(cohort)
+    pairs_of_categories = detectable(cohort)
     made = []
     for name in ("largest", "smallest"):
-        pair = found.get(name)
+        pair = pairs_of_categories.get(name)
         made.append(
             estimate(
                 cohort.study,
@@ -377,14 +376,16 @@ def _power_estimates(cohort: Cohort) -> list[Estimate]:
     return made
 
 
-def comparison_estimates(cohort: Cohort) -> list[Estimate]:
-    """Shrunken rates, tests across categories, odds ratios, and what could have been shown."""
+@once
+def estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """Shrunken rates, tests across categories, odds ratios, what could have been shown, by id."""
     made = []
     for measure in MEASURES:
-        made += [*shrunken(cohort, measure).values()]
+        counted = counts(cohort, measure)
         made += [
+            *shrunken(cohort.study, measure, counted),
             rao_scott_test(cohort, measure),
-            exact_test(cohort.study, measure, counts(cohort, measure)),
+            exact_test(cohort.study, measure, counted),
+            *_pair_estimates(cohort, measure),
         ]
-        made += _pair_estimates(cohort, measure)
-    return made + _power_estimates(cohort)
+    return by_id([*made, *_power_estimates(cohort)])

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from salvage.analysis.estimate import Estimate, estimate
-from salvage.cohort import Cohort
+from salvage.analysis.estimate import Estimate, by_id, estimate
+from salvage.cohort import Cohort, once
 from salvage.cohort.study import Study
 
 #: By id: what is counted, and the id of what it is counted among.
@@ -35,8 +35,9 @@ def estimates_of(study: Study, values: Mapping[str, int | None]) -> list[Estimat
     ]
 
 
-def estimates(cohort: Cohort) -> list[Estimate]:
-    """Every count of :data:`COUNTS` of a cohort."""
+@once
+def estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """Every count of :data:`COUNTS` of a cohort, by id."""
     patients, treated = len(cohort.patients), len(cohort.treated)
     values = {
         "n.patients": patients,
@@ -46,4 +47,4 @@ def estimates(cohort: Cohort) -> list[Estimate]:
         "deaths": int(cohort.patients["died"].sum()),
         "n.late": int(cohort.late.sum()),
     }
-    return estimates_of(cohort.study, values)
+    return by_id(estimates_of(cohort.study, values))

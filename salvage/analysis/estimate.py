@@ -1,6 +1,7 @@
 """One number of the book: value, interval, denominator, method and where each part comes from."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -81,6 +82,19 @@ def estimate(
         *parts,
         p=None if p is None else float(p),
     )
+
+
+def by_id(estimates: Iterable[Estimate]) -> dict[str, Estimate]:
+    """Estimates by their id, in their order. Raises ``ValueError`` where an id is repeated."""
+    found: dict[str, Estimate] = {}
+    repeated = set()
+    for e in estimates:
+        if e.id in found:
+            repeated.add(e.id)
+        found[e.id] = e
+    if repeated:
+        raise ValueError(f"ids of estimates must be unique: {', '.join(sorted(repeated))}")
+    return found
 
 
 def proportion(

@@ -9,10 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from salvage import words
-from salvage.analysis.estimate import Estimate, estimate
+from salvage.analysis import survival
+from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.analysis.provenance import Mark
-from salvage.analysis.survival import Times, from_infusion, from_relapse
+from salvage.analysis.survival import Times
 from salvage.cohort import Cohort, once
+from salvage.cohort.schema import POOR_ECOG
 from salvage.cohort.study import Study
 from salvage.stats import cox
 from salvage.stats import survival as km
@@ -20,7 +22,6 @@ from salvage.stats.r_rules import TIME_TOLERANCE
 
 EVENTS_PER_VARIABLE: Final = 10
 CUT_OFFS: Final = (1.0, 2.0, 3.0, 4.0, 6.0)
-POOR_ECOG: Final = 2
 NOBODY: Final = "nobody is at risk"
 NO_MAXIMUM: Final = "the likelihood has no maximum"
 PRESPECIFIED: Final = ("relapse_month", "ecog")
@@ -62,16 +63,16 @@ def _number(key: str, per: float = 1.0) -> Factor:
 
 def _group(key: str, test: Callable[["pd.Series[float]"], "pd.Series[bool]"]) -> Factor:
     def values(cohort: Cohort) -> "pd.Series[float]":
-        given = cohort.patients[key]
-        return test(given).astype(float).where(given.notna())
+        column = cohort.patients[key]
+        return test(column).astype(float).where(column.notna())
 
     return Factor(key, key, "group", values)
 
 
 def _most(key: str) -> Factor:
     def values(cohort: Cohort) -> "pd.Series[float]":
-        given = cohort.patients[key]
-        return (given == most_frequent(cohort, key)).astype(float).where(given.notna())
+        column = cohort.patients[key]
+        return (column == most_frequent(cohort, key)).astype(float).where(column.notna())
 
     return Factor(key, key, "most", values)
 
@@ -100,9 +101,10 @@ _BY_KEY: Final = {factor.key: factor for factor in FACTORS}
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model with what its reader needs: covariates, patients used and left out, a caution.
+    """A fitted model with what its reader needs: covariates, patients used, deaths among them.
 
-    ``model`` is ``None`` where nothing can be estimated; ``reason`` then says why.
+    ``left_out`` counts patients without a value of every covariate. ``model`` is ``None`` where
+    nothing can be estimated; ``reason`` then says why.
     """
 
     keys: tuple[str, ...]
@@ -147,19 +149,30 @@ def fit(
     keep: NDArray[np.bool_] | None = None,
     firth: bool = False,
 ) -> Fit:
-    """Cox model of ``times`` (one per patient, in the cohort's order) on the factors ``keys``.
+    """Cox model of survival on some factors: Efron ties, Wald intervals and tests.
 
-    Patients with a missing covariate are left out and counted. A covariate without contrast, or a
-    model without events, gives no fit and the reason. ``firth`` asks for Firth's penalised
-    likelihood; it also replaces a Cox model that does not converge. ``entry`` are months of delayed
-    entry, ``keep`` the patients to use. Raises ``KeyError`` for an unknown factor.
+    Firth's penalised likelihood (Heinze and Schemper 2001) stands in the place of a Cox model that
+    does not converge.
+
+    Parameters
+    ----------
+    keys : factors of :data:`FACTORS`; ``KeyError`` for another one.
+    times : months and deaths, one per patient, in the cohort's order.
+    entry : months of delayed entry, one per patient; all from 0 where it is not given.
+    keep : the patients to use, one flag per patient; all where it is not given.
+    firth : whether to use Firth's likelihood in any case.
+
+    Returns
+    -------
+    The fit. Patients with a missing covariate are left out and counted. A covariate without
+    contrast, or a model without deaths, gives no model but the reason.
     """
-    x, kept = _design(cohort, keys, keep)
-    wanted = len(kept) if keep is None else int(keep.sum())
+    x, used = _design(cohort, keys, keep)
+    asked = len(used) if keep is None else int(keep.sum())
     labels = [_BY_KEY[key].label(cohort) for key in keys]
-    inside = None if entry is None else entry[kept]
-    fitted = _model(keys, labels, x, times.time[kept], times.event[kept], inside, firth)
-    return replace(fitted, left_out=wanted - len(x)) if wanted else replace(fitted, reason=NOBODY)
+    inside = None if entry is None else entry[used]
+    fitted = _model(keys, labels, x, times.time[used], times.event[used], inside, firth)
+    return replace(fitted, left_out=asked - len(x)) if asked else replace(fitted, reason=NOBODY)
 
 
 def fit_group(times: Times, group: NDArray[np.bool_], key: str = "late") -> Fit:
@@ -196,10 +209,10 @@ def _design(
     """Covariates of the patients who have all of them, and which patients these are."""
     columns = [_BY_KEY[key].values(cohort).to_numpy(dtype=float) for key in keys]
     x: NDArray[np.float64] = np.column_stack(columns)
-    kept = np.asarray(np.isfinite(x).all(axis=1), dtype=bool)
+    used = np.asarray(np.isfinite(x).all(axis=1), dtype=bool)
     if keep is not None:
-        kept = kept & keep
-    return x[kept], kept
+        used = used & keep
+    return x[used], used
 
 
 def _why_not(x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[np.bool_]) -> str:
@@ -247,23 +260,22 @@ def hazard_ratio(
     )
 
 
-@once
-def late_from_infusion(cohort: Cohort) -> Fit:
-    """The model of the published contrast: late against early relapse, OS from infusion."""
-    return fit(cohort, ["late"], from_infusion(cohort))
-
-
-@once
-def late_from_relapse(cohort: Cohort) -> Fit:
-    """The same model with survival counted from relapse, which removes the guarantee time."""
-    return fit(cohort, ["late"], from_relapse(cohort))
-
-
 #: The contrast of late and early relapse by time origin: its id, and where its clock starts.
 LATE: Final = {
     "os": ("cox.late_vs_early.hr", "OS from infusion"),
     "os.from_relapse": ("cox.late_vs_early.from_relapse.hr", "OS from relapse"),
 }
+
+
+@once
+def late_fits(cohort: Cohort) -> dict[str, Fit]:
+    """Models of late against early relapse by origin of :data:`LATE`.
+
+    From infusion it is the model of the published contrast; from relapse the same model without
+    the guarantee time.
+    """
+    origins = survival.origins(cohort)
+    return {origin: fit(cohort, ["late"], origins[origin]) for origin in LATE}
 
 
 def late_contrast(study: Study, origin: str, fitted: Fit) -> Estimate:
@@ -272,14 +284,20 @@ def late_contrast(study: Study, origin: str, fitted: Fit) -> Estimate:
     return hazard_ratio(study, id, fitted, "late", f"{words.FACTORS['late']}, {clock}")
 
 
-def late_against_early(cohort: Cohort) -> Estimate:
-    """The published contrast: late against early relapse, OS from infusion, univariable Cox."""
-    return late_contrast(cohort.study, "os", late_from_infusion(cohort))
+def late_against_early(cohort: Cohort, origin: str) -> Estimate:
+    """The hazard ratio of late against early relapse in a cohort; from ``os`` as published."""
+    return late_contrast(cohort.study, origin, late_fits(cohort)[origin])
 
 
-def late_against_early_from_relapse(cohort: Cohort) -> Estimate:
-    """The same contrast with survival counted from relapse."""
-    return late_contrast(cohort.study, "os.from_relapse", late_from_relapse(cohort))
+@once
+def month_from_infusion(cohort: Cohort) -> Estimate:
+    """Months to relapse as a number, OS from infusion; not part of the results.
+
+    From relapse it is one of the factors alone.
+    """
+    fitted = fit(cohort, ["relapse_month"], survival.from_infusion(cohort))
+    label = words.FACTORS["relapse_month"]
+    return hazard_ratio(cohort.study, "cox.relapse_month.hr", fitted, "relapse_month", label)
 
 
 def contrast_tests(cohort: Cohort) -> list[Estimate]:
@@ -289,17 +307,15 @@ def contrast_tests(cohort: Cohort) -> list[Estimate]:
     The score test of a Cox model of two groups is the log-rank test, but for its variance where
     deaths are tied.
     """
-    made = []
-    for suffix, fitted, times in (
-        ("", late_from_infusion(cohort), from_infusion(cohort)),
-        (".from_relapse", late_from_relapse(cohort), from_relapse(cohort)),
-    ):
+    tests = []
+    for origin, fitted in late_fits(cohort).items():
+        times = survival.origins(cohort)[origin]
         for key, test in _tests_of(fitted, times, cohort.late).items():
             p = None if test is None else test.p
-            made.append(
+            tests.append(
                 estimate(
                     cohort.study,
-                    f"cox.late_vs_early{suffix}.{key}.p",
+                    f"cox.late_vs_early{origin.removeprefix('os')}.{key}.p",
                     f"{words.FACTORS['late']}, {times.label}: P of the {words.TESTS[key]} test",
                     p,
                     n=fitted.n,
@@ -311,7 +327,7 @@ def contrast_tests(cohort: Cohort) -> list[Estimate]:
                     p=p,
                 )
             )
-    return made
+    return tests
 
 
 def _tests_of(
@@ -327,22 +343,23 @@ def _tests_of(
     }
 
 
-def univariable(cohort: Cohort, times: Times) -> list[Fit]:
-    """A model for each factor alone; one that no patient has recorded is kept without a fit."""
+@once
+def univariable(cohort: Cohort) -> list[Fit]:
+    """Each of :data:`FACTORS` alone, OS from relapse; without a model where it is not recorded."""
+    times = survival.from_relapse(cohort)
     return [fit(cohort, [factor.key], times) for factor in FACTORS]
 
 
 @once
 def prespecified(cohort: Cohort) -> Fit:
     """The one multivariable model: months to relapse and ECOG 2 or more, OS from relapse, Firth."""
-    return fit(cohort, PRESPECIFIED, from_relapse(cohort), firth=True)
+    return fit(cohort, PRESPECIFIED, survival.from_relapse(cohort), firth=True)
 
 
 @dataclass(frozen=True)
 class Proportionality:
     """Tests of proportional hazards of a Cox model, or why there are none."""
 
-    keys: tuple[str, ...]
     labels: tuple[str, ...]
     tests: "cox.Zph | None"
     n: int
@@ -350,21 +367,21 @@ class Proportionality:
     reason: str = ""
 
 
+@once
 def proportionality(cohort: Cohort) -> Proportionality:
     """R's ``cox.zph`` of the two prespecified covariates in an ordinary Cox model from relapse."""
-    x, kept = _design(cohort, PRESPECIFIED)
-    times = from_relapse(cohort)
-    time, event = times.time[kept], times.event[kept]
+    x, used = _design(cohort, PRESPECIFIED)
+    times = survival.from_relapse(cohort)
+    time, event = times.time[used], times.event[used]
     labels = tuple(_BY_KEY[key].label(cohort) for key in PRESPECIFIED)
-    base = (PRESPECIFIED, labels)
-    n, events = len(x), int(event.sum())
-    reason = _why_not(x, time, event)
-    if reason:
-        return Proportionality(*base, None, n, events, reason)
-    tests = cox.zph(x, time, event, names=PRESPECIFIED)
-    if tests is None:
-        reason = "the ordinary Cox model has no finite estimates, or all deaths fall in one month"
-    return Proportionality(*base, tests, n, events, reason)
+    reason, tests = _why_not(x, time, event), None
+    if not reason:
+        tests = cox.zph(x, time, event, names=PRESPECIFIED)
+        if tests is None:
+            reason = (
+                "the ordinary Cox model has no finite estimates, or all deaths fall in one month"
+            )
+    return Proportionality(labels, tests, len(x), int(event.sum()), reason)
 
 
 def cut_offs(study: Study) -> tuple[float, ...]:
@@ -372,10 +389,24 @@ def cut_offs(study: Study) -> tuple[float, ...]:
     return tuple(sorted({*CUT_OFFS, study.early_relapse_months}))
 
 
-def sweep(cohort: Cohort, times: Times) -> pd.DataFrame:
-    """Late against early at each cut-off: columns cut_off, early, late, hr, low, high, p, method.
+@once
+def sweeps(cohort: Cohort) -> dict[str, pd.DataFrame]:
+    """:func:`sweep` by origin of :data:`LATE`."""
+    return {origin: sweep(cohort, survival.origins(cohort)[origin]) for origin in LATE}
 
-    NaN where there is no estimate, or an open side of an interval; ``method`` then says why.
+
+def sweep(cohort: Cohort, times: Times) -> pd.DataFrame:
+    """Late against early relapse at each of :func:`cut_offs`.
+
+    Parameters
+    ----------
+    times : months and deaths, one per patient, in the cohort's order.
+
+    Returns
+    -------
+    One row for each cut-off, with columns cut_off (months), early, late (patients), hr, low, high
+    (95% limits), p, method. NaN where there is no estimate, or an open side of an interval;
+    ``method`` then says why.
     """
     relapse = cohort.patients["relapse_month"].to_numpy()
     rows = []
@@ -408,49 +439,52 @@ def sweep_estimates(cohort: Cohort) -> list[Estimate]:
 
     Ids are ``cox.sweep.2.hr`` from infusion and ``cox.sweep.2.from_relapse.hr``.
     """
-    origins = {"": from_infusion(cohort), ".from_relapse": from_relapse(cohort)}
-    return [
-        estimate(
-            cohort.study,
-            f"cox.sweep.{row['cut_off']:g}{suffix}.hr",
-            f"Relapse after against up to month {row['cut_off']:g}, {times.label}",
-            _known(row["hr"]),
-            (_known(row["low"]), _known(row["high"])),
-            n=times.n,
-            events=times.events,
-            unit="ratio",
-            method=row["method"],
-            p=_known(row["p"]),
-        )
-        for suffix, times in origins.items()
-        for row in sweep(cohort, times).to_dict("records")
-    ]
+    contrasts = []
+    for origin, frame in sweeps(cohort).items():
+        times = survival.origins(cohort)[origin]
+        contrasts += [
+            estimate(
+                cohort.study,
+                sweep_id(row["cut_off"], origin),
+                f"Relapse after against up to month {row['cut_off']:g}, {times.label}",
+                _known(row["hr"]),
+                (_known(row["low"]), _known(row["high"])),
+                n=times.n,
+                events=times.events,
+                unit="ratio",
+                method=row["method"],
+                p=_known(row["p"]),
+            )
+            for row in frame.to_dict("records")
+        ]
+    return contrasts
+
+
+def sweep_id(cut_off: float, origin: str) -> str:
+    """The id of the contrast at a cut-off in months, from an origin of :data:`LATE`."""
+    return f"cox.sweep.{cut_off:g}{origin.removeprefix('os')}.hr"
 
 
 def univariable_estimates(cohort: Cohort) -> list[Estimate]:
     """The ratio of each factor alone, OS from relapse; ids ``cox.univariable.age.hr`` and so on."""
-    return estimates_of(cohort.study, univariable(cohort, from_relapse(cohort)))
-
-
-def estimates_of(study: Study, fits: Sequence[Fit]) -> list[Estimate]:
-    """The estimate of each fit of one factor."""
     return [
         hazard_ratio(
-            study,
-            f"cox.univariable.{fitted.keys[0]}.hr",
+            cohort.study,
+            f"cox.univariable.{factor.key}.hr",
             fitted,
-            fitted.keys[0],
+            factor.key,
             f"{fitted.labels[0]}, alone, OS from relapse",
         )
-        for fitted in fits
+        for factor, fitted in zip(FACTORS, univariable(cohort), strict=True)
     ]
 
 
-def prespecified_estimates(study: Study, fitted: Fit) -> list[Estimate]:
-    """The ratios of the prespecified model."""
+def prespecified_estimates(cohort: Cohort) -> list[Estimate]:
+    """The ratios of the prespecified model; ids ``cox.prespecified.ecog.hr`` and so on."""
+    fitted = prespecified(cohort)
     return [
         hazard_ratio(
-            study,
+            cohort.study,
             f"cox.prespecified.{key}.hr",
             fitted,
             key,
@@ -460,13 +494,16 @@ def prespecified_estimates(study: Study, fitted: Fit) -> list[Estimate]:
     ]
 
 
-def prognosis_estimates(cohort: Cohort) -> list[Estimate]:
-    """The published contrast, the same from relapse, each factor alone, the model, the sweep."""
-    return [
-        late_against_early(cohort),
-        late_against_early_from_relapse(cohort),
-        *contrast_tests(cohort),
-        *univariable_estimates(cohort),
-        *prespecified_estimates(cohort.study, prespecified(cohort)),
-        *sweep_estimates(cohort),
-    ]
+@once
+def estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """The contrast of late and early relapse with its tests, each factor alone, the model, the
+    sweep; by id."""
+    return by_id(
+        [
+            *(late_against_early(cohort, origin) for origin in LATE),
+            *contrast_tests(cohort),
+            *univariable_estimates(cohort),
+            *prespecified_estimates(cohort),
+            *sweep_estimates(cohort),
+        ]
+    )

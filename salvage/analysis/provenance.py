@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
+from salvage.cohort.study import Study
 from salvage.paths import PUBLISHED
 
 Mark = Literal["published", "implied", "assumed", "observed"]
@@ -22,8 +23,13 @@ def facts() -> Mapping[str, Any]:
 
 def figures() -> dict[str, dict[str, Any]]:
     """The printed figures, by the id of the estimate that reproduces each."""
-    found: dict[str, dict[str, Any]] = facts()["figures"]
-    return found
+    by_id: dict[str, dict[str, Any]] = facts()["figures"]
+    return by_id
+
+
+def own_mark(study: Study) -> tuple[Mark, ...]:
+    """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
+    return ("assumed",) if study.synthetic else ("observed",)
 
 
 def marks(estimate_id: str, synthetic: bool, value: float | None = None) -> tuple[Mark, Mark, Mark]:
@@ -35,14 +41,14 @@ def marks(estimate_id: str, synthetic: bool, value: float | None = None) -> tupl
     """
     if not synthetic:
         return "observed", "observed", "observed"
-    printed = figures().get(estimate_id, {})
+    figure = figures().get(estimate_id, {})
     if (
         value is not None
-        and "step" in printed
-        and not prints_as(value, printed["value"], printed["step"])
+        and "step" in figure
+        and not prints_as(value, figure["value"], figure["step"])
     ):
         return "assumed", "assumed", "assumed"
-    entry = figures().get(estimate_id, {}).get("marks") or facts()["implied"].get(estimate_id, {})
+    entry = figure.get("marks") or facts()["implied"].get(estimate_id, {})
     of_value, of_n, of_interval = (entry.get(p, "assumed") for p in ("value", "n", "interval"))
     return of_value, of_n, of_interval
 

@@ -4,16 +4,18 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import ndtri
+from scipy.stats import binom
 
 from salvage import words
-from salvage.analysis.estimate import Estimate, proportion
+from salvage.analysis.estimate import Estimate, by_id, proportion
 from salvage.cohort import Cohort, once
-from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.schema import CATEGORY_KEYS, RESPONSE
 from salvage.cohort.study import Study
 from salvage.stats import clustered
 
-RESPONDING: Final = {"orr": ("CR", "PR"), "cr": ("CR",), "pr": ("PR",)}
+RESPONDING: Final = {"orr": RESPONSE, "cr": ("CR",), "pr": ("PR",)}
 ALL: Final = "all"
 #: Which lines of a patient: the beginning of the key of their estimates, and their label.
 LINES: Final = {
@@ -21,17 +23,31 @@ LINES: Final = {
     "first": ("first_line.", "first salvage line"),
     "later": ("later_line.", "later salvage lines"),
 }
+#: Whether the target of a second CAR-T was switched, by the end of the key of its estimates.
+TARGETS: Final = {"switched": 1, "same": 0}
 OWNER: Final = "owner"
 WILSON_EFFECTIVE: Final = "Wilson on the effective n"
-BASE_RATE: Final = (
-    1 / 3
-)  # of the lower group, where the smallest difference that could be shown is stated
+#: Rate of the lower group, where the smallest difference that could be shown is stated.
+BASE_RATE: Final = 1 / 3
 POWER: Final = 0.8
+LEVEL: Final = 0.05
 
 
-def responded(lines: pd.DataFrame, measure: str) -> np.ndarray:
-    """0/1 per line. A line that is not evaluable counts as no response (Lugano 2014)."""
-    return lines["best_response"].isin(RESPONDING[measure]).to_numpy(dtype=int)
+def responded(lines: pd.DataFrame, measure: str) -> NDArray[np.int_]:
+    """Whether each line responded, as 0 and 1.
+
+    Parameters
+    ----------
+    lines
+        Salvage lines, of which ``best_response`` is read.
+    measure
+        ``orr`` (CR or PR), ``cr`` or ``pr``.
+
+    Returns
+    -------
+    Array of shape (lines,). A line that is not evaluable counts as no response (Lugano 2014).
+    """
+    return lines["best_response"].isin(RESPONDING[measure]).to_numpy().astype(np.int_)
 
 
 def rate(study: Study, measure: str, events: int, n: int, key: str, label: str = "") -> Estimate:
@@ -70,6 +86,11 @@ def rate_wilson(
     )
 
 
+def effective_lines(cohort: Cohort, measure: str, lines: pd.DataFrame) -> float:
+    """Number of independent lines that would tell as much as ``lines``, at most ``len(lines)``."""
+    return clustered.effective_n(responded(lines, measure), _patients(lines), len(cohort.patients))
+
+
 def _patients(lines: pd.DataFrame) -> np.ndarray:
     """Whose each line is: the row of the patient where it is known, which is faster than the id."""
     return lines[OWNER if OWNER in lines.columns else "patient_id"].to_numpy()
@@ -98,40 +119,42 @@ def group(study: Study, category: str, line: str) -> tuple[str, str]:
 
 
 def groups(cohort: Cohort) -> dict[str, tuple[pd.DataFrame, str]]:
-    """The sets of lines whose rates the book states: all, the six categories, each at first line,
-    targets.
+    """The sets of lines whose rates the book states, each with its label.
 
-    The key of each set is the last part of its estimates' ids.
+    They are all lines, those of each category, each of these at first line, those of each category
+    at later lines, and second infusions by target. The key of a set is the last part of its
+    estimates' ids.
     """
     lines = cohort.salvage.assign(**{OWNER: cohort.owners})
-    first = lines[lines["line"] == 1]
+    by_line = {
+        "all": lines,
+        "first": lines[lines["line"] == 1],
+        "later": lines[lines["line"] > 1],
+    }
+    sets = {}
+    for category in (ALL, *CATEGORY_KEYS):
+        for when, part in by_line.items():
+            if (category, when) != (ALL, "later"):
+                key, label = group(cohort.study, category, when)
+                sets[key] = (part if category == ALL else part[part["category"] == category], label)
     second = lines[lines["category"] == "second_cart"]
-    by_line = {"all": lines, "first": first, "later": lines[lines["line"] > 1]}
-    found = {}
-    for key in (ALL, *CATEGORY_KEYS):
-        for line, part in by_line.items():
-            if (key, line) != (ALL, "later"):
-                suffix, label = group(cohort.study, key, line)
-                found[suffix] = (part if key == ALL else part[part["category"] == key], label)
-    found["second_cart.switched"] = (
-        second[second["target_switched"] == 1],
-        "second CAR-T, switched target",
-    )
-    found["second_cart.same"] = (
-        second[second["target_switched"] == 0],
-        "second CAR-T, same target",
-    )
-    return found
+    for target, switched in TARGETS.items():
+        sets[f"second_cart.{target}"] = (
+            second[second["target_switched"] == switched],
+            f"second CAR-T, {target} target",
+        )
+    return sets
 
 
-def all_rates(cohort: Cohort) -> list[Estimate]:
-    """ORR, CR and PR of every group, each with both intervals."""
-    return [
-        made
+@once
+def estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """ORR, CR and PR of every group by id, each with the exact interval and with Wilson's."""
+    return by_id(
+        e
         for key, (lines, label) in groups(cohort).items()
         for measure in RESPONDING
-        for made in both(cohort, measure, lines, key, label)
-    ]
+        for e in both(cohort, measure, lines, key, label)
+    )
 
 
 def counts(lines: pd.DataFrame, by: str = "category") -> pd.DataFrame:
@@ -145,23 +168,31 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
     """One row for each of the six categories, in fixed order: lines, patients and response
     counts."""
     table = counts(cohort.salvage).reindex(list(CATEGORY_KEYS), fill_value=0)
-    groups_ = cohort.salvage.groupby("category")
-    table.insert(0, "lines", groups_.size().reindex(table.index, fill_value=0))
-    table.insert(1, "patients", groups_["patient_id"].nunique().reindex(table.index, fill_value=0))
+    of_category = cohort.salvage.groupby("category")
+    patients = of_category["patient_id"].nunique()
+    table.insert(0, "lines", of_category.size().reindex(table.index, fill_value=0))
+    table.insert(1, "patients", patients.reindex(table.index, fill_value=0))
     return table.rename_axis("category")
 
 
-def smallest_difference(
-    n_first: int, n_second: int, power: float = POWER, level: float = 0.05
-) -> float | None:
+def at_least(events: int, n: int, chance: float) -> float:
+    """Probability of ``events`` or more responses in ``n`` lines that each respond by ``chance``.
+
+    >>> at_least(1, 2, 0.5)
+    0.75
+    """
+    return float(binom.sf(events - 1, n, chance))
+
+
+def smallest_difference(n_first: int, n_second: int) -> float | None:
     """The smallest difference from :data:`BASE_RATE` that two groups of these sizes could show.
 
-    Power of the two-sided comparison of two independent proportions by the arcsine transformation
-    (Cohen 1988); ``None`` where even a rate of 100% would not be enough. Patients with several
-    lines would make the true difference larger.
+    Two-sided comparison of two independent proportions at :data:`LEVEL` with :data:`POWER`, by the
+    arcsine transformation (Cohen 1988). ``None`` where even a rate of 100% would not be enough.
+    Patients with several lines would make the true difference larger.
     """
     if min(n_first, n_second) < 1:
         return None
-    effect = (ndtri(1 - level / 2) + ndtri(power)) * np.sqrt(1 / n_first + 1 / n_second)
+    effect = (ndtri(1 - LEVEL / 2) + ndtri(POWER)) * np.sqrt(1 / n_first + 1 / n_second)
     angle = 2 * np.arcsin(np.sqrt(BASE_RATE)) + effect
     return float(np.sin(angle / 2) ** 2 - BASE_RATE) if angle < np.pi else None

@@ -2,20 +2,19 @@
 
 import re
 import unicodedata
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from salvage import words
-from salvage.analysis.estimate import CLOPPER_PEARSON, Estimate, estimate, proportion
+from salvage.analysis.estimate import CLOPPER_PEARSON, Estimate, by_id, estimate, proportion
 from salvage.analysis.survival import with_outcome
 from salvage.cohort import Cohort, once
-from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.schema import CATEGORY_KEYS, SEVERE_GRADE
 from salvage.cohort.study import Study
 from salvage.stats import intervals
 
 FEVER: Final = "fever"
-SEVERE_GRADE: Final = 3
 MONTHS_PER_YEAR: Final = 12
 UNSPECIFIED_SCALE: Final = "not recorded"
 CRS: Final = "cytokine release syndrome"
@@ -35,6 +34,8 @@ SYNONYMS: Final = {
     "免疫效应细胞相关神经毒性综合征": ICANS,
 }
 LABELS: Final = {ICANS: "ICANS"}
+#: These terms have estimates of their own: their key in the ids.
+TERMS: Final = {FEVER: "fever", CRS: "crs", ICANS: "icans"}
 
 
 @once
@@ -90,7 +91,7 @@ def label(term: str) -> str:
 
 def small_letters(terms: pd.Series) -> pd.Series:
     """The key of an order of terms in which case does not matter."""
-    return terms.str.casefold() if terms.name == "term" else terms
+    return terms.map(str.casefold) if terms.name == "term" else terms
 
 
 def events_of_treated(cohort: Cohort) -> pd.DataFrame:
@@ -108,40 +109,39 @@ def _events_of_treated(cohort: Cohort) -> pd.DataFrame:
     return events.assign(scale=scale)
 
 
+def severe(events: pd.DataFrame) -> pd.DataFrame:
+    """The events of grade 3 or more."""
+    return events[events["grade"] >= SEVERE_GRADE]
+
+
+def of_term(events: pd.DataFrame, term: str) -> pd.DataFrame:
+    """The events of one term of :func:`normal_term`."""
+    return events[events["term"] == term]
+
+
 def by_term(cohort: Cohort) -> pd.DataFrame:
     """One row per term and scale, most patients first: patients and events, any and severe.
 
     Columns: term, scale, patients, patients_severe (highest grade of the patient 3 or more),
     events, events_severe, ungraded. Grades of different scales or versions are never pooled.
     """
-    columns = [
-        "term",
-        "scale",
-        "patients",
-        "patients_severe",
-        "events",
-        "events_severe",
-        "ungraded",
-    ]
-    if not recorded(cohort):
-        return pd.DataFrame(columns=columns)
     events = events_of_treated(cohort)
-    severe = events[events["grade"] >= SEVERE_GRADE]
     keys = ["term", "scale"]
+    every, worst = events.groupby(keys), severe(events).groupby(keys)
     table = pd.DataFrame(
         {
-            "patients": events.groupby(keys)["patient_id"].nunique(),
-            "patients_severe": severe.groupby(keys)["patient_id"].nunique(),
-            "events": events.groupby(keys).size(),
-            "events_severe": severe.groupby(keys).size(),
-            "ungraded": events["grade"].isna().groupby([events[k] for k in keys]).sum(),
+            "patients": every["patient_id"].nunique(),
+            "patients_severe": worst["patient_id"].nunique(),
+            "events": every.size(),
+            "events_severe": worst.size(),
+            "ungraded": every.size() - every["grade"].count(),
         }
     )
     table = table.fillna(0).astype(int).reset_index()
     order = ["patients", "events", "term", "scale"]
     return table.sort_values(
         order, ascending=[False, False, True, True], ignore_index=True, key=small_letters
-    )[columns]
+    )
 
 
 def worst_grades(cohort: Cohort) -> pd.DataFrame:
@@ -194,8 +194,7 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
     )
     table = table.reindex([key for key in CATEGORY_KEYS if key in table.index])
     events = events_of_lines(cohort)
-    severe = events[events["grade"] >= SEVERE_GRADE]
-    for column, frame in (("events", events), ("events_severe", severe)):
+    for column, frame in (("events", events), ("events_severe", severe(events))):
         sizes = frame.groupby("category").size()
         table[column] = sizes.reindex(table.index, fill_value=0).astype(int)
     table["rate"] = (table["events"] / table["years"]).where(table["years"] > 0)
@@ -219,10 +218,8 @@ def patients_by_category(cohort: Cohort) -> pd.DataFrame:
     events = events_of_lines(cohort)
     chosen = {
         "any": events,
-        "severe": events[events["grade"] >= SEVERE_GRADE],
-        "fever": events[events["term"] == FEVER],
-        "crs": events[events["term"] == CRS],
-        "icans": events[events["term"] == ICANS],
+        "severe": severe(events),
+        **{key: of_term(events, term) for term, key in TERMS.items()},
     }
     for column, frame in chosen.items():
         affected = frame.groupby("category")["patient_id"].nunique()
@@ -234,14 +231,11 @@ def fever_and_crs(cohort: Cohort) -> pd.DataFrame:
     """Treated patients by fever and by CRS as events of their own: columns fever, crs, patients."""
     events = events_of_treated(cohort)
     ids = cohort.treated["patient_id"]
-    has = {
-        term: ids.isin(events.loc[events["term"] == term, "patient_id"]) for term in (FEVER, CRS)
-    }
-    pairs = ((True, False), (True, True), (False, True), (False, False))
+    fever, crs = (ids.isin(of_term(events, term)["patient_id"]) for term in (FEVER, CRS))
     return pd.DataFrame(
         [
-            {"fever": f, "crs": c, "patients": int(((has[FEVER] == f) & (has[CRS] == c)).sum())}
-            for f, c in pairs
+            {"fever": f, "crs": c, "patients": int(((fever == f) & (crs == c)).sum())}
+            for f, c in ((True, False), (True, True), (False, True), (False, False))
         ]
     )
 
@@ -264,15 +258,33 @@ def most_common(cohort: Cohort, by: str = "patients") -> list[str]:
     return sorted(table.loc[table[by] == table[by].max(), "term"], key=str.casefold)
 
 
-def _share(cohort: Cohort, id: str, name: str, frame: pd.DataFrame) -> Estimate:
-    """Treated patients with one of the events in ``frame``; unknown where nothing is recorded."""
-    n = len(cohort.treated)
-    affected = int(frame["patient_id"].nunique())
-    severe = ".severe." in f".{id}"
-    known = graded(cohort) if severe else recorded(cohort)
-    scales = sorted(set(frame["scale"]) - {UNSPECIFIED_SCALE})
-    by_scale = f"; graded by {' and '.join(scales)}" if severe and scales else ""
-    return patients_with(cohort.study, id, name, affected if known else None, n, by_scale)
+@once
+def estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """Any and severe events, fever, CRS and ICANS, and the rate of each category, by id."""
+    events = events_of_treated(cohort)
+    any_event = "Treated patients with any adverse event"
+    any_severe = "Treated patients with an adverse event of grade 3 or more"
+    made = [
+        _share(cohort, "ae.any.patients", any_event, events),
+        _share(cohort, "ae.severe.patients", any_severe, severe(events), by_grade=True),
+        *(e for term, key in TERMS.items() for e in _term_estimates(cohort, term, key)),
+        *_rate_estimates(cohort),
+    ]
+    return by_id(made)
+
+
+def _share(
+    cohort: Cohort, id: str, name: str, events: pd.DataFrame, *, by_grade: bool = False
+) -> Estimate:
+    """Treated patients with one of ``events``, which were chosen ``by_grade`` or not.
+
+    Unknown where no event is recorded, or no grade.
+    """
+    known = graded(cohort) if by_grade else recorded(cohort)
+    affected = int(events["patient_id"].nunique()) if known else None
+    scales = sorted(set(events["scale"]) - {UNSPECIFIED_SCALE}) if by_grade else []
+    by_scale = f"; graded by {' and '.join(scales)}" if scales else ""
+    return patients_with(cohort.study, id, name, affected, len(cohort.treated), by_scale)
 
 
 def patients_with(
@@ -283,24 +295,20 @@ def patients_with(
     return proportion(study, id, name, affected, n, method=method)
 
 
-def term_estimates(cohort: Cohort, term: str, key: str = "") -> list[Estimate]:
+def _term_estimates(cohort: Cohort, term: str, key: str) -> list[Estimate]:
     """Treated patients with ``term`` at any grade and at grade 3 or more, and its events."""
-    events = events_of_treated(cohort)
-    events = events[events["term"] == term]
-    severe = events[events["grade"] >= SEVERE_GRADE]
-    key = key or term.replace(" ", "_")
-    name = LABELS.get(term, term)
-    known = recorded(cohort)
+    events = of_term(events_of_treated(cohort), term)
+    number = len(events) if recorded(cohort) else None
     return [
         _share(cohort, *term_share(term, key, severe=False), events),
-        _share(cohort, *term_share(term, key, severe=True), severe),
+        _share(cohort, *term_share(term, key, severe=True), severe(events), by_grade=True),
         estimate(
             cohort.study,
             f"ae.{key}.events",
-            f"Events of {name}",
-            float(len(events)) if known else None,
+            f"Events of {LABELS.get(term, term)}",
+            number,
             n=len(cohort.salvage),
-            events=len(events) if known else None,
+            events=number,
             unit="events",
             method="count of events",
         ),
@@ -314,47 +322,26 @@ def term_share(term: str, key: str, *, severe: bool) -> tuple[str, str]:
     return id, f"Treated patients with {LABELS.get(term, term)}, {grade}"
 
 
-def overall_estimates(cohort: Cohort) -> list[Estimate]:
-    """Treated patients with any adverse event, and with a severe one."""
-    events = events_of_treated(cohort)
-    severe = events[events["grade"] >= SEVERE_GRADE]
-    severe_name = "Treated patients with an adverse event of grade 3 or more"
-    return [
-        _share(cohort, "ae.any.patients", "Treated patients with any adverse event", events),
-        _share(cohort, "ae.severe.patients", severe_name, severe),
-    ]
-
-
-def rate_estimates(cohort: Cohort) -> list[Estimate]:
+def _rate_estimates(cohort: Cohort) -> list[Estimate]:
     """Events per patient-year of exposure in each of the six categories."""
     table = by_category(cohort).to_dict("index")
-    known = len(events_of_lines(cohort)) > 0
+    known = not events_of_lines(cohort).empty
+    absent: dict[str, Any] = {"lines": 0, "events": None, "years": 0.0}
     made = []
     for key in CATEGORY_KEYS:
-        row = table.get(key)
-        usable = known and row is not None and row["years"] > 0
+        row = table.get(key, absent)
+        usable = known and row["years"] > 0
         made.append(
             estimate(
                 cohort.study,
                 f"ae.rate.{key}",
                 f"Adverse events per patient-year, {words.category(key, cohort.study.labels)}",
-                row["rate"] if row and usable else None,
-                (row["low"], row["high"]) if row and usable else (None, None),
-                n=0 if row is None else int(row["lines"]),
-                events=int(row["events"]) if known and row is not None else None,
+                row["rate"] if usable else None,
+                (row["low"], row["high"]) if usable else (None, None),
+                n=row["lines"],
+                events=row["events"] if known else None,
                 unit="rate",
                 method="events linked to a line over exposure, exact Poisson interval",
             )
         )
     return made
-
-
-def safety_estimates(cohort: Cohort) -> list[Estimate]:
-    """Any and severe events, fever, CRS and ICANS, and the rate of each category."""
-    return [
-        *overall_estimates(cohort),
-        *term_estimates(cohort, FEVER),
-        *term_estimates(cohort, CRS, "crs"),
-        *term_estimates(cohort, ICANS),
-        *rate_estimates(cohort),
-    ]

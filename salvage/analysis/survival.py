@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from salvage import words
-from salvage.analysis.estimate import Estimate, estimate
+from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.cohort import Cohort, once
-from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.schema import CATEGORY_KEYS, RESPONSE
 from salvage.cohort.study import Study
 from salvage.stats import survival as km
 
@@ -21,7 +21,9 @@ BEYOND: Final = "; beyond the last observation"
 
 @dataclass(frozen=True)
 class Times:
-    """Durations in months and whether each ended in the event; ``patient`` says whose it is."""
+    """Durations, one element each: ``time`` in months, whether it ended in the ``event``, and the
+    ``patient`` whose it is; arrays of shape (n,).
+    """
 
     label: str
     time: NDArray[np.float64]
@@ -43,6 +45,7 @@ class Times:
         """Number of different patients; fewer than ``n`` where patients repeat."""
         return len(pd.unique(self.patient))
 
+    @once
     def curve(self) -> "km.KM | None":
         """The Kaplan-Meier curve, or ``None`` without any duration."""
         return km.kaplan_meier(self.time, self.event) if self.n else None
@@ -88,10 +91,14 @@ def from_relapse(cohort: Cohort) -> Times:
 
 def from_first_salvage(cohort: Cohort) -> Times:
     """Overall survival of treated patients from the start of their first salvage line."""
-    first = cohort.salvage[cohort.salvage["line"] == 1].set_index("patient_id")["start_month"]
     patients = cohort.treated
-    start = patients["patient_id"].map(first)
-    return _times("OS from first salvage", patients, start, patients["os_month"], patients["died"])
+    return _times(
+        "OS from first salvage",
+        patients,
+        guarantee_time(cohort),
+        patients["os_month"],
+        patients["died"],
+    )
 
 
 # --- lines ----------------------------------------------------------------------------------------
@@ -121,7 +128,7 @@ def response_duration(lines: pd.DataFrame, new_treatment_is_event: bool = False)
     progression. Where no end is recorded, the first of progression, next line, and death or last
     contact is the end. A response first seen after the next line began is censored at once.
     """
-    held = lines[lines["best_response"].isin(["CR", "PR"]) & lines["response_month"].notna()]
+    held = lines[lines["best_response"].isin(RESPONSE) & lines["response_month"].notna()]
     # Progression before the response (pseudo-progression) did not end it.
     progressed = held["progression_month"].where(
         held["progression_month"] >= held["response_month"]
@@ -187,7 +194,10 @@ def line_times(cohort: Cohort, lines: pd.DataFrame, duration: str) -> Times | No
 
 
 def median(study: Study, id: str, times: Times | None, label: str = "") -> Estimate:
-    """Kaplan-Meier median with its log-log interval, as R's ``survfit`` prints it."""
+    """Kaplan-Meier median in months with its log-log interval, as R's ``survfit`` prints it.
+
+    Without ``times`` (the cohort does not record them) and without any duration it has no value.
+    """
     curve = times.curve() if times is not None else None
     value, low, high = curve.median if curve is not None else (None, None, None)
     return estimate(
@@ -253,6 +263,7 @@ def follow_up_reverse(cohort: Cohort) -> Estimate:
     )
 
 
+@once
 def origins(cohort: Cohort) -> dict[str, Times]:
     """Overall survival from each time origin, by the beginning of its estimates' ids."""
     return {
@@ -268,21 +279,22 @@ def horizon(cohort: Cohort) -> float | None:
     Within it no curve is carried on past its last observation. The last observation itself where
     that is below one month; ``None`` where a curve has no patient or no length.
     """
-    lasts = [times.time.max(initial=0.0) for times in origins(cohort).values()]
-    last = min(lasts)
-    whole = np.floor(last + 1e-9)
-    return float(whole or last) or None
+    last = min(times.time.max(initial=0.0) for times in origins(cohort).values())
+    return float(np.floor(last + 1e-9) or last) or None
 
 
 def restricted_mean(study: Study, id: str, times: Times, month: float | None) -> Estimate:
-    """Mean survival time within ``month`` months: the area under the curve (R's ``rmean``)."""
-    found = km.rmst(times.time, times.event, month) if month and times.n else None
+    """Mean survival time within ``month`` months: the area under the curve (R's ``rmean``).
+
+    Without a ``month`` (see :func:`horizon`) and without any duration it has no value.
+    """
+    area = km.rmst(times.time, times.event, month) if month and times.n else None
     return estimate(
         study,
         id,
         f"{times.label}: restricted mean within {words.months(month)}" if month else times.label,
-        found.value if found else None,
-        (found.low, found.high) if found else (None, None),
+        area.value if area else None,
+        (area.low, area.high) if area else (None, None),
         n=times.n,
         events=times.events,
         unit="months",
@@ -293,7 +305,10 @@ def restricted_mean(study: Study, id: str, times: Times, month: float | None) ->
 
 
 def guarantee_time(cohort: Cohort) -> pd.Series:
-    """Months from infusion to first salvage of each treated patient, in which none could die."""
+    """Months from infusion to first salvage, in which nobody who was treated could die.
+
+    One row for each patient of ``cohort.treated``, in their order.
+    """
     first = cohort.salvage[cohort.salvage["line"] == 1].set_index("patient_id")["start_month"]
     return cohort.treated["patient_id"].map(first).rename("months")
 
@@ -313,44 +328,41 @@ def guarantee_share(cohort: Cohort) -> Estimate:
     )
 
 
-def patient_estimates(cohort: Cohort) -> list[Estimate]:
-    """Follow-up and overall survival from each origin."""
+@once
+def estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """Follow-up and overall survival from each origin, by id."""
     observed = cohort.patients["os_month"]
-    ends = [("min", "Shortest", observed.min()), ("max", "Longest", observed.max())]
     month = horizon(cohort)
-    return [
-        follow_up_observed(cohort),
-        follow_up_reverse(cohort),
-        *(
-            estimate(
-                cohort.study,
-                f"os.range.{end}",
-                f"{word} observed survival time from infusion",
-                float(value),
-                n=len(observed),
-                unit="months",
-                method="observed time, dead or alive",
-            )
-            for end, word, value in ends
-        ),
-        guarantee_share(cohort),
-        *(
-            made
-            for id, times in origins(cohort).items()
-            for made in (
-                median(cohort.study, f"{id}.median", times),
-                *(at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS),
-                restricted_mean(cohort.study, f"{id}.rmst", times, month),
-            )
-        ),
+    made = [follow_up_observed(cohort), follow_up_reverse(cohort)]
+    made += [
+        estimate(
+            cohort.study,
+            f"os.range.{end}",
+            f"{word} observed survival time from infusion",
+            float(value),
+            n=len(observed),
+            unit="months",
+            method="observed time, dead or alive",
+        )
+        for end, word, value in (
+            ("min", "Shortest", observed.min()),
+            ("max", "Longest", observed.max()),
+        )
     ]
+    made.append(guarantee_share(cohort))
+    for id, times in origins(cohort).items():
+        made.append(median(cohort.study, f"{id}.median", times))
+        made += [at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS]
+        made.append(restricted_mean(cohort.study, f"{id}.rmst", times, month))
+    return by_id(made)
 
 
-def all_lines_response(cohort: Cohort) -> list[Estimate]:
-    """Median DOR over all lines; a new treatment censors, or counts as an event."""
-    recorded = cohort.has("salvage", "response_month")
+@once
+def line_estimates(cohort: Cohort) -> dict[str, Estimate]:
+    """Median DOR over all lines, then DOR, PFS, TTNT and survival of each category's, by id."""
     lines = with_outcome(cohort)
-    return [
+    recorded = cohort.has("salvage", "response_month")
+    made = [
         median(
             cohort.study,
             id,
@@ -362,22 +374,15 @@ def all_lines_response(cohort: Cohort) -> list[Estimate]:
             ("dor.all.new_treatment_event.median", True, "is an event"),
         )
     ]
-
-
-def line_estimates(cohort: Cohort) -> list[Estimate]:
-    """Median DOR, PFS, TTNT and survival of each category's lines, and DOR over all lines."""
-    lines = with_outcome(cohort)
-    by_category = {key: lines[lines["category"] == key] for key in CATEGORY_KEYS}
-    return [
-        *all_lines_response(cohort),
-        *(
+    for key in CATEGORY_KEYS:
+        part = lines[lines["category"] == key]
+        made += [
             median(
                 cohort.study,
                 f"{duration}.{key}.median",
                 line_times(cohort, part, duration),
                 f"Median {name.lower()}, {words.category(key, cohort.study.labels)}",
             )
-            for key, part in by_category.items()
             for duration, name in words.DURATIONS.items()
-        ),
-    ]
+        ]
+    return by_id(made)

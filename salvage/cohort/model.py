@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from salvage.problems import Problem
 
 Owner = TypeVar("Owner")
 Result = TypeVar("Result")
+Rest = ParamSpec("Rest")
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,20 @@ class Cohort:
         return bool(frame[column].notna().any())
 
 
-def once(compute: Callable[[Owner], Result]) -> Callable[[Owner], Result]:
+def once(
+    compute: Callable[Concatenate[Owner, Rest], Result],
+) -> Callable[Concatenate[Owner, Rest], Result]:
     """A function of a cohort (or its release) that is computed once for each and stored in it.
 
-    What it returns is shared: whoever wants to change it makes a copy.
+    With further arguments it is computed once for each of them. What it returns is shared: whoever
+    wants to change it makes a copy.
     """
-    name = f"{compute.__module__}.{compute.__qualname__}"
 
     @wraps(compute)
-    def stored(owner: Owner) -> Result:
+    def stored(owner: Owner, /, *rest: Rest.args, **options: Rest.kwargs) -> Result:
+        name = f"{compute.__module__}.{compute.__qualname__}{rest or ''}{options or ''}"
         if name not in owner.__dict__:
-            owner.__dict__[name] = compute(owner)
+            owner.__dict__[name] = compute(owner, *rest, **options)
         result: Result = owner.__dict__[name]
         return result
 

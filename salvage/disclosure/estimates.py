@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 from salvage.analysis import comparison, counts, prognosis, response, safety, survival
-from salvage.analysis.estimate import Estimate
+from salvage.analysis.estimate import Estimate, by_id
 from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS
-from salvage.disclosure.linked_counts import ALL, LINES, TERMS
+from salvage.disclosure.linked_counts import ALL, LINES
 from salvage.disclosure.release import Release, release_of
 from salvage.disclosure.times import together
 
@@ -32,10 +32,10 @@ def estimates(release: Release) -> dict[str, Estimate]:
         *_outcomes(release),
         *_safety(release),
     ]
-    return {e.id: e for e in made if e is not None}
+    return by_id(e for e in made if e is not None)
 
 
-def rate(release: Release, measure: str, category: str = ALL, line: str = ALL) -> Estimate | None:
+def _rate(release: Release, measure: str, category: str, line: str = ALL) -> Estimate | None:
     """A response rate with its exact interval, ``None`` where a count that it tells is hidden."""
     key, label = response.group(release.study, category, line)
     name = f"lines.{category}.{line}"
@@ -67,7 +67,7 @@ def _counts(release: Release) -> list[Estimate]:
 
 def _rates(release: Release) -> list[Estimate | None]:
     return [
-        rate(release, measure, category, line)
+        _rate(release, measure, category, line)
         for measure in response.RESPONDING
         for category in (ALL, *CATEGORY_KEYS)
         for line in LINES
@@ -79,18 +79,18 @@ def _tests(release: Release) -> list[Estimate]:
     """The exact test of equal rates, where the counts of every category are released."""
     made = []
     for measure in comparison.MEASURES:
-        rates = [rate(release, measure, key) for key in CATEGORY_KEYS]
+        rates = [_rate(release, measure, key) for key in CATEGORY_KEYS]
         known = [(e.events or 0, e.n or 0) for e in rates if e is not None]
         if len(known) == len(rates) and sum(n > 0 for _, n in known) > 1:
             events, sizes = zip(*known, strict=True)
-            found = comparison.Counts(events, sizes)
-            made.append(comparison.exact_test(release.study, measure, found))
+            counted = comparison.CategoryCounts(events, sizes)
+            made.append(comparison.exact_test(release.study, measure, counted))
     return made
 
 
 def _safety(release: Release) -> list[Estimate]:
     made = []
-    for term, key in TERMS.items():
+    for term, key in safety.TERMS.items():
         for kind, rest in (("any", "without"), ("severe", "no_severe")):
             parts = _released(
                 release, "patients.treated", f"term.{term}.{kind}", f"term.{term}.{rest}"
@@ -122,7 +122,7 @@ def medians(release: Release, origin: str) -> dict[str, Estimate]:
     }
 
 
-def survival_at(release: Release, origin: str, month: int) -> Estimate | None:
+def _survival_at(release: Release, origin: str, month: int) -> Estimate | None:
     """Survival at a month at which an interval ends; between two ends there is no estimate."""
     times = release.whole(origin)
     if times is None or month not in times.time:
@@ -130,7 +130,7 @@ def survival_at(release: Release, origin: str, month: int) -> Estimate | None:
     return _grouped(survival.at_month(release.study, f"{origin}.at.{month}", times, month))
 
 
-def late_against_early(release: Release, origin: str) -> Estimate | None:
+def _late_against_early(release: Release, origin: str) -> Estimate | None:
     """Hazard ratio of late against early relapse from the released durations."""
     groups = release.times.get(origin, {})
     if set(groups) != {"early", "late"}:
@@ -150,23 +150,23 @@ def _outcomes(release: Release) -> list[Estimate | None]:
         for origin in release.times
         for e in (
             medians(release, origin)[ALL],
-            *(survival_at(release, origin, month) for month in survival.FIXED_MONTHS),
-            late_against_early(release, origin),
+            *(_survival_at(release, origin, month) for month in survival.FIXED_MONTHS),
+            _late_against_early(release, origin),
         )
     ]
 
 
-def screened(cohort: Cohort, found: Sequence[Estimate]) -> list[Estimate]:
+def screened(cohort: Cohort, made: Sequence[Estimate]) -> list[Estimate]:
     """The estimates of a cohort as its book may show them; unchanged unless its study is public.
 
     One that is not released keeps its id and unit; its label and method could tell something too.
     """
     if not cohort.study.public:
-        return list(found)
+        return list(made)
     released = estimates(release_of(cohort))
     return [
         e if e.id.startswith(ABOUT_NO_COHORT) else released.get(e.id) or _emptied(e)
-        for e in found
+        for e in made
         if not e.id.startswith(_TELLING) or e.id.endswith(".p")
     ]
 

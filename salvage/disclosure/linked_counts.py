@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from salvage import words
 from salvage.analysis import safety
 from salvage.cohort import Cohort
-from salvage.cohort.schema import CATEGORY_KEYS
-from salvage.disclosure.suppression import Counts
+from salvage.cohort.schema import CATEGORY_KEYS, POOR_ECOG, RESPONSE
+from salvage.disclosure.suppression import LinkedCounts
 
 ALL: Final = "all"
 LINES: Final = (ALL, "first", "later")
 # What a response can be counted as: the codes, and the complement of each rate of the book.
 KINDS: Final = {
     "any": ("CR", "PR", "SD", "PD", "NE"),
-    "orr": ("CR", "PR"),
+    "orr": RESPONSE,
     "cr": ("CR",),
     "pr": ("PR",),
     "no_orr": ("SD", "PD", "NE"),
@@ -26,7 +26,7 @@ KINDS: Final = {
     "no_pr": ("CR", "SD", "PD", "NE"),
 }
 APART: Final = {"sd": ("SD",), "pd": ("PD",), "ne": ("NE",)}
-# Yes/no items of the baseline table: label, column and the lowest value that counts as yes.
+# Yes/no items of the baseline table: their label by column, and the lowest value that is a yes.
 BASELINE: Final = {
     "sex": "Female",
     "stage": "Stage III or IV",
@@ -36,10 +36,15 @@ BASELINE: Final = {
     "bulky": "Bulky disease",
     "refractory": "Refractory to the last line before CAR-T",
 }
-_YES_FROM: Final = {"stage": 3, "ipi": 3, "ecog": 2, "ldh_elevated": 1, "bulky": 1, "refractory": 1}
+_YES_FROM: Final = {
+    "stage": 3,
+    "ipi": 3,
+    "ecog": POOR_ECOG,
+    "ldh_elevated": 1,
+    "bulky": 1,
+    "refractory": 1,
+}
 MOST_TERMS: Final = 12
-# These terms have estimates of their own: their key in the ids.
-TERMS: Final = {safety.FEVER: "fever", safety.CRS: "crs", safety.ICANS: "icans"}
 Bools = NDArray[np.bool_]
 
 
@@ -56,7 +61,7 @@ class _Block:
     rows: Sequence[tuple[str, Sequence[str]]] = ()
 
 
-def linked_counts(cohort: Cohort, terms: Sequence[str]) -> Counts:
+def linked_counts(cohort: Cohort, terms: Sequence[str]) -> LinkedCounts:
     """Every count of the release before screening, with all sums that link them.
 
     The complement of each count among its denominator is a count too. Costs keep totals visible
@@ -85,7 +90,7 @@ def linked_counts(cohort: Cohort, terms: Sequence[str]) -> Counts:
     same = [treated - row("lines", "all.first.any")]
     same += [patients - row(b, "recorded") - row(b, "missing") for b in blocks if "baseline" in b]
     same += [treated - row(b, "any") - row(b, "without") for b in blocks if "term" in b]
-    return Counts(
+    return LinkedCounts(
         [f"{block}.{name}" for block, name in names],
         np.concatenate([block.atoms.ravel() for block in blocks.values()]),
         np.array([row(block, name) for block, name in names]),
@@ -163,9 +168,8 @@ def _baseline(cohort: Cohort, column: str) -> _Block:
 
 def _term(cohort: Cohort, term: str) -> _Block:
     """Treated patients with a severe, only a milder or ungraded, or no event of a term."""
-    events = safety.events_of_treated(cohort)
-    events = events[events["term"] == term]
-    severe = events.loc[events["grade"] >= safety.SEVERE_GRADE, "patient_id"].nunique()
+    events = safety.of_term(safety.events_of_treated(cohort), term)
+    severe = safety.severe(events)["patient_id"].nunique()
     affected = events["patient_id"].nunique()
     atoms = np.array([severe, affected - severe, len(cohort.treated) - affected])
     sums = _three("severe", "milder", "without")
@@ -182,8 +186,8 @@ def named_terms(cohort: Cohort) -> list[str]:
     """Terms that enough patients had; fever, CRS and ICANS are always counted."""
     if not safety.recorded(cohort):
         return []
-    found = safety.ranking(cohort).sort_values(
+    ranking = safety.ranking(cohort).sort_values(
         ["patients", "term"], ascending=[False, True], key=safety.small_letters
     )
-    often = found.loc[found["patients"] >= cohort.study.suppress_below, "term"].head(MOST_TERMS)
-    return list(dict.fromkeys([*often, *TERMS]))
+    often = ranking.loc[ranking["patients"] >= cohort.study.suppress_below, "term"]
+    return list(dict.fromkeys([*often.head(MOST_TERMS), *safety.TERMS]))

@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Counts:
+class LinkedCounts:
     """Counts that are shown together, as sums of atoms that no reader sees apart.
 
     ``atoms`` has shape (a,); ``sums`` (c, a) holds 0/1, one row for each count of ``names``; each
@@ -61,7 +61,7 @@ def span(below: int, with_zero: bool) -> int:
     return max(LEAST_SPAN, below - 1 - (0 if with_zero else 1))
 
 
-def protect(counts: Counts, below: int, with_zero: bool = False) -> NDArray[np.bool_]:
+def protect(counts: LinkedCounts, below: int, with_zero: bool = False) -> NDArray[np.bool_]:
     """Which counts to hide, shape (c,).
 
     Small counts are hidden. Further ones are hidden until, for a reader who knows all sums and
@@ -85,7 +85,7 @@ def protect(counts: Counts, below: int, with_zero: bool = False) -> NDArray[np.b
         hidden |= search.take(search.opened(telling, hidden))
 
 
-def _telling_zeros(counts: Counts, hidden: NDArray[np.bool_]) -> list[int]:
+def _telling_zeros(counts: LinkedCounts, hidden: NDArray[np.bool_]) -> list[int]:
     """The shown zeros of the first row whose whole is hidden and has one part alone."""
     values = counts.totals
     for whole, parts in counts.rows:
@@ -128,7 +128,7 @@ def _widened(
 class _Search:
     """Integer programs over one set of counts, and the tables that they have found."""
 
-    def __init__(self, counts: Counts, floor: int) -> None:
+    def __init__(self, counts: LinkedCounts, floor: int) -> None:
         from scipy.sparse import csr_array, hstack
 
         self.counts, self.floor = counts, floor

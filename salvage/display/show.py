@@ -176,6 +176,20 @@ class Absent(Shown):
         return f":::{{div}} {self.kind}\n{escape(self.sentence)}\n:::"
 
 
+NO_SALVAGE: Final = "no patient of this cohort received a salvage line"
+
+
+def not_drawn(study: Study | Cleared, what: str, reason: str, name: str = "") -> Absent:
+    """What stands for a figure that has nothing to show, and why."""
+    return Absent(study, f"{what} is not drawn: {reason}.", name)
+
+
+def nobody_received(study: Study, category: str, what: str) -> Absent:
+    """What stands for a figure of a category that nobody received."""
+    prose = words.CATEGORIES_PROSE[category]
+    return not_drawn(study, what, f"no patient of this cohort received {prose}")
+
+
 def withheld(study: Study) -> Absent:
     """What stands for anything that a public book hides."""
     return Absent(CLEARED, f"{HIDDEN_HERE} {why_withheld(study)}", kind="absent withheld")

@@ -16,7 +16,7 @@ from typing import Final
 
 import pandas as pd
 
-from salvage.analysis.estimate import Estimate, Unit
+from salvage.analysis.estimate import Estimate, Unit, by_id
 from salvage.analysis.provenance import facts as published_facts
 from salvage.analysis.provenance import figures
 from salvage.evidence.facts_file import audit_facts
@@ -24,6 +24,7 @@ from salvage.evidence.feasible_tables import TableFacts, Tables, feasible_tables
 from salvage.evidence.printed import (
     TIES,
     FollowUp,
+    RateCheck,
     RateFact,
     RatioCheck,
     RatioFact,
@@ -39,10 +40,10 @@ __all__ = [
     "Witness",
     "audit_facts",
     "estimates",
-    "percentages",
     "published_follow_up",
     "published_rates",
     "published_ratio",
+    "rate_checks",
     "ratio",
     "search_witnesses",
     "tables",
@@ -135,24 +136,11 @@ def target_switches() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "other_events", "other_complete"])
 
 
-def percentages() -> pd.DataFrame:
-    """Which counts can print each published percentage.
-
-    Columns: label, printed, consistent (with the printed counts), possible: list of (events, n) up
-    to the published number of events.
-    """
+def rate_checks() -> dict[str, RateCheck]:
+    """Which counts, up to the published number of events, can print each published percentage; by
+    id."""
     largest = figures()["n.events"]["value"]
-    checks = {id: check_rate(fact, largest) for id, fact in published_rates().items()}
-    rows = {
-        id: {
-            "label": check.fact.label,
-            "printed": check.fact.text,
-            "consistent": check.consistent,
-            "possible": list(check.possible),
-        }
-        for id, check in checks.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("id")
+    return {id: check_rate(fact, largest) for id, fact in published_rates().items()}
 
 
 def most_censored() -> int:
@@ -179,12 +167,13 @@ def within_range(figure: str) -> bool:
 
 def consistent() -> bool:
     """Whether all published figures fit one another."""
-    medians = all(map(within_range, MEDIANS))
-    return medians and ratio().consistent and bool(percentages()["consistent"].all())
+    rates = all(check.consistent for check in rate_checks().values())
+    return rates and ratio().consistent and all(map(within_range, MEDIANS))
 
 
-def estimates() -> list[Estimate]:
-    """The audit's figures for the results file: all implied by the published ones."""
+@cache
+def estimates() -> dict[str, Estimate]:
+    """The figures of the audit by id: all implied by the published ones."""
     check, free, capped = ratio(), tables(), tables(capped=True)
     bound = check.deaths
     if bound is None:
@@ -196,7 +185,7 @@ def estimates() -> list[Estimate]:
     region = "every log hazard ratio and standard error that print ratio and Wald interval"
     both = f"{region} and P"
     counted = "exact count by convolution"
-    return [
+    implied = [
         _implied("audit.se.low", "Lowest standard error of the log hazard ratio", se[0], region),
         _implied("audit.se.high", "Highest standard error of the log hazard ratio", se[1], region),
         _implied("audit.se.low_with_p", "Lowest standard error, P included", se_p[0], both),
@@ -252,6 +241,7 @@ def estimates() -> list[Estimate]:
             ten,
         ),
     ]
+    return by_id(implied)
 
 
 def _implied(

@@ -1,173 +1,27 @@
-"""Tables of the chapter on time and bias."""
+"""The chapter on time and bias."""
 
 from typing import Final
 
 from salvage import words
-from salvage.analysis import bias, simulate, survival
-from salvage.analysis.estimate import Estimate
+from salvage.analysis import bias, prognosis, simulate, survival
 from salvage.cohort import Cohort
-from salvage.display.show import CLEARED, Box, Table, Text, answer, text
-from salvage.display.wording import (
-    interval_text,
-    months,
-    p_value,
-    percent,
-    ratio,
-    reason,
-    sentence,
-    value_text,
+from salvage.display import figures, show
+from salvage.display.show import CLEARED, Absent, Box, Figure, Table, Text, text
+from salvage.display.wording import months, percent, ratio, reason, sentence, value_text
+from salvage.report.shared import (
+    few_deaths,
+    marks,
+    not_estimable,
+    paragraph,
+    ratio_cells,
+    this_cohort,
 )
-from salvage.report.prognosis import caution
-from salvage.report.shared import marks, this_cohort
+from salvage.stats.survival import KM
 from salvage.synthetic import spread
 
 # Patients at risk at a death: with fewer, one death moves a curve by more than a tenth.
 FEW_AT_RISK: Final = 10
-INDEPENDENT_ENTRY: Final = (
-    "Delayed entry is right only if the time of entry says nothing of the survival after it."
-)
-
-
-def bias_answer(cohort: Cohort) -> Box:
-    """The range over cohorts that agree with the abstract first; then the null; then this
-    cohort."""
-    hr = spread.measured()["cox.from_relapse.hr"].dropna()
-    published = ratio(bias.published_hr())
-    return answer(
-        cohort.study,
-        f"The published hazard ratio of death, late against early relapse, is {published}. It is"
-        f" biased by time. Counted from relapse, it ranges from {ratio(hr.min())} to"
-        f" {ratio(hr.max())} over the {spread.found()} cohorts found that agree with every"
-        " published figure. The published figures cannot show whether late relapse is better,"
-        " worse or neither.",
-        "In simulated worlds in which relapse timing has no effect, the published analysis gives"
-        f" a ratio of {published} or less in {_over_worlds('infusion')} of cohorts. Counted from"
-        f" relapse it does so in {_over_worlds('relapse')}.",
-        _own(cohort),
-        name="answer-bias",
-    )
-
-
-def _over_worlds(analysis: str) -> str:
-    """Lowest and highest share of cohorts at or below the published ratio, over the worlds."""
-    shares = [bias.null_value(key, analysis, "share_hr") for key in simulate.SETTINGS]
-    return f"{percent(min(shares), 0)} to {percent(max(shares), 0)}"
-
-
-def _own(cohort: Cohort) -> str:
-    infusion, relapse = bias.contrasts(cohort)[:2]
-    if infusion.value is None and relapse.value is None:
-        return f"In {this_cohort(cohort.study)} late and early relapse cannot be compared."
-    after = sentence(relapse) if relapse.value is not None else words.NOT_ESTIMABLE
-    return (
-        f"In {this_cohort(cohort.study)} the ratio is {ratio(infusion.value)} from infusion and "
-        f"{after}"
-        " from relapse."
-    )
-
-
-def agreeing_cohorts(cohort: Cohort) -> Text:
-    """How the ratio from relapse varies over the cohorts that agree with the abstract."""
-    below, n = spread.share(lambda f: f["cox.from_relapse.hr"] < 1)
-    wholly, _ = spread.share(lambda f: f["cox.from_relapse.high"] < 1)
-    above, _ = spread.share(lambda f: f["cox.from_relapse.low"] > 1)
-    return text(
-        CLEARED,
-        f"All {n} cohorts print the same ratio from infusion. From relapse it is below 1 in {below}"
-        f" of them and 1 or above in {n - below}. Its whole 95% confidence interval is below 1 in"
-        f" {wholly} and above 1 in {above}.",
-    )
-
-
-def landmark(cohort: Cohort) -> Text:
-    """The landmark's own figures, in this cohort and without effect."""
-    found = next(e for e in bias.contrasts(cohort) if e.id == "cox.late_vs_early.landmark.hr")
-    own = (
-        f"In {this_cohort(cohort.study)} the landmark gives {sentence(found)}. "
-        if found.value is not None
-        else f"In {this_cohort(cohort.study)} a landmark at the cut-off cannot be used. "
-    )
-    means = [bias.null_value(key, "landmark", "hr") for key in simulate.SETTINGS]
-    return text(
-        cohort.study,
-        f"{own}In simulated cohorts without any effect its geometric mean is {ratio(min(means))} to"
-        f" {ratio(max(means))}, by world, and not 1.",
-    )
-
-
-def null(cohort: Cohort) -> Text:
-    """What the simulation says of the published ratio, also among cohorts near the printed median
-    and range."""
-    published = ratio(bias.published_hr())
-    return text(
-        CLEARED,
-        f"A ratio of {published} or less is common without any effect: in"
-        f" {_over_worlds('infusion')} of the cohorts, by world. Among simulated cohorts near the"
-        " printed median and range of survival it is found in"
-        f" {percent(bias.near_value('infusion', 'share_hr'), 0)} of"
-        f" {bias.near_value('infusion', 'cohorts'):,.0f}. The published ratio cannot tell an effect"
-        " from none.",
-    )
-
-
-def delayed_entry(cohort: Cohort) -> Text:
-    """The whole cohort was selected by having received salvage: the median with delayed entry, and
-    how many were at risk before it."""
-    entered = bias.delayed_entry_median(cohort)
-    plain = survival.median(cohort.study, "os.median", survival.from_infusion(cohort))
-    if entered.value is None:
-        return text(
-            cohort.study, "With delayed entry at the first salvage line, the median is not reached."
-        )
-    at_risk = "Counting each treated patient as at risk only from the first salvage line,"
-    curve = bias.delayed_entry_curve(cohort)
-    fewest = bias.fewest_at_risk(curve, entered.value)
-    if fewest >= FEW_AT_RISK or value_text(entered) == value_text(plain):
-        return text(
-            cohort.study,
-            f"{at_risk} the median overall survival from infusion is {value_text(entered)};"
-            f" counting all from infusion, it is {value_text(plain)}.",
-            INDEPENDENT_ENTRY,
-        )
-    if curve.at(entered.value).value == 0:
-        found = (
-            f"no median can be estimated: {words.count(fewest, 'patient')} was at risk at"
-            f" {months(entered.value)} months and died, so the curve falls to zero and stays there"
-            if fewest == 1
-            else f"no median can be estimated: all {fewest} patients at risk at"
-            f" {months(entered.value)} months died, so the curve falls to zero and stays there"
-        )
-    else:
-        found = (
-            f"the median overall survival from infusion is {value_text(entered)}, which cannot be"
-            f" used: at one death before it only {words.count(fewest, 'patient')}"
-            f" {'was' if fewest == 1 else 'were'} at risk, and one death among so few moves the"
-            " curve far"
-        )
-    return text(
-        cohort.study,
-        f"{at_risk} {found}. Counting all from infusion, the median is {value_text(plain)}.",
-        INDEPENDENT_ENTRY,
-    )
-
-
-def per_month(cohort: Cohort) -> Text:
-    """Months to relapse as a continuous covariate."""
-    e = bias.per_month(cohort)
-    if e.value is None:
-        return text(
-            cohort.study,
-            f"In {this_cohort(cohort.study)} months to relapse cannot be used as a covariate:"
-            f" {reason(e.method)}.",
-        )
-    return text(
-        cohort.study,
-        f"In {this_cohort(cohort.study)} each further month to relapse goes with a hazard ratio of"
-        f" {sentence(e)}, counted from relapse.",
-    )
-
-
-VERDICTS = {
+VERDICTS: Final = {
     "cox.late_vs_early.hr": "biased: nobody relapses late without living until then",
     "cox.late_vs_early.from_relapse.hr": (
         "free of the time to relapse; the wait for salvage and selection remain"
@@ -176,14 +30,14 @@ VERDICTS = {
     "cox.late_vs_early.delayed_entry.hr": "right only if the hazard after relapse is constant",
     "cox.late_vs_early.landmark.hr": "not repaired: late patients have yet to relapse",
 }
-BEGINNINGS = {
+BEGINNINGS: Final = {
     "cox.late_vs_early.hr": "From infusion, as published",
     "cox.late_vs_early.from_relapse.hr": "From relapse",
     "cox.late_vs_early.from_salvage.hr": "From the first salvage line",
     "cox.late_vs_early.delayed_entry.hr": "From infusion, delayed entry at relapse",
     "cox.late_vs_early.landmark.hr": "From a landmark at the cut-off",
 }
-WORLDS = {
+WORLDS: Final = {
     "default": "Constant hazard after relapse",
     "equal_medians": "Relapse later, survival after it shorter",
     "late_cutoff": "The same, later cut-off",
@@ -192,115 +46,98 @@ WORLDS = {
 }
 
 
+def answer(cohort: Cohort) -> Box:
+    """The ratio over cohorts that agree with the abstract, without any effect, and in this
+    cohort."""
+    hr = spread.measured()["cox.from_relapse.hr"].dropna()
+    published = ratio(bias.published_hr())
+    return show.answer(
+        cohort.study,
+        f"The published hazard ratio of death, late against early relapse, is {published}. It is"
+        f" biased by time. Counted from relapse, it ranges from {ratio(hr.min())} to"
+        f" {ratio(hr.max())} over the {len(spread.measured())} cohorts found that agree with every"
+        " published figure. The published figures cannot show whether late relapse is better,"
+        " worse or neither.",
+        "In simulated worlds in which relapse timing has no effect, the published analysis gives"
+        f" a ratio of {published} or less in {_share_over_worlds('infusion')} of cohorts. Counted"
+        f" from relapse it does so in {_share_over_worlds('relapse')}.",
+        _own_contrast(cohort),
+        name="answer-bias",
+    )
+
+
+def _share_over_worlds(analysis: str) -> str:
+    """Lowest and highest share of cohorts at or below the published ratio, over the worlds."""
+    shares = bias.null_table()["share_hr"].xs(analysis, level="analysis")
+    return f"{percent(shares.min(), 0)} to {percent(shares.max(), 0)}"
+
+
+def _own_contrast(cohort: Cohort) -> str:
+    infusion, relapse = bias.contrasts(cohort)[:2]
+    if infusion.value is None and relapse.value is None:
+        return f"In {this_cohort(cohort.study)} late and early relapse cannot be compared."
+    after = sentence(relapse) if relapse.value is not None else words.NOT_ESTIMABLE
+    return (
+        f"In {this_cohort(cohort.study)} the ratio is {ratio(infusion.value)} from infusion and "
+        f"{after} from relapse."
+    )
+
+
+def null_distribution() -> Figure | Absent:
+    """The ratio in simulated cohorts without any effect, counted from infusion and from relapse."""
+    return figures.null_distribution(
+        [figures.Null(label, bias.null_results()[key].log_hr) for key, label in bias.SHOWN.items()],
+        bias.published_hr(),
+        patients=bias.SETTING.patients,
+        world=WORLDS["default"].lower(),
+    )
+
+
 def origins(cohort: Cohort) -> Table:
     """Late against early relapse from each beginning, with what it is worth."""
-    found = bias.contrasts(cohort)
+    contrasts = bias.contrasts(cohort)
+    methods = dict.fromkeys(e.method for e in contrasts if e.value is not None)
     return Table(
         cohort.study,
         "tab-bias-origins",
-        "Late against early relapse, by five ways to count time." + caution(found),
+        "Late against early relapse, by five ways to count time." + few_deaths(contrasts),
         ("Clock", "Patients", "Deaths", "HR", "95% CI", "P", "What it is worth"),
-        [(BEGINNINGS[e.id], *_numbers(e), VERDICTS[e.id]) for e in found],
-        (
-            (
-                f"Late means a relapse after month {cohort.study.early_relapse_months:g}. A ratio"
-                " below 1 favours late relapse."
-            ),
-            *_methods(found),
-        ),
-        marks(found),
+        [
+            (BEGINNINGS[e.id], f"{e.n:,}", f"{e.events:,}", *ratio_cells(e), VERDICTS[e.id])
+            for e in contrasts
+        ],
+        [
+            f"Late means a relapse after month {cohort.study.early_relapse_months:g}. A ratio"
+            " below 1 favours late relapse.",
+            *([f"Methods: {'; '.join(methods)}."] if methods else []),
+            *not_estimable((BEGINNINGS[e.id], e) for e in contrasts),
+        ],
+        marks(contrasts),
         left=(0, 6),
     )
 
 
-def _numbers(e: Estimate) -> tuple[str, ...]:
-    if e.value is None:
-        return (f"{e.n:,}", f"{e.events:,}", words.NOT_ESTIMABLE, "–", "–")
-    return (f"{e.n:,}", f"{e.events:,}", ratio(e.value), interval_text(e), p_value(e.p))
-
-
-def _methods(found: list[Estimate]) -> list[str]:
-    """The methods of what is estimated, and why the rest is not."""
-    used = dict.fromkeys(e.method for e in found if e.value is not None)
-    missing: dict[str, list[str]] = {}
-    for e in found:
-        if e.value is None:
-            missing.setdefault(reason(e.method), []).append(BEGINNINGS[e.id])
-    return [
-        *([f"Methods: {'; '.join(used)}."] if used else []),
-        *(f"Not estimable ({why}): {'; '.join(clocks)}." for why, clocks in missing.items()),
-    ]
-
-
-def null_table(analysis: str = "infusion") -> Table:
-    """What the analyses give in worlds without any effect."""
-    rows = []
-    for key, label in WORLDS.items():
-        setting = simulate.SETTINGS[key]
-        rows.append(
-            (
-                label,
-                f"{setting.median_relapse:g}, {setting.median_survival:g}; {setting.cutoff:g}",
-                (
-                    f"{ratio(bias.null_value(key, analysis, 'hr'))}"
-                    f" ({ratio(bias.null_value(key, analysis, 'low'))} to"
-                    f" {ratio(bias.null_value(key, analysis, 'high'))})"
-                ),
-                percent(bias.null_value(key, analysis, "share_hr"), 0),
-                *(
-                    ratio(bias.null_value(key, other, "hr"))
-                    for other in ("relapse", "delayed_entry", "landmark")
-                ),
-            )
-        )
-    published = ratio(bias.published_hr())
-    return Table(
-        CLEARED,
-        "tab-bias-null",
-        "Hazard ratio of late against early relapse in simulated cohorts in which the time of"
-        " relapse has no effect.",
-        (
-            "World",
-            "Median months to relapse, after it; cut-off",
-            "From infusion: HR (5% to 95%)",
-            f"At or below {published}",
-            "From relapse",
-            "Delayed entry",
-            "Landmark",
-        ),
-        rows,
-        (
-            (
-                f"{simulate.SETTINGS['default'].cohorts:,} cohorts of"
-                f" {simulate.SETTINGS['default'].patients} patients in each world. Geometric means;"
-                " cohorts without a contrast are left out and counted in the results file."
-            ),
-            (
-                "Months to relapse are log-normal; survival after relapse is drawn independently of"
-                " them."
-            ),
-        ),
-        ("assumed",),
-    )
+def origin_forest(cohort: Cohort) -> Figure | Absent:
+    """Late against early relapse from each beginning."""
+    rows = [figures.row_of(e, BEGINNINGS[e.id]) for e in bias.contrasts(cohort)]
+    return figures.origin_forest(cohort.study, rows)
 
 
 def spread_of_ratios() -> Table:
     """The ratio from relapse over the cohorts that agree with the abstract, by cut-off."""
     frame = spread.measured()
+    by_cut_off = {f"{cut:g}": part for cut, part in frame.groupby("early_relapse_months")}
     rows = []
-    for cut, part in [
-        ("Any", frame),
-        *((f"{c:g}", p) for c, p in frame.groupby("early_relapse_months")),
-    ]:
+    for cut, part in ({"Any": frame} | by_cut_off).items():
         hr = part["cox.from_relapse.hr"].dropna()
         rows.append(
             (
                 cut,
                 f"{len(part):,}",
                 f"{ratio(hr.min())} to {ratio(hr.max())}",
-                f"{int((hr < 1).sum()):,}",
-                f"{int((part['cox.from_relapse.high'] < 1).sum()):,}",
-                f"{int((part['cox.from_relapse.low'] > 1).sum()):,}",
+                f"{(hr < 1).sum():,}",
+                f"{(part['cox.from_relapse.high'] < 1).sum():,}",
+                f"{(part['cox.from_relapse.low'] > 1).sum():,}",
             )
         )
     return Table(
@@ -318,10 +155,167 @@ def spread_of_ratios() -> Table:
         ),
         rows,
         (
-            (
-                "A range over what a search found. It is no confidence interval, and how often a"
-                " value occurs is no probability."
-            ),
+            "A range over what a search found. It is no confidence interval, and how often a value"
+            " occurs is no probability.",
         ),
         ("assumed",),
+    )
+
+
+def agreeing_cohorts() -> Text:
+    """How the ratio from relapse varies over the cohorts that agree with the abstract."""
+    frame = spread.measured()
+    n = len(frame)
+    below = int((frame["cox.from_relapse.hr"] < 1).sum())
+    wholly_below = int((frame["cox.from_relapse.high"] < 1).sum())
+    wholly_above = int((frame["cox.from_relapse.low"] > 1).sum())
+    return text(
+        CLEARED,
+        f"All {n} cohorts print the same ratio from infusion. From relapse it is below 1 in {below}"
+        f" of them and 1 or above in {n - below}. Its whole 95% confidence interval is below 1 in"
+        f" {wholly_below} and above 1 in {wholly_above}.",
+    )
+
+
+def null_table() -> Table:
+    """What the analyses give in worlds without any effect."""
+    published = ratio(bias.published_hr())
+    rows = []
+    for key, label in WORLDS.items():
+        setting, analyses = simulate.SETTINGS[key], bias.null_table().loc[key]
+        infusion = analyses.loc["infusion"].to_dict()
+        others = analyses.loc[["relapse", "delayed_entry", "landmark"], "hr"]
+        rows.append(
+            (
+                label,
+                f"{setting.median_relapse:g}, {setting.median_survival:g}; {setting.cutoff:g}",
+                f"{ratio(infusion['hr'])} ({ratio(infusion['low'])} to {ratio(infusion['high'])})",
+                percent(infusion["share_hr"], 0),
+                *map(ratio, others),
+            )
+        )
+    return Table(
+        CLEARED,
+        "tab-bias-null",
+        "Hazard ratio of late against early relapse in simulated cohorts in which the time of"
+        " relapse has no effect.",
+        (
+            "World",
+            "Median months to relapse, after it; cut-off",
+            "From infusion: HR (5% to 95%)",
+            f"At or below {published}",
+            "From relapse",
+            "Delayed entry",
+            "Landmark",
+        ),
+        rows,
+        (
+            f"{bias.SETTING.cohorts:,} cohorts of {bias.SETTING.patients} patients in each world."
+            " Geometric means; cohorts without a contrast are left out and counted in the results"
+            " file.",
+            "Months to relapse are log-normal; survival after relapse is drawn independently of"
+            " them.",
+        ),
+        ("assumed",),
+    )
+
+
+def null() -> Text:
+    """What the simulation says of the published ratio, also among cohorts near the printed median
+    and range."""
+    published = ratio(bias.published_hr())
+    near = bias.near_printed().loc["infusion"].to_dict()
+    return text(
+        CLEARED,
+        f"A ratio of {published} or less is common without any effect: in"
+        f" {_share_over_worlds('infusion')} of the cohorts, by world. Among simulated cohorts near"
+        " the printed median and range of survival it is found in"
+        f" {percent(near['share_hr'], 0)} of {near['cohorts']:,.0f}. The published ratio cannot"
+        " tell an effect from none.",
+    )
+
+
+def landmark(cohort: Cohort) -> Text:
+    """The landmark's own figures, in this cohort and without effect."""
+    e = bias.estimates(cohort)["cox.late_vs_early.landmark.hr"]
+    means = bias.null_table()["hr"].xs("landmark", level="analysis")
+    return text(
+        cohort.study,
+        paragraph(
+            f"In {this_cohort(cohort.study)} the landmark gives {sentence(e)}."
+            if e.value is not None
+            else f"In {this_cohort(cohort.study)} a landmark at the cut-off cannot be used.",
+            "In simulated cohorts without any effect its geometric mean is"
+            f" {ratio(means.min())} to {ratio(means.max())}, by world, and not 1.",
+        ),
+    )
+
+
+def per_month(cohort: Cohort) -> Text:
+    """Months to relapse as a continuous covariate."""
+    e = prognosis.estimates(cohort)["cox.univariable.relapse_month.hr"]
+    if e.value is None:
+        return text(
+            cohort.study,
+            f"In {this_cohort(cohort.study)} months to relapse cannot be used as a covariate:"
+            f" {reason(e.method)}.",
+        )
+    return text(
+        cohort.study,
+        f"In {this_cohort(cohort.study)} each further month to relapse goes with a hazard ratio of"
+        f" {sentence(e)}, counted from relapse.",
+    )
+
+
+def sweep_forest(cohort: Cohort) -> Figure | Absent:
+    """Late against early at each cut-off, from relapse."""
+    frame = prognosis.sweeps(cohort)["os.from_relapse"]
+    return figures.sweep_forest(cohort, frame, "survival from relapse", "fig-bias-sweep")
+
+
+def delayed_entry(cohort: Cohort) -> Text:
+    """The whole cohort was selected by having received salvage: the median with delayed entry, and
+    how many were at risk before it."""
+    delayed = bias.estimates(cohort)["os.delayed_entry.median"]
+    if delayed.value is None:
+        return text(
+            cohort.study, "With delayed entry at the first salvage line, the median is not reached."
+        )
+    plain = survival.estimates(cohort)["os.median"]
+    return text(
+        cohort.study,
+        _delayed_median(bias.delayed_entry_curve(cohort), delayed.value, value_text(plain)),
+        "Delayed entry is right only if the time of entry says nothing of the survival after it.",
+    )
+
+
+def _delayed_median(curve: KM, value: float, plain: str) -> str:
+    """The median with delayed entry beside the plain one, unless too few are at risk before it."""
+    fewest = bias.fewest_at_risk(curve, value)
+    month = months(value)
+    if fewest >= FEW_AT_RISK or f"{month} months" == plain:
+        return (
+            "Counting each treated patient as at risk only from the first salvage line, the median"
+            f" overall survival from infusion is {month} months; counting all from infusion, it is"
+            f" {plain}."
+        )
+    if curve.at(value).value == 0 and fewest == 1:
+        return (
+            "Counting each treated patient as at risk only from the first salvage line, no median"
+            f" can be estimated: 1 patient was at risk at {month} months and died, so the curve"
+            f" falls to zero and stays there. Counting all from infusion, the median is {plain}."
+        )
+    if curve.at(value).value == 0:
+        return (
+            "Counting each treated patient as at risk only from the first salvage line, no median"
+            f" can be estimated: all {fewest} patients at risk at {month} months died, so the"
+            " curve falls to zero and stays there. Counting all from infusion, the median is"
+            f" {plain}."
+        )
+    at_risk = "1 patient was" if fewest == 1 else f"{fewest} patients were"
+    return (
+        "Counting each treated patient as at risk only from the first salvage line, the median"
+        f" overall survival from infusion is {month} months, which cannot be used: at one death"
+        f" before it only {at_risk} at risk, and one death among so few moves the curve far."
+        f" Counting all from infusion, the median is {plain}."
     )

@@ -1,4 +1,4 @@
-"""Tables of the six chapters on a salvage category."""
+"""The six chapters on a salvage category: who received it, how it responded, and for how long."""
 
 from typing import Final
 
@@ -6,27 +6,29 @@ import pandas as pd
 
 from salvage import words
 from salvage.analysis import response, survival
-from salvage.analysis.estimate import Estimate
+from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
+from salvage.cohort.schema import POOR_ECOG
 from salvage.cohort.study import Study
-from salvage.display.show import Absent, Box, Table, Text, answer, text
-from salvage.display.wording import interval_text, months, number, p_phrase, percent, sentence
+from salvage.display import show
+from salvage.display.show import Absent, Box, Table, Text
+from salvage.display.wording import interval_text, months, p_phrase, percent, sentence
 from salvage.evidence import audit
-from salvage.report.context import reported
 from salvage.report.shared import (
     EXACT_NOTE,
     MEDIAN_NOTE,
     NE_NOTE,
+    NONE,
     RATE_HEAD,
     WILSON_NOTE,
     Shown,
     absent_category,
-    mark,
     marks,
     median,
     median_row,
     no_response_times,
     of,
+    rate_cells,
     rate_row,
     responses_note,
     spread,
@@ -34,275 +36,73 @@ from salvage.report.shared import (
 )
 from salvage.stats import exact
 
+#: In fewer lines, one response more or less moves the rate much.
 SMALL_GROUP: Final = 20
+MOST_REGIMENS: Final = 12
 
 
-def category_answer(cohort: Cohort, key: str) -> Box | Absent:
+def answer(cohort: Cohort, key: str) -> Box | Absent:
     """The short answer of a category chapter: who, how many responded, for how long, how sure."""
     lines = cohort.category(key)
+    name = f"answer-{words.slug(key)}"
     if lines.empty:
-        return absent_category(cohort.study, key, name=f"answer-{words.slug(key)}")
-    orr, cr = (response.rate_of(cohort.study, m, lines, key) for m in ("orr", "cr"))
-    patients = lines["patient_id"].nunique()
-    outcome = survival.with_outcome(cohort)
-    outcome = outcome[outcome["category"] == key]
-    first = (
-        f"In {this_cohort(cohort.study)}, {words.count(patients, 'patient')} received"
+        return absent_category(cohort.study, key, name)
+    rates, medians = response.estimates(cohort), survival.line_estimates(cohort)
+    orr, pfs = rates[f"orr.{key}"], medians[f"pfs.{key}.median"]
+    patients = words.count(lines["patient_id"].nunique(), "patient")
+    lasting = (
+        "Median survival from the start of the line was"
+        f" {median(medians[f'os_from_start.{key}.median'])}."
+    )
+    if pfs.n:
+        lasting = f"Median progression-free survival was {median(pfs)}. {lasting}"
+    sure = (
+        "The data are compatible with a true response rate anywhere from"
+        f" {percent(orr.low, 0)} to {percent(orr.high, 0)}."
+    )
+    if len(lines) < SMALL_GROUP:
+        sure += (
+            f" With {words.count(len(lines), 'line')}, one more or one fewer response moves the"
+            f" rate by {100 / len(lines):.0f} percentage points."
+        )
+    return show.answer(
+        cohort.study,
+        f"In {this_cohort(cohort.study)}, {patients} received"
         f" {words.category_prose(key, cohort.study.labels)} in"
         f" {words.count(len(lines), 'salvage line')}. The objective response rate was"
-        f" {sentence(orr)}; the complete response rate was {sentence(cr)}."
-    )
-    alive = survival.median(
-        cohort.study, f"os_from_start.{key}.median", survival.from_line_start(outcome)
-    )
-    lasting = f"Median survival from the start of the line was {median(alive)}."
-    free = survival.line_times(cohort, outcome, "pfs")
-    if free is not None:
-        pfs = survival.median(cohort.study, f"pfs.{key}.median", free)
-        lasting = f"Median progression-free survival was {median(pfs)}. " + lasting
-    return answer(cohort.study, first, lasting, _how_sure(orr), name=f"answer-{words.slug(key)}")
-
-
-def _how_sure(orr: Estimate) -> str:
-    if not orr.n or orr.low is None or orr.high is None:
-        return ""
-    width = (
-        f"The data are compatible with a true response rate anywhere from {percent(orr.low, 0)} to"
-        f" {percent(orr.high, 0)}."
-    )
-    if orr.n < SMALL_GROUP:
-        return (
-            f"{width} With {words.count(orr.n, 'line')}, one more or one fewer response moves the"
-            f" rate by {100 / orr.n:.0f} percentage points."
-        )
-    return width
-
-
-def first_against_later(cohort: Cohort, key: str) -> Text | Absent:
-    """Response at first line and later, apart, in one sentence."""
-    lines = cohort.category(key)
-    if lines.empty:
-        return absent_category(cohort.study, key)
-    first, later = lines[lines["line"] == 1], lines[lines["line"] > 1]
-    parts = (("the first salvage line", first), ("later salvage lines", later))
-    made = [
-        f"{sentence(response.rate_of(cohort.study, 'orr', part, key))} at {name}"
-        for name, part in parts
-        if len(part)
-    ]
-    absent = [f"It was not given at {name}." for name, part in parts if part.empty]
-    return text(
-        cohort.study,
-        " ".join([f"The objective response rate was {words.listing(made)}.", *absent]),
-        "Lines after the first are a selected group: only patients who lived long enough and stayed"
-        " fit enough received them.",
-    )
-
-
-def switched_target(cohort: Cohort) -> Text | Absent:
-    """Switched against same target: the exact test, and how little a small group proves."""
-    lines = cohort.category("second_cart")
-    if lines.empty:
-        return absent_category(cohort.study, "second_cart")
-    switched, same = (lines[lines["target_switched"] == flag] for flag in (1, 0))
-    if switched.empty or same.empty:
-        return Absent(
-            cohort.study,
-            "The cohort does not have second infusions with a switched and with the same target, so"
-            " they cannot be compared.",
-        )
-    a, n = int(response.responded(switched, "cr").sum()), len(switched)
-    b, m = int(response.responded(same, "cr").sum()), len(same)
-    test = exact.fisher_2x2(a, n, b, m)
-    pooled = (a + b) / (n + m)
-    rate = response.rate_of(cohort.study, "cr", switched, "second_cart.switched")
-    by_chance = (
-        f" If switching made no difference and each infusion had the pooled rate of"
-        f" {percent(pooled, 0)}, a group of {n:,} would still show {a:,} or more complete"
-        f" {'response' if a == 1 else 'responses'} with probability"
-        f" {percent(_at_least(a, n, pooled), 0)}."
-    )
-    return text(
-        cohort.study,
-        f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
-        f" target (Fisher's exact test, {p_phrase(test.p)})."
-        f"{_other_splits(cohort.study, [a, n, b, m])}",
-        f"The exact interval of the switched group runs from {percent(rate.low, 0)} to"
-        f" {percent(rate.high, 0)}.{by_chance if a * m > b * n else ''}",
-    )
-
-
-def _other_splits(study: Study, own: list[int]) -> str:
-    """What the other counts that print both published rates would say, if ``own`` is one of them;
-    of the published study only."""
-    if not study.synthetic:
-        return ""
-    columns = ["switched_complete", "switched_events", "other_complete", "other_events"]
-    rows: list[list[int]] = audit.target_switches()[columns].to_numpy().tolist()
-    told = [
-        f"{a}/{n} against {b}/{m} ({p_phrase(exact.fisher_2x2(a, n, b, m).p)})"
-        for a, n, b, m in rows
-        if [a, n, b, m] != own
-    ]
-    if own not in rows or not told:
-        return ""
-    return (
-        " The abstract prints neither group's size. The other splits that print both of its rates"
-        f" are {words.listing(told)}, so it does not settle the comparison."
-    )
-
-
-def _at_least(events: int, n: int, rate: float) -> float:
-    from scipy.stats import binom
-
-    return float(binom.sf(events - 1, n, rate))
-
-
-def intents(cohort: Cohort) -> Text | Absent:
-    """For what radiotherapy was given, and how often a next line followed."""
-    lines = survival.with_outcome(cohort)
-    lines = lines[lines["category"] == "radiotherapy"]
-    if lines.empty:
-        return absent_category(cohort.study, "radiotherapy")
-    if lines["intent"].isna().all():
-        return Absent(cohort.study, "The cohort does not record the intent of radiotherapy.")
-    sizes = lines["intent"].value_counts()
-    named = [
-        f"{sizes[code]} {words.INTENTS[code].lower()}" for code in words.INTENTS if code in sizes
-    ]
-    followed = int(lines["next_start"].notna().sum())
-    return text(
-        cohort.study,
-        f"Of {words.count(int(sizes.sum()), 'line')} with a recorded intent:"
-        f" {words.listing(named)}. A next salvage line followed after {followed} of all"
-        f" {words.count(len(lines), 'line')} of radiotherapy.",
-    )
-
-
-def response_and_duration(cohort: Cohort, key: str = "polatuzumab") -> Text | Absent:
-    """Whether a category's responses lasted: how many ended, and the median duration."""
-    lines = survival.with_outcome(cohort)
-    lines = lines[lines["category"] == key]
-    if lines.empty:
-        return absent_category(cohort.study, key)
-    times = survival.line_times(cohort, lines, "dor")
-    if times is None or times.n == 0:
-        responded = response.responded(lines, "orr").any()
-        return Absent(
-            cohort.study,
-            "No response of this category has a recorded beginning, so its duration is not known."
-            if responded
-            else "No line of this category responded, so there is no duration of response.",
-        )
-    dor = survival.median(cohort.study, f"dor.{key}.median", times)
-    orr = response.rate_of(cohort.study, "orr", lines, key)
-    ended = f"Of {times.n:,} responses with a recorded beginning, {times.events or 'none'} ended"
-    if times.n == 1:
-        verb = "ended" if times.events else "did not end"
-        ended = f"The one response with a recorded beginning {verb}"
-    return text(
-        cohort.study,
-        f"{orr.events:,} of {words.count(orr.n or 0, 'line')} responded. {ended} by progression or"
-        f" death. The median duration was {median(dor)}.",
-        "A high response rate and a short duration can both be true. Duration is counted among"
-        " responders only, so it says nothing of the lines that did not respond.",
-    )
-
-
-def regimen_mix(cohort: Cohort, key: str = "other") -> Text | Absent:
-    """How mixed a category is."""
-    lines = cohort.category(key)
-    if lines.empty:
-        return absent_category(cohort.study, key)
-    named = lines["regimen"].dropna()
-    if named.empty:
-        return Absent(cohort.study, "The cohort does not record regimens.")
-    sizes = named.value_counts()
-    return text(
-        cohort.study,
-        f"{words.count(len(lines), 'line')} of this category used"
-        f" {words.count(len(sizes), 'different regimen')}; the most frequent was given in"
-        f" {words.count(int(sizes.iloc[0]), 'line')}. A rate over so mixed a group describes no"
-        " single drug."
-        if len(sizes) > 1
-        else f"All {words.count(len(named), 'line')} with a recorded regimen used the same one.",
-    )
-
-
-__all__ = [
-    "by_line",
-    "duration_by_category",
-    "durations",
-    "intents",
-    "rates",
-    "regimens",
-    "reported",
-    "responders",
-    "targets",
-    "who_received",
-]
-
-
-def rates(cohort: Cohort, key: str) -> Shown:
-    """ORR and CR of one category over all its lines, at first line and at later lines."""
-    lines = cohort.category(key)
-    if lines.empty:
-        return absent_category(cohort.study, key, name=f"tab-{words.slug(key)}-rates")
-    sets = {
-        "All lines": (lines, key),
-        "First salvage line": (lines[lines["line"] == 1], f"first_line.{key}"),
-        "Later lines": (lines[lines["line"] > 1], f"later_line.{key}"),
-    }
-    rows, made = [], []
-    for label, (part, suffix) in sets.items():
-        for measure in ("orr", "cr"):
-            exact, wilson = response.both(cohort, measure, part, suffix)
-            made.append(exact)
-            rows.append(rate_row(f"{label}: {words.MEASURES_SHORT[measure]}", exact, wilson))
-    return Table(
-        cohort.study,
-        f"tab-{words.slug(key)}-rates",
-        f"{words.category(key, cohort.study.labels)}: responses over all lines, first and later"
-        " lines.",
-        RATE_HEAD,
-        rows,
-        (EXACT_NOTE, WILSON_NOTE, NE_NOTE),
-        marks(made),
+        f" {sentence(orr)}; the complete response rate was {sentence(rates[f'cr.{key}'])}.",
+        lasting,
+        sure,
+        name=name,
     )
 
 
 def who_received(cohort: Cohort, key: str) -> Shown:
     """Patients who received a category: how many lines, when, and their baseline where recorded."""
-    lines = survival.with_outcome(cohort)
-    lines = lines[lines["category"] == key]
+    lines = _with_outcome(cohort, key)
     if lines.empty:
         return absent_category(cohort.study, key)
-    patients = cohort.patients[cohort.patients["patient_id"].isin(lines["patient_id"])]
-    n, k = len(lines), len(patients)
-    late = int((patients["relapse_month"] > cohort.study.early_relapse_months).sum())
+    received = cohort.patients["patient_id"].isin(lines["patient_id"])
+    patients, late = cohort.patients[received], int(cohort.late[received].sum())
+    n, number = len(lines), lines["line"]
     rows = [
-        ("Patients", f"{k:,}"),
+        ("Patients", f"{len(patients):,}"),
         ("Lines", f"{n:,}"),
-        ("Given as first salvage line", of(int((lines["line"] == 1).sum()), n)),
-        ("Given as second salvage line", of(int((lines["line"] == 2).sum()), n)),
-        ("Given as third or later salvage line", of(int((lines["line"] >= 3).sum()), n)),
+        ("Given as first salvage line", of(int((number == 1).sum()), n)),
+        ("Given as second salvage line", of(int((number == 2).sum()), n)),
+        ("Given as third or later salvage line", of(int((number >= 3).sum()), n)),
         (
             "Months from relapse to start, median (range)",
             spread(lines["start_month"] - lines["relapse_month"]),
         ),
         (
             f"Late relapse (after {words.months(cohort.study.early_relapse_months)}), patients",
-            of(late, k),
+            of(late, len(patients)),
         ),
         ("Age in years, median (range)", spread(patients["age"], 0)),
-        *(
-            (label, _known_share(patients[column], test))
-            for label, column, test in (
-                ("ECOG 2 or more, patients", "ecog", lambda v: v >= 2),
-                ("LDH elevated, patients", "ldh_elevated", lambda v: v == 1),
-                ("Refractory before CAR-T, patients", "refractory", lambda v: v == 1),
-            )
-        ),
+        ("ECOG 2 or more, patients", _share_from(POOR_ECOG, patients["ecog"])),
+        ("LDH elevated, patients", _share_from(1, patients["ldh_elevated"])),
+        ("Refractory before CAR-T, patients", _share_from(1, patients["refractory"])),
     ]
     return Table(
         cohort.study,
@@ -311,19 +111,27 @@ def who_received(cohort: Cohort, key: str) -> Shown:
         ("Characteristic", "Value"),
         rows,
         ("Percentages of lines or of patients with the value recorded.",),
-        mark(cohort.study),
+        own_mark(cohort.study),
     )
 
 
-def _known_share(values: pd.Series, test) -> str:  # type: ignore[no-untyped-def]
+def _with_outcome(cohort: Cohort, key: str) -> pd.DataFrame:
+    """The lines of a category with their patient's outcome and the start of the next line."""
+    lines = survival.with_outcome(cohort)
+    return lines[lines["category"] == key]
+
+
+def _share_from(least: int, values: pd.Series) -> str:
+    """How many of the recorded values are ``least`` or more, and how many are missing."""
     known = values.dropna()
     if known.empty:
         return words.NOT_RECORDED
+    share = of(int((known >= least).sum()), len(known))
     missing = len(values) - len(known)
-    return of(int(test(known).sum()), len(known)) + (f"; {missing:,} missing" if missing else "")
+    return f"{share}; {missing:,} missing" if missing else share
 
 
-def regimens(cohort: Cohort, key: str, most: int = 12) -> Shown:
+def regimens(cohort: Cohort, key: str) -> Shown:
     """Regimens of a category as the hospital names them, with their responses."""
     lines = cohort.category(key)
     if lines.empty:
@@ -334,49 +142,93 @@ def regimens(cohort: Cohort, key: str, most: int = 12) -> Shown:
     counts = response.counts(named, "regimen")
     counts.insert(0, "lines", counts.sum(axis=1))
     counts = counts.sort_values("lines", ascending=False, kind="stable")
-    shown, rest = counts.iloc[:most], counts.iloc[most:]
-    rows = [
-        (str(name), *(f"{v:,}" for v in row))
-        for name, row in zip(shown.index, shown.to_numpy(), strict=True)
-    ]
+    rows = [(str(name), *numbers) for name, *numbers in counts.iloc[:MOST_REGIMENS].itertuples()]
+    rest = counts.iloc[MOST_REGIMENS:]
     if len(rest):
-        rows.append((words.count(len(rest), "further regimen"), *(f"{v:,}" for v in rest.sum())))
+        rows.append((words.count(len(rest), "further regimen"), *rest.sum()))
     return Table(
         cohort.study,
         f"tab-{words.slug(key)}-regimens",
         f"{words.category(key, cohort.study.labels)}: regimens, with the best response of each"
         " line.",
         ("Regimen", "Lines", *words.RESPONSES),
-        rows,
+        [(name, *(f"{number:,}" for number in numbers)) for name, *numbers in rows],
         (responses_note(),),
-        mark(cohort.study),
+        own_mark(cohort.study),
     )
 
 
-def durations(cohort: Cohort, key: str) -> Shown:
-    """Time to response, DOR, PFS, time to next treatment and survival of one category's lines."""
-    lines = survival.with_outcome(cohort)
-    lines = lines[lines["category"] == key]
-    if lines.empty:
-        return absent_category(cohort.study, key)
-    medians = [
-        survival.median(
-            cohort.study, f"{d}.{key}.median", survival.line_times(cohort, lines, d), name
-        )
-        for d, name in words.DURATIONS.items()
-    ]
-    rows = [median_row(e) for e in medians]
-    waits = (lines["response_month"] - lines["start_month"]).dropna()
-    rows.insert(0, ("Time to response, median (range)", f"{len(waits):,}", "–", spread(waits), "–"))
+def rates(cohort: Cohort, key: str) -> Shown:
+    """ORR and CR of one category over all its lines, at first line and at later lines."""
+    name = f"tab-{words.slug(key)}-rates"
+    if cohort.category(key).empty:
+        return absent_category(cohort.study, key, name)
+    sets = {
+        "All lines": key,
+        "First salvage line": f"first_line.{key}",
+        "Later lines": f"later_line.{key}",
+    }
+    return _rates_table(
+        cohort,
+        name,
+        f"{words.category(key, cohort.study.labels)}: responses over all lines, first and later"
+        " lines.",
+        sets,
+        (EXACT_NOTE, WILSON_NOTE, NE_NOTE),
+    )
+
+
+def _rates_table(
+    cohort: Cohort, name: str, caption: str, sets: dict[str, str], notes: tuple[str, ...]
+) -> Table:
+    """ORR and CR of some sets of lines, each given by its label and the key of its estimates."""
+    estimates = response.estimates(cohort)
+    ids = {
+        f"{label}: {words.MEASURES_SHORT[measure]}": f"{measure}.{key}"
+        for label, key in sets.items()
+        for measure in ("orr", "cr")
+    }
     return Table(
         cohort.study,
-        f"tab-{words.slug(key)}-durations",
-        f"{words.category(key, cohort.study.labels)}: how soon and for how long.",
-        ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
-        rows,
-        (MEDIAN_NOTE, "Duration of response: responding lines only; a new treatment censors."),
-        mark(cohort.study),
+        name,
+        caption,
+        RATE_HEAD,
+        [rate_row(row, estimates[id], estimates[f"{id}.wilson"]) for row, id in ids.items()],
+        notes,
+        marks([estimates[id] for id in ids.values()]),
     )
+
+
+def first_against_later(cohort: Cohort, key: str) -> Text | Absent:
+    """Response at first line and later, apart, in one sentence."""
+    if cohort.category(key).empty:
+        return absent_category(cohort.study, key)
+    estimates = response.estimates(cohort)
+    first, later = (estimates[f"orr.{when}_line.{key}"] for when in ("first", "later"))
+    if not later.n:
+        rates = (
+            f"The objective response rate was {sentence(first)} at the first salvage line."
+            " It was not given at later salvage lines."
+        )
+    elif not first.n:
+        rates = (
+            f"The objective response rate was {sentence(later)} at later salvage lines."
+            " It was not given at the first salvage line."
+        )
+    else:
+        rates = (
+            f"The objective response rate was {sentence(first)} at the first salvage line and"
+            f" {sentence(later)} at later salvage lines."
+        )
+    return show.text(
+        cohort.study,
+        rates,
+        "Lines after the first are a selected group: only patients who lived long enough and stayed"
+        " fit enough received them.",
+    )
+
+
+# --- the question of each chapter -----------------------------------------------------------------
 
 
 def by_line(cohort: Cohort, key: str) -> Shown:
@@ -389,11 +241,14 @@ def by_line(cohort: Cohort, key: str) -> Shown:
         "Second": lines[lines["line"] == 2],
         "Third or later": lines[lines["line"] >= 3],
     }
-    rows = []
-    for label, part in sets.items():
-        for measure in ("orr", "cr"):
-            exact, wilson = response.both(cohort, measure, part, f"{key}.line")
-            rows.append(rate_row(f"{label} line: {words.MEASURES_SHORT[measure]}", exact, wilson))
+    rows = [
+        rate_row(
+            f"{label} line: {words.MEASURES_SHORT[measure]}",
+            *response.both(cohort, measure, part, f"{key}.line"),
+        )
+        for label, part in sets.items()
+        for measure in ("orr", "cr")
+    ]
     return Table(
         cohort.study,
         f"tab-{words.slug(key)}-by-line",
@@ -401,70 +256,108 @@ def by_line(cohort: Cohort, key: str) -> Shown:
         RATE_HEAD,
         rows,
         (EXACT_NOTE, WILSON_NOTE),
-        mark(cohort.study),
+        own_mark(cohort.study),
     )
 
 
-def targets(cohort: Cohort) -> Shown:
+def by_target(cohort: Cohort) -> Shown:
     """Second CAR-T with a switched target against the same target."""
     lines = cohort.category("second_cart")
     if lines.empty:
         return absent_category(cohort.study, "second_cart")
-    if lines["target_switched"].isna().all():
+    missing = int(lines["target_switched"].isna().sum())
+    if missing == len(lines):
         return Absent(
             cohort.study,
             "The cohort does not record whether the target of the second CAR-T was switched.",
         )
-    rows, made = [], []
-    for label, suffix, flag in (("Switched target", "switched", 1), ("Same target", "same", 0)):
-        part = lines[lines["target_switched"] == flag]
-        for measure in ("orr", "cr"):
-            exact, wilson = response.both(cohort, measure, part, f"second_cart.{suffix}")
-            made.append(exact)
-            rows.append(rate_row(f"{label}: {words.MEASURES_SHORT[measure]}", exact, wilson))
-    missing = int(lines["target_switched"].isna().sum())
-    notes = [EXACT_NOTE] + (
-        [f"Target not recorded in {words.count(missing, 'line')}."] if missing else []
-    )
-    return Table(
-        cohort.study,
+    not_recorded = f"Target not recorded in {words.count(missing, 'line')}."
+    return _rates_table(
+        cohort,
         "tab-second-cart-targets",
         "Second CAR-T infusion by target: switched against the same as the first.",
-        RATE_HEAD,
-        rows,
-        notes,
-        marks(made),
+        {"Switched target": "second_cart.switched", "Same target": "second_cart.same"},
+        (EXACT_NOTE, not_recorded) if missing else (EXACT_NOTE,),
     )
 
 
-def intent_table(cohort: Cohort) -> Shown:
+def targets_compared(cohort: Cohort) -> Text | Absent:
+    """Switched against same target: the exact test, and how little a small group proves."""
+    if cohort.category("second_cart").empty:
+        return absent_category(cohort.study, "second_cart")
+    rates = response.estimates(cohort)
+    switched, same = rates["cr.second_cart.switched"], rates["cr.second_cart.same"]
+    a, n, b, m = (part or 0 for e in (switched, same) for part in (e.events, e.n))
+    if not n or not m:
+        return Absent(
+            cohort.study,
+            "The cohort does not have second infusions with a switched and with the same target, so"
+            " they cannot be compared.",
+        )
+    compared = (
+        f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
+        f" target (Fisher's exact test, {p_phrase(exact.fisher_2x2(a, n, b, m).p)})."
+    )
+    interval = (
+        f"The exact interval of the switched group runs from {percent(switched.low, 0)} to"
+        f" {percent(switched.high, 0)}."
+    )
+    if a * m > b * n:
+        pooled = (a + b) / (n + m)
+        interval += (
+            f" If switching made no difference and each infusion had the pooled rate of"
+            f" {percent(pooled, 0)}, a group of {n:,} would still show"
+            f" {words.count(a, 'or more complete response', 'or more complete responses')}"
+            f" with probability {percent(response.at_least(a, n, pooled), 0)}."
+        )
+    return show.text(
+        cohort.study,
+        f"{compared} {_other_splits(cohort.study, [a, n, b, m])}".rstrip(),
+        interval,
+    )
+
+
+def _other_splits(study: Study, own: list[int]) -> str:
+    """What the other counts that print both published rates would say, if ``own`` is one of them;
+    of the published study only."""
+    columns = ["switched_complete", "switched_events", "other_complete", "other_events"]
+    splits: list[list[int]] = audit.target_switches()[columns].to_numpy().tolist()
+    if not study.synthetic or own not in splits or len(splits) == 1:
+        return ""
+    others = [
+        f"{a}/{n} against {b}/{m} ({p_phrase(exact.fisher_2x2(a, n, b, m).p)})"
+        for a, n, b, m in splits
+        if [a, n, b, m] != own
+    ]
+    return (
+        "The abstract prints neither group's size. The other splits that print both of its rates"
+        f" are {words.listing(others)}, so it does not settle the comparison."
+    )
+
+
+def by_intent(cohort: Cohort) -> Shown:
     """Radiotherapy by its intent."""
-    lines = cohort.category("radiotherapy")
+    lines = _with_outcome(cohort, "radiotherapy")
     if lines.empty:
         return absent_category(cohort.study, "radiotherapy")
-    if lines["intent"].isna().all():
-        return Absent(cohort.study, "The cohort does not record the intent of radiotherapy.")
-    outcome = survival.with_outcome(cohort)
-    outcome = outcome[outcome["category"] == "radiotherapy"]
+    missing = int(lines["intent"].isna().sum())
+    if missing == len(lines):
+        return Absent(cohort.study, NO_INTENT)
     rows = []
     for code, label in words.INTENTS.items():
-        part = outcome[outcome["intent"] == code]
-        if part.empty:
-            continue
-        followed = int(part["next_start"].notna().sum())
-        rows.append(
-            (
-                label,
-                f"{len(part):,}",
-                f"{response.responded(part, 'orr').sum():,}",
-                f"{response.responded(part, 'cr').sum():,}",
-                f"{followed:,}",
-                months(
-                    survival.median(cohort.study, "os.intent", survival.from_line_start(part)).value
-                ),
+        part = lines[lines["intent"] == code]
+        if not part.empty:
+            alive = survival.median(cohort.study, "os.intent", survival.from_line_start(part))
+            rows.append(
+                (
+                    label,
+                    f"{len(part):,}",
+                    f"{response.responded(part, 'orr').sum():,}",
+                    f"{response.responded(part, 'cr').sum():,}",
+                    f"{part['next_start'].notna().sum():,}",
+                    months(alive.value),
+                )
             )
-        )
-    missing = int(lines["intent"].isna().sum())
     return Table(
         cohort.study,
         "tab-radiotherapy-intents",
@@ -479,83 +372,87 @@ def intent_table(cohort: Cohort) -> Shown:
         ),
         rows,
         [f"Intent not recorded in {words.count(missing, 'line')}."] if missing else [],
-        mark(cohort.study),
+        own_mark(cohort.study),
     )
 
 
-def responders(cohort: Cohort, key: str) -> Shown:
-    """Who responds: responding lines by line number, relapse timing and baseline."""
-    lines = cohort.category(key)
+NO_INTENT: Final = "The cohort does not record the intent of radiotherapy."
+
+
+def intents(cohort: Cohort) -> Text | Absent:
+    """For what radiotherapy was given, and how often a next line followed."""
+    lines = _with_outcome(cohort, "radiotherapy")
     if lines.empty:
-        return absent_category(cohort.study, key)
-    patients = cohort.patients.set_index("patient_id")
-    joined = lines.join(
-        patients[["relapse_month", "ecog", "ldh_elevated", "cart_best_response"]], on="patient_id"
-    )
-    late = joined["relapse_month"] > cohort.study.early_relapse_months
-    cut = f"{cohort.study.early_relapse_months:g}"
-    groups = [
-        ("First salvage line", joined["line"] == 1, None),
-        ("Later salvage line", joined["line"] > 1, None),
-        (f"Early relapse (month {cut} or before)", ~late, None),
-        (f"Late relapse (after month {cut})", late, None),
-        ("ECOG 0-1", joined["ecog"] < 2, "ecog"),
-        ("ECOG 2 or more", joined["ecog"] >= 2, "ecog"),
-        ("LDH normal", joined["ldh_elevated"] == 0, "ldh_elevated"),
-        ("LDH elevated", joined["ldh_elevated"] == 1, "ldh_elevated"),
+        return absent_category(cohort.study, "radiotherapy")
+    sizes = lines["intent"].value_counts()
+    if sizes.empty:
+        return Absent(cohort.study, NO_INTENT)
+    by_code = [
+        f"{sizes[code]} {label.lower()}" for code, label in words.INTENTS.items() if code in sizes
     ]
-    rows = [
-        (label, *_response_cells(cohort.study, joined[chosen], key))
-        for label, chosen, column in groups
-        if column is None or joined[column].notna().any()
-    ]
-    return Table(
+    return show.text(
         cohort.study,
-        f"tab-{words.slug(key)}-responders",
-        f"{words.category(key, cohort.study.labels)}: objective responses by group of lines.",
-        ("Group of lines", "CR or PR / lines", "Rate, %", "Exact 95% CI, %"),
-        rows,
-        (EXACT_NOTE, "Groups overlap and were not compared by a test."),
-        mark(cohort.study),
+        f"Of {words.count(int(sizes.sum()), 'line')} with a recorded intent:"
+        f" {words.listing(by_code)}. A next salvage line followed after"
+        f" {lines['next_start'].notna().sum()} of all {words.count(len(lines), 'line')} of"
+        " radiotherapy.",
     )
 
 
-def _response_cells(study: Study, lines: pd.DataFrame, key: str) -> tuple[str, str, str]:
-    exact = response.rate_of(study, "orr", lines, key)
-    if not exact.n:
-        return "0 / 0", "–", "–"
-    return (
-        f"{exact.events} / {exact.n}",
-        number(exact.value, "proportion").rstrip("%"),
-        interval_text(exact),
+def response_and_duration(cohort: Cohort, key: str) -> Text | Absent:
+    """Whether a category's responses lasted: how many ended, and the median duration."""
+    if cohort.category(key).empty:
+        return absent_category(cohort.study, key)
+    orr = response.estimates(cohort)[f"orr.{key}"]
+    dor = survival.line_estimates(cohort)[f"dor.{key}.median"]
+    if not orr.events:
+        return Absent(
+            cohort.study,
+            "No line of this category responded, so there is no duration of response.",
+        )
+    if not dor.n:
+        return Absent(
+            cohort.study,
+            "No response of this category has a recorded beginning, so its duration is not known.",
+        )
+    if dor.n > 1:
+        ended = (
+            f"Of {dor.n:,} responses with a recorded beginning, {dor.events or 'none'} ended by"
+            " progression or death."
+        )
+    elif dor.events:
+        ended = "The one response with a recorded beginning ended by progression or death."
+    else:
+        ended = "The one response with a recorded beginning did not end by progression or death."
+    return show.text(
+        cohort.study,
+        f"{orr.events:,} of {words.count(orr.n or 0, 'line')} responded. {ended} The median"
+        f" duration was {median(dor)}.",
+        "A high response rate and a short duration can both be true. Duration is counted among"
+        " responders only, so it says nothing of the lines that did not respond.",
     )
 
 
 def duration_by_category(cohort: Cohort) -> Shown:
     """Response and its duration side by side over the categories: high response need not last."""
-    lines = survival.with_outcome(cohort)
     if not cohort.has("salvage", "response_month"):
         return Absent(cohort.study, no_response_times(cohort))
+    rates, medians = response.estimates(cohort), survival.line_estimates(cohort)
     rows = []
     for key in words.CATEGORIES:
-        part = lines[lines["category"] == key]
-        if part.empty:
-            continue
-        orr = response.rate_of(cohort.study, "orr", part, key)
-        dor = survival.median(
-            cohort.study, f"dor.{key}.median", survival.line_times(cohort, part, "dor")
-        )
-        rows.append(
-            (
-                words.category(key, cohort.study.labels),
-                f"{orr.events} / {orr.n}",
-                percent(orr.value),
-                f"{dor.n}",
-                f"{dor.events}",
-                months(dor.value) if dor.n else "–",
-                interval_text(dor) if dor.n else "–",
+        orr, dor = rates[f"orr.{key}"], medians[f"dor.{key}.median"]
+        if orr.n:
+            rows.append(
+                (
+                    words.category(key, cohort.study.labels),
+                    f"{orr.events:,} / {orr.n:,}",
+                    percent(orr.value),
+                    f"{dor.n:,}",
+                    f"{dor.events:,}",
+                    months(dor.value) if dor.n else NONE,
+                    interval_text(dor) if dor.n else NONE,
+                )
             )
-        )
     return Table(
         cohort.study,
         "tab-polatuzumab-duration",
@@ -571,5 +468,88 @@ def duration_by_category(cohort: Cohort) -> Shown:
         ),
         rows,
         ("A response ends by progression or death; a new treatment censors it.",),
-        mark(cohort.study),
+        own_mark(cohort.study),
+    )
+
+
+def responders(cohort: Cohort, key: str) -> Shown:
+    """Who responds: responding lines by line number, relapse timing and baseline."""
+    lines = cohort.category(key)
+    if lines.empty:
+        return absent_category(cohort.study, key)
+    baseline = cohort.patients.set_index("patient_id")[["relapse_month", "ecog", "ldh_elevated"]]
+    lines = lines.join(baseline, on="patient_id")
+    ecog, ldh = lines["ecog"], lines["ldh_elevated"]
+    late = lines["relapse_month"] > cohort.study.early_relapse_months
+    cut = f"{cohort.study.early_relapse_months:g}"
+    groups = {
+        "First salvage line": lines["line"] == 1,
+        "Later salvage line": lines["line"] > 1,
+        f"Early relapse (month {cut} or before)": ~late,
+        f"Late relapse (after month {cut})": late,
+    }
+    if ecog.notna().any():
+        groups |= {"ECOG 0-1": ecog < POOR_ECOG, "ECOG 2 or more": ecog >= POOR_ECOG}
+    if ldh.notna().any():
+        groups |= {"LDH normal": ldh == 0, "LDH elevated": ldh == 1}
+    rows = [
+        (label, *rate_cells(response.rate_of(cohort.study, "orr", lines[among], key)))
+        for label, among in groups.items()
+    ]
+    return Table(
+        cohort.study,
+        f"tab-{words.slug(key)}-responders",
+        f"{words.category(key, cohort.study.labels)}: objective responses by group of lines.",
+        ("Group of lines", "CR or PR / lines", "Rate, %", "Exact 95% CI, %"),
+        rows,
+        (EXACT_NOTE, "Groups overlap and were not compared by a test."),
+        own_mark(cohort.study),
+    )
+
+
+def regimen_mix(cohort: Cohort, key: str) -> Text | Absent:
+    """How mixed a category is."""
+    lines = cohort.category(key)
+    if lines.empty:
+        return absent_category(cohort.study, key)
+    sizes = lines["regimen"].value_counts()
+    if sizes.empty:
+        return Absent(cohort.study, "The cohort does not record regimens.")
+    if len(sizes) == 1:
+        same = words.count(int(sizes.sum()), "line")
+        return show.text(cohort.study, f"All {same} with a recorded regimen used the same one.")
+    return show.text(
+        cohort.study,
+        f"{words.count(len(lines), 'line')} of this category used"
+        f" {words.count(len(sizes), 'different regimen')}; the most frequent was given in"
+        f" {words.count(int(sizes.iloc[0]), 'line')}. A rate over so mixed a group describes no"
+        " single drug.",
+    )
+
+
+# --- how soon and for how long --------------------------------------------------------------------
+
+
+def durations(cohort: Cohort, key: str) -> Shown:
+    """Time to response, DOR, PFS, time to next treatment and survival of one category's lines."""
+    lines = cohort.category(key)
+    if lines.empty:
+        return absent_category(cohort.study, key)
+    waits = (lines["response_month"] - lines["start_month"]).dropna()
+    medians = survival.line_estimates(cohort)
+    rows = [
+        ("Time to response, median (range)", f"{len(waits):,}", NONE, spread(waits), NONE),
+        *(
+            median_row(label, medians[f"{duration}.{key}.median"])
+            for duration, label in words.DURATIONS.items()
+        ),
+    ]
+    return Table(
+        cohort.study,
+        f"tab-{words.slug(key)}-durations",
+        f"{words.category(key, cohort.study.labels)}: how soon and for how long.",
+        ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
+        rows,
+        (MEDIAN_NOTE, "Duration of response: responding lines only; a new treatment censors."),
+        own_mark(cohort.study),
     )

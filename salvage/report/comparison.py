@@ -1,231 +1,22 @@
-"""Tables of the chapter that sets the categories side by side."""
+"""The chapter that sets the categories side by side."""
 
 from typing import Final
 
 from salvage import words
 from salvage.analysis import comparison, response
-from salvage.analysis.estimate import Estimate
+from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
-from salvage.cohort.study import Study
-from salvage.display.show import Absent, Box, Table, Text, answer, text
+from salvage.display import show
+from salvage.display.show import Absent, Box, Table, Text, text
 from salvage.display.wording import interval_text, p_phrase, p_value, percent, ratio
-from salvage.report.shared import EXACT_NOTE, NE_NOTE, WILSON_NOTE, Shown, mark, marks, this_cohort
+from salvage.report.shared import EXACT_NOTE, NE_NOTE, NONE, WILSON_NOTE, Shown, marks, this_cohort
 from salvage.stats.clustered import OddsRatio
 from salvage.stats.exact import fisher_2x2
 
 ALPHA: Final = 0.05
 LARGE_DIFFERENCE: Final = 0.2
 SMALL_MOVE: Final = 0.005
-
-
-def compared_answer(cohort: Cohort) -> Box:
-    """That the options cannot be ranked, how rates spread, and what could have been shown."""
-    repeats = cohort.salvage["line"].max() > 1
-    cannot = (
-        f"{words.capital(this_cohort(cohort.study))} cannot rank the salvage options. Treatments "
-        "were "
-        "not assigned at random"
-        f"{', patients repeat, and later lines are selected' if repeats else ''}."
-    )
-    if len(comparison.counts(cohort, "orr").present) < 2:
-        return answer(cohort.study, ONE_CATEGORY, name="answer-compared")
-    return answer(
-        cohort.study,
-        cannot,
-        f"{_spread(cohort, 'orr')} {_test(cohort, 'orr')}",
-        could_show(cohort),
-        name="answer-compared",
-    )
-
-
-def _rates(cohort: Cohort, measure: str) -> dict[str, Estimate]:
-    every = {
-        key: response.rate_of(cohort.study, measure, cohort.category(key), key)
-        for key in CATEGORY_KEYS
-    }
-    return {key: e for key, e in every.items() if e.n}
-
-
-def _with_rate(study: Study, found: dict[str, Estimate], rate: float) -> str:
-    """The categories that have this rate, with their counts."""
-    return words.listing(
-        [
-            f"{words.category(key, study.labels)} {e.events:,}/{e.n:,}"
-            for key, e in found.items()
-            if e.value == rate
-        ]
-    )
-
-
-def _spread(cohort: Cohort, measure: str) -> str:
-    found = _rates(cohort, measure)
-    values = [e.value or 0.0 for e in found.values()]
-    low, high = min(values), max(values)
-    name = words.MEASURES[measure].lower()
-    if low == high:
-        return f"The {name} was {percent(low)} in each category."
-    return (
-        f"The {name} ran from {percent(low)} ({_with_rate(cohort.study, found, low)}) to "
-        f"{percent(high)} ({_with_rate(cohort.study, found, high)})."
-    )
-
-
-def _test(cohort: Cohort, measure: str) -> str:
-    """What the Rao-Scott test says, in words that do not say more."""
-    test = comparison.rao_scott(cohort, measure)
-    if test is None:
-        return f"No test across categories is possible: {comparison.no_rao_scott(cohort, measure)}."
-    if test.p >= ALPHA:
-        return (
-            "A spread of this size is compatible with equal rates in all categories "
-            f"(Rao-Scott test, {p_phrase(test.p)}){_and_large(cohort)}."
-        )
-    return (
-        "A spread of this size would be unusual if all categories had the same rate "
-        f"(Rao-Scott test, {p_phrase(test.p)}). The test says neither which category differs nor "
-        "whether the treatment or the choice of patients made the difference."
-    )
-
-
-def _and_large(cohort: Cohort) -> str:
-    """That large differences would go unseen, where even the two largest categories are small."""
-    difference = comparison.detectable(cohort)["largest"].difference
-    unseen = difference is None or difference > LARGE_DIFFERENCE
-    return ", and with large differences too" if unseen else ""
-
-
-def could_show(cohort: Cohort) -> str:
-    """The response rate that the two largest categories could have told from a given one."""
-    pair = comparison.detectable(cohort)["largest"]
-    labels = [words.category(key, cohort.study.labels) for key in (pair.first, pair.second)]
-    base = percent(response.BASE_RATE, 0)
-    one = (
-        f"With a response rate of {base} in one of its two largest categories ({labels[0]}, "
-        f"{words.count(pair.n_first, 'line')}; {labels[1]}, {words.count(pair.n_second, 'line')}), "
-    )
-    shown = f"would have been shown with {percent(response.POWER, 0)} power."
-    if pair.difference is None:
-        return f"{one}not even a rate of 100% in the other {shown}"
-    other = percent(response.BASE_RATE + pair.difference, 0)
-    return (
-        f"{one}only a rate of {other} or more in the other, {100 * pair.difference:.0f} percentage "
-        f"points higher, {shown}"
-    )
-
-
-def shrinkage(cohort: Cohort, measure: str) -> Text:
-    """What shrinkage does to the highest rate, and why."""
-    why = comparison.no_shrinkage(comparison.counts(cohort, measure))
-    name = words.MEASURES[measure].lower()
-    if why:
-        return text(cohort.study, f"The {name} is not shrunken: {why}.")
-    raw, pulled = _rates(cohort, measure), comparison.shrunken(cohort, measure)
-    top = max(raw, key=lambda key: raw[key].value or 0.0)
-    bottom = min(raw, key=lambda key: raw[key].value or 0.0)
-    if raw[top].value == raw[bottom].value:
-        return text(
-            cohort.study, f"The {name} is the same in each category, so there is nothing to shrink."
-        )
-    furthest = max(abs((pulled[key].value or 0.0) - (raw[key].value or 0.0)) for key in raw)
-    if furthest < SMALL_MOVE:
-        return text(cohort.study, f"Shrinkage hardly changes the {name} of any category.")
-    moved = words.listing(
-        [
-            f"{words.category(key, cohort.study.labels)} from {percent(raw[key].value)} to "
-            f"{percent(pulled[key].value)}"
-            for key in (top, bottom)
-        ]
-    )
-    draws = (
-        f"Shrinkage draws each {name} towards a common mean, which is itself estimated, "
-        "the more so the fewer its lines"
-    )
-    if not _inward(raw, pulled, top, bottom):
-        return text(cohort.study, f"{draws}: {moved}.")
-    return text(
-        cohort.study,
-        "The highest of several raw rates is, on average, too high: it was picked because it was "
-        f"the highest. {draws}. Here the highest rate moves down and the lowest up: {moved}.",
-    )
-
-
-def _inward(raw: dict[str, Estimate], pulled: dict[str, Estimate], top: str, bottom: str) -> bool:
-    return (pulled[top].value or 0.0) < (raw[top].value or 0.0) and (
-        pulled[bottom].value or 0.0
-    ) > (raw[bottom].value or 0.0)
-
-
-def tests(cohort: Cohort) -> Text:
-    """The two tests beside each other, for each measure, and why they may differ."""
-    if len(comparison.counts(cohort, "orr").present) < 2:
-        return text(cohort.study, ONE_CATEGORY)
-    return text(
-        cohort.study, *(f"{_spread(cohort, m)} {_test(cohort, m)}" for m in comparison.MEASURES)
-    )
-
-
-def multiplicity(cohort: Cohort) -> Text:
-    """How many comparisons were made, and what chance alone would bring."""
-    number = sum(
-        1
-        for measure in comparison.MEASURES
-        for made in comparison.pairs(cohort, measure).ratios
-        if made.p is not None
-    )
-    present = len(comparison.counts(cohort, "orr").present)
-    if present < 2:
-        return text(cohort.study, ONE_CATEGORY)
-    possible = words.count(present * (present - 1) // 2, "pair")
-    opening = f"The {present} categories with lines form {possible}, and there are two measures."
-    if number == 0:
-        why = (
-            ", because for each measure at least one category has no response or only responses"
-            if _zero_everywhere(cohort)
-            else ""
-        )
-        return text(cohort.study, f"{opening} No pair has a P-value here{why}.")
-    chance = 1 - (1 - ALPHA) ** number
-    by_chance = (
-        "If all rates were equal and the tests independent, the chance of at least one P below "
-        f"{ALPHA} would be {percent(chance, 0)}. Holm's adjustment allows for the pairs of one "
-        "measure. "
-    )
-    return text(
-        cohort.study,
-        f"{opening} This chapter prints {words.count(number, 'pairwise P-value')}. "
-        f"{by_chance if number > 1 else ''}"
-        "No comparison was prespecified, and none is confirmatory.",
-    )
-
-
-def _zero_everywhere(cohort: Cohort) -> bool:
-    return all(comparison.counts(cohort, measure).zero_cell for measure in comparison.MEASURES)
-
-
-def overlap(cohort: Cohort) -> Text:
-    """How many patients stand in more than one category."""
-    categories = cohort.salvage.groupby("patient_id")["category"].nunique()
-    several = int((categories > 1).sum())
-    if several == 0:
-        return text(
-            cohort.study,
-            "No patient received more than one category, so the categories share no patient.",
-        )
-    who = (
-        "The one treated patient"
-        if len(categories) == 1
-        else f"{several:,} of {len(categories):,} treated patients"
-    )
-    return text(
-        cohort.study,
-        f"{who} received two or more categories and {'stands' if several == 1 else 'stand'} in "
-        "more than one row. The categories are therefore not independent groups, and a test for "
-        "independent groups does not fit them.",
-    )
-
-
-NONE: Final = "–"
 SHRUNKEN_NOTE: Final = (
     "Shrunken: posterior mean and central 95% interval of a hierarchical beta-binomial model. "
     "Each category borrows strength from the others, small categories most."
@@ -235,18 +26,115 @@ ONE_CATEGORY: Final = (
 )
 
 
+def answer(cohort: Cohort) -> Box:
+    """That the options cannot be ranked, how rates spread, and what could have been shown."""
+    if _one_category(cohort):
+        return show.answer(cohort.study, ONE_CATEGORY, name="answer-compared")
+    here = words.capital(this_cohort(cohort.study))
+    repeats = cohort.salvage["line"].max() > 1
+    return show.answer(
+        cohort.study,
+        f"{here} cannot rank the salvage options. Treatments were not assigned at random, patients "
+        "repeat, and later lines are selected."
+        if repeats
+        else f"{here} cannot rank the salvage options. Treatments were not assigned at random.",
+        f"{_spread(cohort, 'orr')} {_rao_scott(cohort, 'orr')}",
+        could_show(cohort),
+        name="answer-compared",
+    )
+
+
+def _one_category(cohort: Cohort) -> bool:
+    return len(comparison.counts(cohort, "orr").present) < 2
+
+
+def _spread(cohort: Cohort, measure: str) -> str:
+    rates = _rates(cohort, measure)
+    low, high = min(rates.values()), max(rates.values())
+    name = words.MEASURES[measure].lower()
+    if low == high:
+        return f"The {name} was {percent(low)} in each category."
+    lowest, highest = (_counts_at(cohort, measure, rate) for rate in (low, high))
+    return f"The {name} ran from {percent(low)} ({lowest}) to {percent(high)} ({highest})."
+
+
+def _rates(cohort: Cohort, measure: str) -> dict[str, float]:
+    """The raw rate of each category with lines."""
+    estimates = response.estimates(cohort)
+    rates = {key: estimates[f"{measure}.{key}"].value for key in CATEGORY_KEYS}
+    return {key: rate for key, rate in rates.items() if rate is not None}
+
+
+def _counts_at(cohort: Cohort, measure: str, rate: float) -> str:
+    """The categories that have this rate, with their counts."""
+    estimates = response.estimates(cohort)
+    rates = {key: estimates[f"{measure}.{key}"] for key in CATEGORY_KEYS}
+    return words.listing(
+        [
+            f"{words.category(key, cohort.study.labels)} {e.events:,}/{e.n:,}"
+            for key, e in rates.items()
+            if e.value == rate
+        ]
+    )
+
+
+def _rao_scott(cohort: Cohort, measure: str) -> str:
+    """What the Rao-Scott test says, in words that do not say more."""
+    test = comparison.rao_scott(cohort, measure)
+    if test is None:
+        return f"No test across categories is possible: {comparison.no_rao_scott(cohort, measure)}."
+    if test.p < ALPHA:
+        return (
+            "A spread of this size would be unusual if all categories had the same rate "
+            f"(Rao-Scott test, {p_phrase(test.p)}). The test says neither which category differs "
+            "nor whether the treatment or the choice of patients made the difference."
+        )
+    difference = comparison.detectable(cohort)["largest"].difference
+    if difference is None or difference > LARGE_DIFFERENCE:
+        return (
+            "A spread of this size is compatible with equal rates in all categories "
+            f"(Rao-Scott test, {p_phrase(test.p)}), and with large differences too."
+        )
+    return (
+        "A spread of this size is compatible with equal rates in all categories "
+        f"(Rao-Scott test, {p_phrase(test.p)})."
+    )
+
+
+def could_show(cohort: Cohort) -> str:
+    """The response rate that the two largest categories could have told from a given one."""
+    pair = comparison.detectable(cohort)["largest"]
+    base, power = percent(response.BASE_RATE, 0), percent(response.POWER, 0)
+    first, second = (
+        f"{words.category(key, cohort.study.labels)}, {words.count(lines, 'line')}"
+        for key, lines in ((pair.first, pair.n_first), (pair.second, pair.n_second))
+    )
+    if pair.difference is None:
+        return (
+            f"With a response rate of {base} in one of its two largest categories ({first}; "
+            f"{second}), not even a rate of 100% in the other would have been shown with {power} "
+            "power."
+        )
+    return (
+        f"With a response rate of {base} in one of its two largest categories ({first}; {second}), "
+        f"only a rate of {percent(response.BASE_RATE + pair.difference, 0)} or more in the other, "
+        f"{100 * pair.difference:.0f} percentage points higher, would have been shown with {power} "
+        "power."
+    )
+
+
 def rates(cohort: Cohort, measure: str) -> Shown:
     """Raw rates with both intervals, beside the shrunken rate, of the six categories."""
-    shrunken = comparison.shrunken(cohort, measure)
-    rows, made = [], []
+    raw, compared = response.estimates(cohort), comparison.estimates(cohort)
+    rows, used = [], []
     for key in CATEGORY_KEYS:
-        exact, wilson = response.both(cohort, measure, cohort.category(key), key)
         label = words.category(key, cohort.study.labels)
+        exact, wilson = raw[f"{measure}.{key}"], raw[f"{measure}.{key}.wilson"]
         if not exact.n:
             rows.append((label, "0 / 0", NONE, NONE, NONE, NONE, NONE))
             continue
-        pulled = shrunken[key]
-        made += [exact, wilson, pulled]
+        shrunken = compared[f"{measure}.{key}.shrunken"]
+        used += [exact, wilson, shrunken]
         rows.append(
             (
                 label,
@@ -254,17 +142,15 @@ def rates(cohort: Cohort, measure: str) -> Shown:
                 _number(exact.value),
                 interval_text(exact),
                 interval_text(wilson),
-                _number(pulled.value),
-                interval_text(pulled) if pulled.value is not None else NONE,
+                _number(shrunken.value),
+                interval_text(shrunken) if shrunken.value is not None else NONE,
             )
         )
     why = comparison.no_shrinkage(comparison.counts(cohort, measure))
-    note = f"No shrunken rates: {why}." if why else SHRUNKEN_NOTE
-    name = words.MEASURES[measure]
     return Table(
         cohort.study,
         f"tab-compared-{measure}",
-        f"{name} of each category, as counted and shrunken.",
+        f"{words.MEASURES[measure]} of each category, as counted and shrunken.",
         (
             "Category",
             f"{words.MEASURES_SHORT[measure]} / lines",
@@ -275,28 +161,96 @@ def rates(cohort: Cohort, measure: str) -> Shown:
             "Its 95% interval, %",
         ),
         rows,
-        (EXACT_NOTE, WILSON_NOTE, note, NE_NOTE),
-        marks(made),
+        (EXACT_NOTE, WILSON_NOTE, f"No shrunken rates: {why}." if why else SHRUNKEN_NOTE, NE_NOTE),
+        marks(used),
     )
 
 
-def _number(value: float | None) -> str:
-    return NONE if value is None else percent(value).rstrip("%")
+def _number(rate: float | None) -> str:
+    return NONE if rate is None else percent(rate).rstrip("%")
+
+
+def shrinkage(cohort: Cohort, measure: str) -> Text:
+    """What shrinkage does to the highest and the lowest rate, and why."""
+    name = words.MEASURES[measure].lower()
+    why = comparison.no_shrinkage(comparison.counts(cohort, measure))
+    if why:
+        return text(cohort.study, f"The {name} is not shrunken: {why}.")
+    raw, estimates = _rates(cohort, measure), comparison.estimates(cohort)
+    shrunken = {key: estimates[f"{measure}.{key}.shrunken"].value or 0.0 for key in raw}
+    top, bottom = max(raw, key=raw.__getitem__), min(raw, key=raw.__getitem__)
+    if raw[top] == raw[bottom]:
+        return text(
+            cohort.study, f"The {name} is the same in each category, so there is nothing to shrink."
+        )
+    if max(abs(shrunken[key] - raw[key]) for key in raw) < SMALL_MOVE:
+        return text(cohort.study, f"Shrinkage hardly changes the {name} of any category.")
+    moves = words.listing(
+        [
+            f"{words.category(key, cohort.study.labels)} from {percent(raw[key])} to "
+            f"{percent(shrunken[key])}"
+            for key in (top, bottom)
+        ]
+    )
+    if shrunken[top] < raw[top] and shrunken[bottom] > raw[bottom]:
+        return text(
+            cohort.study,
+            "The highest of several raw rates is, on average, too high: it was picked because it "
+            f"was the highest. Shrinkage draws each {name} towards a common mean, which is itself "
+            "estimated, the more so the fewer its lines. Here the highest rate moves down and the "
+            f"lowest up: {moves}.",
+        )
+    return text(
+        cohort.study,
+        f"Shrinkage draws each {name} towards a common mean, which is itself estimated, the more "
+        f"so the fewer its lines: {moves}.",
+    )
+
+
+def overlap(cohort: Cohort) -> Text:
+    """How many patients stand in more than one category."""
+    categories = cohort.salvage.groupby("patient_id")["category"].nunique()
+    treated, several = len(categories), int((categories > 1).sum())
+    if several == 0:
+        return text(
+            cohort.study,
+            "No patient received more than one category, so the categories share no patient.",
+        )
+    who = (
+        "The one treated patient"
+        if treated == 1
+        else f"{several:,} of {treated:,} treated patients"
+    )
+    verb = "stands" if several == 1 else "stand"
+    return text(
+        cohort.study,
+        f"{who} received two or more categories and {verb} in more than one row. The categories "
+        "are therefore not independent groups, and a test for independent groups does not fit "
+        "them.",
+    )
 
 
 def across(cohort: Cohort) -> Shown:
     """Tests that the rates of all categories are equal."""
-    if len(comparison.counts(cohort, "orr").present) < 2:
+    if _one_category(cohort):
         return Absent(cohort.study, ONE_CATEGORY)
-    rows = []
+    estimates = comparison.estimates(cohort)
+    rows, reasons = [], []
     for measure in comparison.MEASURES:
         name = words.MEASURES_SHORT[measure]
         test = comparison.rao_scott(cohort, measure)
         statistic = f"{test.f:.2f} ({test.df1:.1f}, {test.df2:.1f})" if test else NONE
-        rows.append((name, "Rao-Scott", "Yes", statistic, p_value(test.p) if test else NONE))
-        exact = comparison.exact_p(comparison.counts(cohort, measure))
-        p = NONE if exact is None else p_value(exact)
-        rows.append((name, "Exact, k x 2", "No", NONE, p))
+        rao_scott, exact = (
+            NONE if e.p is None else p_value(e.p)
+            for e in (estimates[f"compare.{measure}.{key}.p"] for key in ("rao_scott", "exact"))
+        )
+        rows.append((name, "Rao-Scott", "Yes", statistic, rao_scott))
+        rows.append((name, "Exact, k x 2", "No", NONE, exact))
+        for which, why in (
+            ("Rao-Scott", comparison.no_rao_scott(cohort, measure)),
+            ("exact", comparison.no_exact(comparison.counts(cohort, measure))),
+        ):
+            reasons += [f"No {which} test of {name}: {why}."] if why else []
     return Table(
         cohort.study,
         "tab-compared-tests",
@@ -306,24 +260,21 @@ def across(cohort: Cohort) -> Shown:
         (
             "The exact test takes lines as independent. It is shown as the usual choice, "
             "and is not valid here if lines of one patient are alike.",
-            *_reasons(cohort),
+            *reasons,
         ),
-        mark(cohort.study),
+        own_mark(cohort.study),
         left=(0, 1, 2),
     )
 
 
-def _reasons(cohort: Cohort) -> list[str]:
-    """Why a test of the table is missing, once for each measure and test."""
-    found = []
-    for measure in comparison.MEASURES:
-        name = words.MEASURES_SHORT[measure]
-        why = {
-            "Rao-Scott test": comparison.no_rao_scott(cohort, measure),
-            "exact test": comparison.no_exact(comparison.counts(cohort, measure)),
-        }
-        found += [f"No {test} of {name}: {reason}." for test, reason in why.items() if reason]
-    return found
+def tests(cohort: Cohort) -> Text:
+    """How each measure spreads over the categories, and what the Rao-Scott test says of it."""
+    if _one_category(cohort):
+        return text(cohort.study, ONE_CATEGORY)
+    return text(
+        cohort.study,
+        *(f"{_spread(cohort, m)} {_rao_scott(cohort, m)}" for m in comparison.MEASURES),
+    )
 
 
 def pairs(cohort: Cohort, measure: str) -> Shown:
@@ -334,57 +285,50 @@ def pairs(cohort: Cohort, measure: str) -> Shown:
         return Absent(
             cohort.study, f"{name}: no odds ratios between categories, because {compared.reason}."
         )
-    labels = {key: words.category(key, cohort.study.labels) for key in CATEGORY_KEYS}
-    found = comparison.counts(cohort, measure)
-    made = {r.category: r for r in compared.ratios}
+    counted = comparison.counts(cohort, measure)
+    ratios = {r.category: r for r in compared.ratios}
     with_p = compared.method == comparison.GEE
+    last = ("95% CI", "P", "P, Holm") if with_p else ("Exact 95% CI", "Middle 95% of samples")
     rows = []
-    for key, events, n in zip(CATEGORY_KEYS, found.events, found.n, strict=True):
+    for key, events, n in zip(CATEGORY_KEYS, counted.events, counted.n, strict=True):
         if not n:
             continue
-        cells: tuple[str, ...] = ("1 (reference)", NONE, NONE, NONE)
-        if key != compared.reference:
-            last = (
-                _p_cells(made[key], compared) if with_p else (_exact_limits(found, key, compared),)
-            )
-            middle = _ratio_cells(made[key])
-            cells = (*middle, *last) if with_p else (middle[0], *last, middle[1])
-        width = 4 if with_p else 3
-        rows.append((labels[key], f"{events:,} / {n:,}", *cells[:width]))
+        if key == compared.reference:
+            cells = ["1 (reference)", *(NONE for _ in last)]
+        elif with_p:
+            p, holm = ratios[key].p, compared.holm.get(key)
+            cells = [
+                *_ratio_cells(ratios[key]),
+                *(NONE if v is None else p_value(v) for v in (p, holm)),
+            ]
+        else:
+            odds_ratio, middle = _ratio_cells(ratios[key])
+            cells = [odds_ratio, _exact_limits(counted, key, compared.reference), middle]
+        label = words.category(key, cohort.study.labels)
+        rows.append((label, f"{events:,} / {n:,}", *cells))
+    reference = words.category(compared.reference, cohort.study.labels)
     return Table(
         cohort.study,
         f"tab-compared-pairs-{measure}",
-        f"{name}: odds ratio of each category against {labels[compared.reference]}.",
-        (
-            "Category",
-            f"{words.MEASURES_SHORT[measure]} / lines",
-            "Odds ratio",
-            *(("95% CI", "P", "P, Holm") if with_p else ("Exact 95% CI", "Middle 95% of samples")),
-        ),
+        f"{name}: odds ratio of each category against {reference}.",
+        ("Category", f"{words.MEASURES_SHORT[measure]} / lines", "Odds ratio", *last),
         rows,
         _pair_notes(compared),
-        mark(cohort.study),
+        own_mark(cohort.study),
     )
 
 
-def _ratio_cells(made: OddsRatio) -> tuple[str, str]:
-    if made.odds_ratio is None:
+def _ratio_cells(r: OddsRatio) -> tuple[str, str]:
+    """The odds ratio and its limits."""
+    if r.odds_ratio is None:
         return NONE, NONE
-    return ratio(made.odds_ratio), f"{ratio(made.low)} to {ratio(made.high)}"
+    return ratio(r.odds_ratio), f"{ratio(r.low)} to {ratio(r.high)}"
 
 
-def _p_cells(made: OddsRatio, compared: comparison.Pairs) -> tuple[str, str]:
-    holm = compared.holm.get(made.category)
-    return (
-        NONE if made.p is None else p_value(made.p),
-        NONE if holm is None else p_value(holm),
-    )
-
-
-def _exact_limits(found: comparison.Counts, key: str, compared: comparison.Pairs) -> str:
+def _exact_limits(counted: comparison.CategoryCounts, key: str, reference: str) -> str:
     """Exact limits of the conditional odds ratio, lines as independent; the P is not shown."""
-    one, base = (CATEGORY_KEYS.index(k) for k in (key, compared.reference))
-    test = fisher_2x2(found.events[one], found.n[one], found.events[base], found.n[base])
+    one, base = (CATEGORY_KEYS.index(k) for k in (key, reference))
+    test = fisher_2x2(counted.events[one], counted.n[one], counted.events[base], counted.n[base])
     if test.low is None:
         return NONE
     return f"{ratio(test.low)} to {ratio(test.high) if test.high is not None else 'no limit'}"
@@ -409,10 +353,45 @@ def _pair_notes(compared: comparison.Pairs) -> list[str]:
     ]
 
 
+def multiplicity(cohort: Cohort) -> Text:
+    """How many comparisons were made, and what chance alone would bring."""
+    if _one_category(cohort):
+        return text(cohort.study, ONE_CATEGORY)
+    counted = [comparison.counts(cohort, measure) for measure in comparison.MEASURES]
+    categories = len(counted[0].present)
+    possible = words.count(categories * (categories - 1) // 2, "pair")
+    sentences = [
+        f"The {categories} categories with lines form {possible}, and there are two measures."
+    ]
+    printed = sum(
+        pair.p is not None
+        for measure in comparison.MEASURES
+        for pair in comparison.pairs(cohort, measure).ratios
+    )
+    if printed:
+        sentences.append(f"This chapter prints {words.count(printed, 'pairwise P-value')}.")
+    elif all(c.zero_cell for c in counted):
+        sentences.append(
+            "No pair has a P-value here, because for each measure at least one category has no "
+            "response or only responses."
+        )
+    else:
+        sentences.append("No pair has a P-value here.")
+    if printed > 1:
+        chance = percent(1 - (1 - ALPHA) ** printed, 0)
+        sentences.append(
+            "If all rates were equal and the tests independent, the chance of at least one P below "
+            f"{ALPHA} would be {chance}. Holm's adjustment allows for the pairs of one measure."
+        )
+    if printed:
+        sentences.append("No comparison was prespecified, and none is confirmatory.")
+    return text(cohort.study, " ".join(sentences))
+
+
 def detectable(cohort: Cohort) -> Shown:
     """The smallest difference in response rate that two categories of these sizes could show."""
-    found = comparison.detectable(cohort)
-    if not found:
+    pairs_of_categories = comparison.detectable(cohort)
+    if not pairs_of_categories:
         return Absent(cohort.study, ONE_CATEGORY)
     labels = {key: words.category(key, cohort.study.labels) for key in CATEGORY_KEYS}
     base = response.BASE_RATE
@@ -425,8 +404,8 @@ def detectable(cohort: Cohort) -> Shown:
             percent(base + pair.difference) if pair.difference is not None else NONE,
             f"{100 * pair.difference:.1f}" if pair.difference is not None else NONE,
         )
-        for name, pair in found.items()
-        if name == "largest" or pair != found["largest"]
+        for name, pair in pairs_of_categories.items()
+        if name == "largest" or pair != pairs_of_categories["largest"]
     ]
     return Table(
         cohort.study,
@@ -442,5 +421,5 @@ def detectable(cohort: Cohort) -> Shown:
             "one category is chosen; from another rate, another difference could be shown.",
             "A dash: not even a rate of 100% would have been enough.",
         ),
-        mark(cohort.study),
+        own_mark(cohort.study),
     )

@@ -1,104 +1,313 @@
-"""Tables of other cohorts: what each printed, beside this cohort's own."""
+"""The chapter that sets this cohort beside others: what each printed, and what can be compared."""
 
 from typing import Final
 
 from salvage import words
-from salvage.analysis import response
+from salvage.analysis import response, survival
 from salvage.analysis.estimate import Estimate
-from salvage.analysis.survival import from_relapse, median
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.disclosure.estimates import screened
+from salvage.display import figures, show
 from salvage.display.figures import Compared
-from salvage.display.show import CLEARED, Absent, Box, Table, Text, answer, text
-from salvage.display.wording import interval_text, number, percent, sentence
+from salvage.display.show import CLEARED, Absent, Box, Figure, Table, Text, text
+from salvage.display.wording import interval_text, percent, sentence
 from salvage.evidence import comparators
-from salvage.evidence.comparators import Outcome, Rate
-from salvage.report.shared import marks, this_cohort
+from salvage.evidence.comparators import NotPooled, Outcome, Rate
+from salvage.report.shared import marks, paragraph, this_cohort
 from salvage.stats.pooling import FEWEST
-
-
-def context_answer(cohort: Cohort) -> Box:
-    """How this cohort lies among the others, and what may be compared."""
-    relapse = median(cohort.study, "os.from_relapse.median", from_relapse(cohort))
-    return answer(
-        cohort.study,
-        f"In {this_cohort(cohort.study)} the median survival from relapse was {sentence(relapse)}. "
-        f"{_medians()}",
-        _overlap(cohort),
-        (
-            "Other cohorts count patients at their first line after CAR-T; the index study counts"
-            " events over all lines. Only the first-line rates of this cohort are comparable in"
-            " kind, and they rest on few patients."
-            if len(cohort.salvage) < FEW_LINES
-            else (
-                "Other cohorts count patients at their first line after CAR-T; only first-line"
-                " rates are comparable in kind."
-            )
-        ),
-        name="answer-context",
-    )
-
 
 FEW_LINES: Final = 200
 #: An interval of a rate that is wider than this agrees with very different rates.
 WIDE: Final = 0.3
+SECONDARY: Final = "secondary"
+FIRST_LINE: Final = "patients at first salvage line"
+EVENTS: Final = "events over all lines"
+DERIVED_NOTE: Final = (
+    "An interval is exact where the count is printed, or where one count alone rounds to the"
+    " printed rate; otherwise as printed, or a dash."
+)
+RESPONSE_TO: Final = {
+    "bispecific": "bispecific antibodies",
+    "second_cart": "a second CAR-T infusion",
+    "radiotherapy": "radiotherapy",
+    "polatuzumab": "polatuzumab-based regimens",
+    "checkpoint": "checkpoint inhibitors",
+    "other": "other drugs",
+}
 
 
-def _medians() -> str:
-    shown = [
+def answer(cohort: Cohort) -> Box:
+    """How this cohort lies among the others, and what may be compared."""
+    few = (
+        "Other cohorts count patients at their first line after CAR-T; the index study counts"
+        " events over all lines. Only the first-line rates of this cohort are comparable in kind,"
+        " and they rest on few patients."
+    )
+    many = (
+        "Other cohorts count patients at their first line after CAR-T; only first-line rates are"
+        " comparable in kind."
+    )
+    return show.answer(
+        cohort.study,
+        f"In {this_cohort(cohort.study)} the median survival from relapse was"
+        f" {sentence(_median_from_relapse(cohort))}. {_medians_of_others()}",
+        _overlap(cohort),
+        few if len(cohort.salvage) < FEW_LINES else many,
+        name="answer-context",
+    )
+
+
+def _median_from_relapse(cohort: Cohort) -> Estimate:
+    return survival.estimates(cohort)["os.from_relapse.median"]
+
+
+def _medians_of_others() -> str:
+    medians = [
         f"{o.value:.1f} months ({o.study.label})"
         for o in comparators.outcomes("os_median")
         if o.origin == "progression" and o.group == "all" and o.value is not None
     ]
-    if len(shown) == 1:
-        return f"Another cohort whose clock starts at progression printed {shown[0]}."
-    return f"Other cohorts whose clock starts at progression printed {words.listing(shown)}."
+    if len(medians) == 1:
+        return f"Another cohort whose clock starts at progression printed {medians[0]}."
+    return f"Other cohorts whose clock starts at progression printed {words.listing(medians)}."
 
 
 def _overlap(cohort: Cohort) -> str:
     """How many of the other studies' response rates lie inside this cohort's first-line
     interval."""
-    inside = total = 0
-    widths = []
+    inside, widths = 0, []
     for key in CATEGORY_KEYS:
-        own = [e for counted, e in own_rates(cohort, key, "orr") if counted.startswith("patients")]
-        if not own or own[0].low is None or own[0].high is None:
+        own = own_rates(cohort, key, "orr").get(FIRST_LINE)
+        if own is None or own.low is None or own.high is None:
             continue
         for rate in comparators.rates(key, "orr"):
-            total += 1
-            inside += own[0].low <= rate.value <= own[0].high
-            widths.append(own[0].high - own[0].low)
-    if not total:
+            inside += own.low <= rate.value <= own.high
+            widths.append(own.high - own.low)
+    if not widths:
         return "No category has both a first-line rate here and a printed rate elsewhere."
-    told = (
-        f"Of {words.count(total, 'printed objective response rate')} in the same categories,"
-        f" {inside} {'lies' if inside == 1 else 'lie'} inside the interval of this cohort's own"
-        " first-line rate."
+    printed = words.count(len(widths), "printed objective response rate")
+    lie = "lies" if inside == 1 else "lie"
+    wide = inside > len(widths) / 2 and min(widths) > WIDE
+    return paragraph(
+        f"Of {printed} in the same categories, {inside} {lie} inside the interval of this cohort's"
+        " own first-line rate.",
+        "Intervals as wide as these agree with almost anything." if wide else "",
     )
-    if inside > total / 2 and min(widths) > WIDE:
-        return f"{told} Intervals as wide as these agree with almost anything."
-    return told
+
+
+def own_rates(cohort: Cohort, key: str, measure: str) -> dict[str, Estimate]:
+    """This cohort's rate per patient at first salvage line, then over all lines, by what is
+    counted; sets without lines are left out."""
+    ids = (f"{measure}.first_line.{key}", f"{measure}.{key}")
+    rates = screened(cohort, [response.estimates(cohort)[id] for id in ids])
+    return {counted: e for counted, e in zip((FIRST_LINE, EVENTS), rates, strict=True) if e.n}
+
+
+def own_first_lines(cohort: Cohort) -> Table | Absent:
+    """This cohort's first-salvage-line rates per patient, then the event rates, by category."""
+    rates = [
+        (words.category(key, cohort.study.labels), counted, e)
+        for key in CATEGORY_KEYS
+        for counted, e in own_rates(cohort, key, "orr").items()
+    ]
+    if not rates:
+        return Absent(cohort.study, "This cohort holds no salvage line.")
+    return Table(
+        CLEARED,
+        "tab-context-own",
+        "Objective response rates of this cohort: patients at first salvage line, then events over"
+        " all lines.",
+        ("Category", "Counted", "CR or PR", "ORR", "95% CI, %"),
+        [
+            (category, counted, f"{e.events} / {e.n}", percent(e.value), interval_text(e))
+            for category, counted, e in rates
+        ],
+        (
+            "Other cohorts count patients at their first line after CAR-T, so the first row of"
+            " each category is the one to compare.",
+        ),
+        marks([e for _, _, e in rates]),
+        left=(0, 1),
+    )
+
+
+def studies() -> Table:
+    """Every cohort after CAR-T failure: size, median survival and its origin."""
+    rows = []
+    for study in comparators.comparators().studies.values():
+        medians = [o for o in comparators.outcomes("os_median") if o.study.key == study.key]
+        for i, outcome in enumerate(medians or [None]):
+            rows.append(
+                (
+                    study.label if i == 0 else "",
+                    _size(study) if i == 0 else "",
+                    *_median_cells(outcome),
+                    study.read_in if i == 0 else "",
+                )
+            )
+    return Table(
+        CLEARED,
+        "tab-context-studies",
+        "Other cohorts of patients with large B-cell lymphoma after CAR-T: size, median overall"
+        " survival and where its clock starts.",
+        ("Study", "Patients", "Group", "Median OS, months", "Clock", "Read in"),
+        rows,
+        (
+            "Printed in weeks or days: converted at 30.4375 days a month. Secondary: read in"
+            " another document that quotes the study.",
+        ),
+        ("published",),
+        left=(0, 1, 2, 4, 5),
+        folded=True,
+    )
+
+
+def _size(study: comparators.Study) -> str:
+    known = {"infused": study.infused, "failed": study.failed, "treated": study.treated}
+    parts = [f"{n:,} {what}" for what, n in known.items() if n is not None]
+    return ", ".join(parts) or study.size or words.NOT_STATED
+
+
+def _median_cells(outcome: Outcome | None) -> tuple[str, str, str]:
+    if outcome is None:
+        return "–", "–", "–"
+    value = words.NOT_REACHED if outcome.value is None else f"{outcome.value:.1f}"
+    if outcome.low is not None and outcome.high is not None:
+        value += f" ({outcome.low:.1f} to {outcome.high:.1f})"
+    return outcome.group, value, outcome.origin
+
+
+def label(item: Rate | Outcome) -> str:
+    """Study and group of a printed figure."""
+    return item.study.label + (f", {item.group}" if item.group and item.group != "all" else "")
+
+
+def survival_forest(cohort: Cohort) -> Figure | Absent:
+    """Median survival from relapse, then that of the studies whose clock starts there."""
+    own = screened(cohort, [_median_from_relapse(cohort)])
+    return figures.comparator_forest(
+        cohort.study,
+        [
+            *(_own_row(cohort, e, origin="relapse") for e in own),
+            *(
+                Compared(label(o), o.value, o.low, o.high, o.n, origin=o.origin)
+                for o in comparators.outcomes("os_median")
+                if o.origin in ("progression", "late failure") and not o.apart
+            ),
+        ],
+        "fig-context-survival",
+        "Median overall survival from progression or relapse after CAR-T",
+        unit="months",
+        axis="Median overall survival from progression or relapse, months",
+    )
+
+
+def _own_row(cohort: Cohort, e: Estimate, counted: str = "", origin: str = "") -> Compared:
+    """The row of this cohort, cleared for a public book by :func:`screened`."""
+    return Compared(
+        "Synthetic cohort" if cohort.study.synthetic else "This cohort",
+        e.value,
+        e.low,
+        e.high,
+        e.n,
+        e.events,
+        counted,
+        origin,
+        e.provenance,
+        own=True,
+        cleared=True,
+    )
+
+
+def rate_forest(cohort: Cohort, key: str, measure: comparators.Measure = "orr") -> Figure | Absent:
+    """Response to one category: this cohort at first line and over all lines, then the others."""
+    name, response_ = {
+        "orr": (f"fig-context-{words.slug(key)}", "Objective response"),
+        "cr": (f"fig-context-{words.slug(key)}-cr", "Complete response"),
+    }[measure]
+    return figures.comparator_forest(
+        cohort.study,
+        [
+            *(
+                _own_row(cohort, e, counted)
+                for counted, e in own_rates(cohort, key, measure).items()
+            ),
+            *(
+                Compared(
+                    label(rate),
+                    rate.value,
+                    rate.low,
+                    rate.high,
+                    rate.n,
+                    rate.events,
+                    rate.counted,
+                    SECONDARY if rate.read_in == SECONDARY else "",
+                )
+                for rate in comparators.rates(key, measure)
+            ),
+        ],
+        name,
+        f"{response_} to {RESPONSE_TO[key]}",
+    )
+
+
+def pooling_table() -> Table:
+    """For each category: the pooled rate with its prediction interval, or why nothing is pooled."""
+    rows = []
+    for key in CATEGORY_KEYS:
+        for measure in comparators.RATES:
+            pooled = comparators.pooled(key, measure)
+            cells = (
+                ("not pooled", pooled.reason)
+                if isinstance(pooled, NotPooled)
+                else (
+                    f"{percent(pooled.value)} ({100 * pooled.low:.1f} to {100 * pooled.high:.1f})",
+                    f"tau2 {pooled.tau2:.2f}; prediction interval"
+                    f" {100 * pooled.predicted_low:.1f} to {100 * pooled.predicted_high:.1f}",
+                )
+            )
+            names = words.CATEGORIES[key], words.MEASURES_SHORT[measure]
+            rows.append((*names, f"{pooled.studies}", *cells))
+    return Table(
+        CLEARED,
+        "tab-context-pooling",
+        "Pooling of comparable counts: random effects where at least three are known, otherwise why"
+        " not.",
+        ("Category", "Rate", "Comparable", "Pooled rate (95% CI)", "Between studies, or why not"),
+        rows,
+        ("This book's own cohort is never pooled with others.",),
+        ("published", "implied"),
+        left=(0, 1, 3, 4),
+    )
 
 
 def pooling() -> Text:
     """How many rates could be pooled."""
-    found = [
+    rates = [
         comparators.pooled(key, measure) for key in CATEGORY_KEYS for measure in comparators.RATES
     ]
-    others = [one.studies for one in found if isinstance(one, comparators.NotPooled)]
-    done = len(found) - len(others)
-    most = f", and no {'other ' if done else ''}rate has more than {max(others)}" if others else ""
-    return text(
-        CLEARED,
-        f"Of {len(found)} rates, {done or 'none'} {'is' if done < 2 else 'are'} pooled: pooling"
-        f" needs at least {FEWEST} comparable counts{most}.",
-    )
+    comparable = [rate.studies for rate in rates if isinstance(rate, NotPooled)]
+    n, done, fewest = len(rates), len(rates) - len(comparable), FEWEST
+    are = "is" if done == 1 else "are"
+    if not done:
+        result = (
+            f"Of {n} rates, none is pooled: pooling needs at least {fewest} comparable counts, and"
+            f" no rate has more than {max(comparable)}."
+        )
+    elif comparable:
+        result = (
+            f"Of {n} rates, {done} {are} pooled: pooling needs at least {fewest} comparable counts,"
+            f" and no other rate has more than {max(comparable)}."
+        )
+    else:
+        result = (
+            f"Of {n} rates, {done} {are} pooled: pooling needs at least {fewest} comparable counts."
+        )
+    return text(CLEARED, result)
 
 
-SECONDARY = "secondary"
-FIRST_LINE = "patients at first salvage line"
-EVENTS = "events over all lines"
+# --- in the chapter of each category --------------------------------------------------------------
 
 
 def reported(cohort: Cohort, key: str) -> Table | Absent:
@@ -125,17 +334,6 @@ def reported(cohort: Cohort, key: str) -> Table | Absent:
     )
 
 
-DERIVED_NOTE = (
-    "An interval is exact where the count is printed, or where one count alone rounds to the"
-    " printed rate; otherwise as printed, or a dash."
-)
-
-
-def label(item: Rate | Outcome) -> str:
-    """Study and group of a printed figure."""
-    return item.study.label + (f", {item.group}" if item.group and item.group != "all" else "")
-
-
 def _rate_cells(rate: Rate) -> tuple[str, ...]:
     interval = (
         "–"
@@ -146,213 +344,3 @@ def _rate_cells(rate: Rate) -> tuple[str, ...]:
         rate.printed if rate.n is None or "/" in rate.printed else f"{rate.printed} of {rate.n}"
     )
     return printed, interval, rate.counted, rate.read_in
-
-
-def studies() -> Table:
-    """Every cohort after CAR-T failure: size, median survival and its origin."""
-    rows = []
-    for study in comparators.comparators().studies.values():
-        medians = [o for o in comparators.outcomes("os_median") if o.study.key == study.key]
-        for i, outcome in enumerate(medians or [None]):
-            rows.append(
-                (
-                    study.label if i == 0 else "",
-                    _size(study) if i == 0 else "",
-                    *_median_cells(outcome),
-                    study.read_in if i == 0 else "",
-                )
-            )
-    return Table(
-        CLEARED,
-        "tab-context-studies",
-        "Other cohorts of patients with large B-cell lymphoma after CAR-T: size, median overall"
-        " survival and where its clock starts.",
-        ("Study", "Patients", "Group", "Median OS, months", "Clock", "Read in"),
-        rows,
-        (
-            (
-                "Printed in weeks or days: converted at 30.4375 days a month. Secondary: read in"
-                " another document that quotes the study."
-            ),
-        ),
-        ("published",),
-        left=(0, 1, 2, 4, 5),
-        folded=True,
-    )
-
-
-def _size(study: comparators.Study) -> str:
-    parts = [
-        f"{n:,} {what}"
-        for n, what in (
-            (study.infused, "infused"),
-            (study.failed, "failed"),
-            (study.treated, "treated"),
-        )
-        if n is not None
-    ]
-    return ", ".join(parts) or study.size or words.NOT_STATED
-
-
-def _median_cells(outcome: Outcome | None) -> tuple[str, str, str]:
-    if outcome is None:
-        return "–", "–", "–"
-    value = words.NOT_REACHED if outcome.value is None else f"{outcome.value:.1f}"
-    if outcome.low is not None and outcome.high is not None:
-        value += f" ({outcome.low:.1f} to {outcome.high:.1f})"
-    return outcome.group, value, outcome.origin
-
-
-def own_rates(cohort: Cohort, key: str, measure: str) -> list[tuple[str, Estimate]]:
-    """This cohort's rate per patient at first salvage line, then over all lines; sets without
-    lines are left out."""
-    lines = cohort.category(key)
-    first = lines[lines["line"] == 1]
-    made = [
-        (FIRST_LINE, response.rate_of(cohort.study, measure, first, f"first_line.{key}")),
-        (EVENTS, response.rate_of(cohort.study, measure, lines, key)),
-    ]
-    return [(counted, e) for counted, made_ in made for e in screened(cohort, [made_]) if e.n]
-
-
-def compared(cohort: Cohort, key: str, measure: comparators.Measure) -> list[Compared]:
-    """Rows of a comparator forest: this cohort twice, then the other studies."""
-    own = "Synthetic cohort" if cohort.study.synthetic else "This cohort"
-    mine = [
-        Compared(
-            own,
-            e.value,
-            e.low,
-            e.high,
-            e.n,
-            e.events,
-            counted,
-            "",
-            e.provenance,
-            own=True,
-            cleared=True,
-        )
-        for counted, e in own_rates(cohort, key, measure)
-    ]
-    others = [
-        Compared(
-            label(r),
-            r.value,
-            r.low,
-            r.high,
-            r.n,
-            r.events,
-            r.counted,
-            r.read_in if r.read_in == SECONDARY else "",
-        )
-        for r in comparators.rates(key, measure)
-    ]
-    return mine + others
-
-
-def own_first_lines(cohort: Cohort) -> Table | Absent:
-    """This cohort's first-salvage-line rates per patient, then the event rates, by category."""
-    rows, made = [], []
-    for key in CATEGORY_KEYS:
-        for counted, e in own_rates(cohort, key, "orr"):
-            made.append(e)
-            rows.append(
-                (
-                    words.category(key, cohort.study.labels),
-                    counted,
-                    f"{e.events} / {e.n}",
-                    percent(e.value),
-                    interval_text(e),
-                )
-            )
-    if not rows:
-        return Absent(cohort.study, "This cohort holds no salvage line.")
-    return Table(
-        CLEARED,
-        "tab-context-own",
-        "Objective response rates of this cohort: patients at first salvage line, then events over"
-        " all lines.",
-        ("Category", "Counted", "CR or PR", "ORR", "95% CI, %"),
-        rows,
-        (
-            (
-                "Other cohorts count patients at their first line after CAR-T, so the first row of"
-                " each category is the one to compare."
-            ),
-        ),
-        marks(made),
-        left=(0, 1),
-    )
-
-
-def pooling_table() -> Table:
-    """For each category: the pooled rate with its prediction interval, or why nothing is pooled."""
-    rows = []
-    for key in CATEGORY_KEYS:
-        for measure in comparators.RATES:
-            found = comparators.pooled(key, measure)
-            if isinstance(found, comparators.NotPooled):
-                rows.append(
-                    (
-                        words.CATEGORIES[key],
-                        words.MEASURES_SHORT[measure],
-                        f"{found.studies}",
-                        "not pooled",
-                        found.reason,
-                    )
-                )
-            else:
-                rows.append(
-                    (
-                        words.CATEGORIES[key],
-                        words.MEASURES_SHORT[measure],
-                        f"{found.studies}",
-                        (
-                            f"{number(found.value, 'proportion')} ({100 * found.low:.1f} to"
-                            f" {100 * found.high:.1f})"
-                        ),
-                        (
-                            f"tau2 {found.tau2:.2f}; prediction interval"
-                            f" {100 * found.predicted_low:.1f} to {100 * found.predicted_high:.1f}"
-                        ),
-                    )
-                )
-    return Table(
-        CLEARED,
-        "tab-context-pooling",
-        "Pooling of comparable counts: random effects where at least three are known, otherwise why"
-        " not.",
-        ("Category", "Rate", "Comparable", "Pooled rate (95% CI)", "Between studies, or why not"),
-        rows,
-        ("This book's own cohort is never pooled with others.",),
-        ("published", "implied"),
-        left=(0, 1, 3, 4),
-    )
-
-
-def survival_rows(cohort: Cohort, origin: str, estimate: Estimate) -> list[Compared]:
-    """Median overall survival from one origin: this cohort, then the studies whose clock starts
-    there."""
-    own = "Synthetic cohort" if cohort.study.synthetic else "This cohort"
-    mine = [
-        Compared(
-            own,
-            e.value,
-            e.low,
-            e.high,
-            e.n,
-            e.events,
-            "",
-            origin,
-            e.provenance,
-            own=True,
-            cleared=True,
-        )
-        for e in screened(cohort, [estimate])
-    ]
-    others = [
-        Compared(label(o), o.value, o.low, o.high, o.n, None, "", o.origin)
-        for o in comparators.outcomes("os_median")
-        if o.origin in ("progression", "late failure") and not o.apart
-    ]
-    return mine + others

@@ -1,4 +1,4 @@
-"""Tables of the overview: lines per patient, sequences, and responses of all categories."""
+"""The overview of salvage therapy: lines per patient, sequences, responses of all categories."""
 
 from typing import Final
 
@@ -6,221 +6,82 @@ import pandas as pd
 
 from salvage import words
 from salvage.analysis import response
+from salvage.analysis.estimate import Estimate
+from salvage.analysis.provenance import own_mark
 from salvage.analysis.survival import with_outcome
 from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS
-from salvage.display.show import Box, Table, Text, answer, text
+from salvage.display import show
+from salvage.display.show import Box, Table, Text
 from salvage.display.wording import interval_text, percent, sentence
 from salvage.report.shared import (
     EXACT_NOTE,
     NE_NOTE,
+    NONE,
+    RATE_HEAD,
     WILSON_NOTE,
-    mark,
     marks,
     of,
+    rate_cells,
+    rate_row,
     responses_note,
     spread,
     this_cohort,
 )
-from salvage.stats import clustered
 
 
-def overview_answer(cohort: Cohort) -> Box:
+def answer(cohort: Cohort) -> Box:
     """Lines, patients, and response over all lines and at first line."""
-    lines = cohort.salvage
-    orr, cr = (response.rate_of(cohort.study, measure, lines, "all") for measure in ("orr", "cr"))
-    most = int(lines["line"].max())
-    paragraphs = [
-        f"In {this_cohort(cohort.study)}, {words.count(len(cohort.treated), 'patient')} received "
-        f"{words.count(len(lines), 'salvage line')}{_at_most(most, len(cohort.treated))}. "
-        f"Over all lines, the objective response rate was {sentence(orr)} and the complete "
-        f"response rate {sentence(cr)}."
-    ]
-    if most > 1:
-        first = response.rate_of(cohort.study, "orr", lines[lines["line"] == 1], "first_line.all")
-        paragraphs.append(
-            "At the first salvage line, with one line per patient, the objective response rate "
-            f"was {sentence(first)}. Other cohorts after CAR-T failure usually report this rate."
-        )
-    return answer(cohort.study, *paragraphs, name="answer-overview")
-
-
-def _at_most(most: int, patients: int) -> str:
-    if patients == 1:
-        return ""
-    return ", one for each patient" if most == 1 else f", up to {most} for one patient"
-
-
-def how_many(cohort: Cohort) -> Text:
-    """How many patients had how many lines, and what selection the later lines carry."""
-    counts = lines_per_patient(cohort)
-    n = len(cohort.patients)
-    if len(counts) == 1:
-        who = "The one patient" if n == 1 else f"Each of the {n:,} patients"
-        paragraphs = [f"{who} received {_lines(counts.index.tolist()[0])}."]
-    else:
-        pairs = zip(counts.index.tolist(), counts.tolist(), strict=True)
-        listed = [f"{of(k, n)} received {_lines(size)}" for size, k in pairs]
-        paragraphs = [f"Of {words.count(n, 'patient')}, {words.listing(listed)}."]
-    if cohort.salvage["line"].max() > 1:
-        paragraphs.append(
-            "Only patients who lived long enough and were fit enough reach a later line, "
-            "so rates at later lines describe a selected group."
-        )
-    return text(cohort.study, *paragraphs)
-
-
-def _lines(number: int) -> str:
-    return "no salvage line" if number == 0 else words.count(number, "line")
-
-
-def order(cohort: Cohort) -> Text:
-    """How varied the sequences are, and what began them."""
-    found = sequence_counts(cohort)
-    treated = int(found.sum())
-    alone = int((found == 1).sum())
-    first = cohort.salvage.loc[cohort.salvage["line"] == 1, "category"].value_counts()
-    top = [key for key in CATEGORY_KEYS if first.get(key, 0) == first.max()]
-    starts = words.listing([words.category(key, cohort.study.labels) for key in top])
-    if treated == 1:
-        return text(cohort.study, f"The only treated patient began with: {starts}.")
-    share = of(int(first.max()), treated)
-    begin = f"The most frequent first category was {starts}, in {share}."
-    if len(top) > 1:
-        begin = f"The most frequent first categories were {starts}, each in {share}."
-    return text(cohort.study, f"{_variety(treated, len(found), alone)} {begin}")
-
-
-def _variety(treated: int, sequences: int, alone: int) -> str:
-    if sequences == 1:
-        return f"All {treated:,} treated patients had the same sequence of categories."
-    told = f"The {treated:,} treated patients had {sequences:,} different sequences of categories"
-    if alone == 0:
-        return f"{told}; each occurred in two patients or more."
-    if alone == sequences:
-        return f"{told}, so no two patients had the same."
-    return f"{told}; {alone:,} of them occurred in one patient only."
-
-
-def evaluable(cohort: Cohort) -> Text:
-    """Lines without an evaluable response, and how they count."""
-    missing = int((cohort.salvage["best_response"] == "NE").sum())
-    if missing == 0:
-        return text(cohort.study, "Every line has an evaluable best response.")
-    return text(
+    estimates = response.estimates(cohort)
+    orr, cr, first = (estimates[id] for id in ("orr.all", "cr.all", "orr.first_line.all"))
+    at_first = (
+        "At the first salvage line, with one line per patient, the objective response rate was"
+        f" {sentence(first)}. Other cohorts after CAR-T failure usually report this rate."
+    )
+    return show.answer(
         cohort.study,
-        f"{words.count(missing, 'line')} could not be evaluated and "
-        f"{'counts' if missing == 1 else 'count'} as no response.",
+        f"{_received(cohort)} Over all lines, the objective response rate was {sentence(orr)} and"
+        f" the complete response rate {sentence(cr)}.",
+        at_first if first.n != orr.n else "",
+        name="answer-overview",
     )
 
 
-def independence(cohort: Cohort) -> Text:
-    """Why events are not independent, and what that does to the interval in this cohort."""
-    lines = cohort.salvage
-    n, patients = len(lines), lines["patient_id"].nunique()
-    if n == patients:
-        return text(
-            cohort.study,
-            "Every treated patient has one line, so the lines come from different patients and "
-            "no allowance for repeated patients is needed.",
-        )
-    if patients == 1:
-        return text(
-            cohort.study,
-            f"All {n:,} lines are of one patient. They say nothing of how patients differ, "
-            "so no interval here describes patients in general.",
-        )
-    exact, wilson = response.both(cohort, "orr", lines, "all")
-    opening = (
-        f"The {n:,} lines come from {words.count(patients, 'patient')}. Lines of one patient share "
-        "a disease and its biology, so they are not independent, and an interval that takes them "
-        "as independent can be too narrow."
-    )
-    if exact.events in (0, n):
-        which = "No line" if exact.events == 0 else "Every line"
-        return text(
-            cohort.study,
-            opening,
-            f"{which} responded, so the data do not show how alike the lines of one "
-            "patient are. The effective number is then taken as the number of lines, and both "
-            "intervals may be too narrow.",
-        )
-    effective = effective_lines(cohort, "orr", lines)
-    effect = n / effective
-    if effect > 1.005:
-        told = (
-            f"For the objective response rate, the design effect is {effect:.2f}: the {n:,} lines "
-            f"tell as much as {effective:,.1f} independent ones."
-        )
-    else:
-        told = (
-            "For the objective response rate, the design effect is not above 1: the lines of one "
-            "patient were no more alike than those of different patients, "
-            f"and all {n:,} lines count. An effect below 1 is never credited."
-        )
-    return text(
-        cohort.study,
-        opening,
-        f"{told} The exact interval runs from {interval_text(exact)}%; "
-        f"the Wilson interval on the effective number from {interval_text(wilson)}%.",
-        _first_and_later(cohort),
-    )
+def _received(cohort: Cohort) -> str:
+    """How many patients received how many lines, and the most that one of them received."""
+    here = f"In {this_cohort(cohort.study)}"
+    patients = words.count(len(cohort.treated), "patient")
+    lines = words.count(len(cohort.salvage), "salvage line")
+    most = int(cohort.salvage["line"].max())
+    if len(cohort.treated) == 1:
+        return f"{here}, {patients} received {lines}."
+    if most == 1:
+        return f"{here}, {patients} received {lines}, one for each patient."
+    return f"{here}, {patients} received {lines}, up to {most} for one patient."
 
 
-def _first_and_later(cohort: Cohort) -> str:
-    """The rate over first lines beside the rate over later lines."""
-    every = cohort.salvage
-    rates = [
-        response.rate_of(cohort.study, "orr", every[chosen], key)
-        for chosen, key in (
-            (every["line"] == 1, "first_line.all"),
-            (every["line"] > 1, "later_line.all"),
-        )
-    ]
-    first, later = (f"{percent(e.value)} ({e.events:,} of {e.n:,})" for e in rates)
-    return (
-        "Counting only the first line of each patient avoids the problem: "
-        f"{first} of the first lines and {later} of the later lines responded."
-    )
+# --- how many lines -------------------------------------------------------------------------------
 
-
-NONE: Final = "–"
 LAST_LINE: Final = 4
 LINE_NAMES: Final = {1: "First", 2: "Second", 3: "Third", LAST_LINE: "Fourth or later"}
-MOST_SEQUENCES: Final = 12
-ARROW: Final = " → "
-EFFECTIVE_NOTE: Final = (
-    "Effective lines allow for patients who repeat and for the number of patients, so they can be "
-    "slightly fewer than the lines even where each patient has one."
-)
-
-
-def lines_per_patient(cohort: Cohort) -> pd.Series:
-    """Number of patients by their number of salvage lines, zero included where it occurs."""
-    sizes = cohort.patients["patient_id"].map(cohort.salvage.groupby("patient_id").size())
-    return sizes.fillna(0).astype(int).value_counts().sort_index()
 
 
 def lines(cohort: Cohort) -> Table:
     """Each line position: who reached it, when it began, and how many lines responded."""
     every = with_outcome(cohort)
+    position = every["line"].clip(upper=LAST_LINE)
     n = len(cohort.patients)
     rows = []
     for number, name in LINE_NAMES.items():
-        at = every[(every["line"] == number) | ((number == LAST_LINE) & (every["line"] > number))]
-        if at.empty:
-            rows.append((name, of(0, n), "0", NONE, "0 / 0", NONE, NONE))
-            continue
-        exact = response.rate_of(cohort.study, "orr", at, f"line_{number}")
+        at = every[position == number]
+        orr = response.rate_of(cohort.study, "orr", at, f"line_{number}")
         rows.append(
             (
                 name,
                 of(at["patient_id"].nunique(), n),
                 f"{len(at):,}",
-                spread(at["start_month"] - at["relapse_month"]),
-                f"{exact.events:,} / {exact.n:,}",
-                f"{100 * (exact.value or 0):.1f}",
-                interval_text(exact),
+                NONE if at.empty else spread(at["start_month"] - at["relapse_month"]),
+                *rate_cells(orr),
             )
         )
     return Table(
@@ -242,8 +103,43 @@ def lines(cohort: Cohort) -> Table:
             EXACT_NOTE,
             NE_NOTE,
         ),
-        mark(cohort.study),
+        own_mark(cohort.study),
     )
+
+
+def lines_per_patient(cohort: Cohort) -> pd.Series:
+    """Number of patients by their number of salvage lines, zero included where it occurs."""
+    sizes = cohort.patients["patient_id"].map(cohort.salvage.groupby("patient_id").size())
+    return sizes.fillna(0).astype(int).value_counts().sort_index()
+
+
+def how_many(cohort: Cohort) -> Text:
+    """How many patients had how many lines, and what selection the later lines carry."""
+    n = len(cohort.patients)
+    sizes = lines_per_patient(cohort)
+    groups = [
+        (patients, words.count(number, "line") if number else "no salvage line")
+        for number, patients in zip(sizes.index.tolist(), sizes.tolist(), strict=True)
+    ]
+    if len(groups) > 1:
+        each = words.listing([f"{of(patients, n)} received {lines}" for patients, lines in groups])
+        received = f"Of {words.count(n, 'patient')}, {each}."
+    elif n > 1:
+        received = f"Each of the {n:,} patients received {groups[0][1]}."
+    else:
+        received = f"The one patient received {groups[0][1]}."
+    selected = (
+        "Only patients who lived long enough and were fit enough reach a later line, "
+        "so rates at later lines describe a selected group."
+    )
+    later = cohort.salvage["line"].max() > 1
+    return show.text(cohort.study, received, selected if later else "")
+
+
+# --- in which order -------------------------------------------------------------------------------
+
+MOST_SEQUENCES: Final = 12
+ARROW: Final = " → "
 
 
 @once
@@ -258,19 +154,18 @@ def sequence_counts(cohort: Cohort) -> pd.Series:
             paths = here.astype(object)
         else:
             paths.loc[here.index] += ARROW + here
-    found = paths.value_counts()
-    return found.sort_index().sort_values(ascending=False, kind="stable")
+    return paths.value_counts().sort_index().sort_values(ascending=False, kind="stable")
 
 
 def sequences(cohort: Cohort) -> Table:
     """The most frequent sequences of categories over a patient's lines."""
-    found = sequence_counts(cohort)
-    treated = int(found.sum())
-    shown, rest = found.iloc[:MOST_SEQUENCES], found.iloc[MOST_SEQUENCES:]
+    counts = sequence_counts(cohort)
+    treated = int(counts.sum())
     rows = [
-        (name, f"{name.count(ARROW) + 1:,}", of(count, treated))
-        for name, count in zip(shown.index.tolist(), shown.tolist(), strict=True)
+        (name, f"{name.count(ARROW) + 1:,}", of(patients, treated))
+        for name, patients in list(zip(counts.index.tolist(), counts, strict=True))[:MOST_SEQUENCES]
     ]
+    rest = counts.iloc[MOST_SEQUENCES:]
     if len(rest):
         label = words.count(len(rest), "further sequence")
         rows.append((label, NONE, of(int(rest.sum()), treated)))
@@ -281,27 +176,66 @@ def sequences(cohort: Cohort) -> Table:
         ("Sequence", "Lines", "Patients (%)"),
         rows,
         ("Percentages are of the patients with salvage therapy.",),
-        mark(cohort.study),
+        own_mark(cohort.study),
         folded=True,
     )
 
 
+def order(cohort: Cohort) -> Text:
+    """How varied the sequences are, and what began them."""
+    first = cohort.salvage.loc[cohort.salvage["line"] == 1, "category"].value_counts()
+    most_frequent = [key for key in CATEGORY_KEYS if first.get(key, 0) == first.max()]
+    starts = words.listing([words.category(key, cohort.study.labels) for key in most_frequent])
+    treated = int(first.sum())
+    if treated == 1:
+        return show.text(cohort.study, f"The only treated patient began with: {starts}.")
+    share = of(int(first.max()), treated)
+    if len(most_frequent) == 1:
+        begin = f"The most frequent first category was {starts}, in {share}."
+    else:
+        begin = f"The most frequent first categories were {starts}, each in {share}."
+    return show.text(cohort.study, f"{_variety(cohort)} {begin}")
+
+
+def _variety(cohort: Cohort) -> str:
+    """How many sequences there are, and how many of them occurred in one patient only."""
+    counts = sequence_counts(cohort)
+    treated, sequences, alone = int(counts.sum()), len(counts), int((counts == 1).sum())
+    if sequences == 1:
+        return f"All {treated:,} treated patients had the same sequence of categories."
+    if alone == 0:
+        return (
+            f"The {treated:,} treated patients had {sequences:,} different sequences of"
+            " categories; each occurred in two patients or more."
+        )
+    if alone == sequences:
+        return (
+            f"The {treated:,} treated patients had {sequences:,} different sequences of"
+            " categories, so no two patients had the same."
+        )
+    return (
+        f"The {treated:,} treated patients had {sequences:,} different sequences of categories;"
+        f" {alone:,} of them occurred in one patient only."
+    )
+
+
+# --- responses by category ------------------------------------------------------------------------
+
+
 def responses(cohort: Cohort) -> Table:
     """Best responses of the six categories: lines, patients, and each response."""
-    table = response.by_category(cohort)
+    counts = response.by_category(cohort)
+    total = counts.sum()
+    total["patients"] = len(cohort.treated)
+    labelled = [(words.category(key, cohort.study.labels), counts.loc[key]) for key in counts.index]
     rows = [
         (
-            words.category(str(key), cohort.study.labels),
+            label,
             f"{row['lines']:,} ({row['patients']:,})",
             *(f"{row[code]:,}" for code in words.RESPONSES),
         )
-        for key, row in table.iterrows()
+        for label, row in [*labelled, ("All", total)]
     ]
-    total = table[list(words.RESPONSES)].sum()
-    patients = cohort.salvage["patient_id"].nunique()
-    rows.append(
-        ("All", f"{len(cohort.salvage):,} ({patients:,})", *(f"{value:,}" for value in total))
-    )
     return Table(
         cohort.study,
         "tab-overview-responses",
@@ -312,51 +246,111 @@ def responses(cohort: Cohort) -> Table:
             responses_note(),
             "A patient counts once in each category received, so patients need not add up.",
         ),
-        mark(cohort.study),
+        own_mark(cohort.study),
     )
+
+
+def evaluable(cohort: Cohort) -> Text:
+    """Lines without an evaluable response, and how they count."""
+    missing = int((cohort.salvage["best_response"] == "NE").sum())
+    if missing == 0:
+        return show.text(cohort.study, "Every line has an evaluable best response.")
+    return show.text(
+        cohort.study,
+        f"{words.count(missing, 'line')} could not be evaluated and "
+        f"{'counts' if missing == 1 else 'count'} as no response.",
+    )
+
+
+# --- response rates over all categories -----------------------------------------------------------
+
+EFFECTIVE_NOTE: Final = (
+    "Effective lines allow for patients who repeat and for the number of patients, so they can be "
+    "slightly fewer than the lines even where each patient has one."
+)
+#: A design effect that prints as more than 1.
+ABOVE_ONE: Final = 1.005
 
 
 def rates(cohort: Cohort) -> Table:
     """ORR, CR and PR over all lines and over first lines: both intervals, effective n."""
-    first = cohort.salvage[cohort.salvage["line"] == 1]
-    sets = (
-        ("All lines", cohort.salvage, "all"),
-        ("First line of each patient", first, "first_line.all"),
-    )
-    rows, made = [], []
-    for label, part, key in sets:
+    sets = {"All lines": "all", "First line of each patient": "first_line.all"}
+    estimates, groups = response.estimates(cohort), response.groups(cohort)
+    rows = []
+    shown: list[Estimate] = []
+    for label, key in sets.items():
         for measure, short in words.MEASURES_SHORT.items():
-            exact, wilson = response.both(cohort, measure, part, key)
-            made += [exact, wilson]
-            rows.append(
-                (
-                    f"{label}: {short}",
-                    f"{exact.events:,} / {exact.n:,}",
-                    f"{100 * (exact.value or 0):.1f}",
-                    interval_text(exact),
-                    interval_text(wilson),
-                    f"{effective_lines(cohort, measure, part):,.1f}",
-                )
-            )
+            pair = estimates[f"{measure}.{key}"], estimates[f"{measure}.{key}.wilson"]
+            effective = response.effective_lines(cohort, measure, groups[key][0])
+            rows.append((*rate_row(f"{label}: {short}", *pair), f"{effective:,.1f}"))
+            shown += pair
     return Table(
         cohort.study,
         "tab-overview-rates",
         "Response rates over all salvage lines, and over the first line of each patient.",
-        (
-            "Set of lines",
-            "Responses / lines",
-            "Rate, %",
-            "Exact 95% CI, %",
-            "Wilson 95% CI, %",
-            "Effective lines",
-        ),
+        ("Set of lines", *RATE_HEAD[1:], "Effective lines"),
         rows,
         (EXACT_NOTE, WILSON_NOTE, EFFECTIVE_NOTE, NE_NOTE),
-        marks(made),
+        marks(shown),
     )
 
 
-def effective_lines(cohort: Cohort, measure: str, part: pd.DataFrame) -> float:
-    """Number of independent lines that would tell as much as ``part``, at most ``len(part)``."""
-    y = response.responded(part, measure)
-    return clustered.effective_n(y, part["patient_id"].to_numpy(), len(cohort.patients))
+def independence(cohort: Cohort) -> Text:
+    """Why events are not independent, and what that does to the interval in this cohort."""
+    n, patients = len(cohort.salvage), len(cohort.treated)
+    if n == patients:
+        return show.text(
+            cohort.study,
+            "Every treated patient has one line, so the lines come from different patients and "
+            "no allowance for repeated patients is needed.",
+        )
+    if patients == 1:
+        return show.text(
+            cohort.study,
+            f"All {n:,} lines are of one patient. They say nothing of how patients differ, "
+            "so no interval here describes patients in general.",
+        )
+    opening = (
+        f"The {n:,} lines come from {words.count(patients, 'patient')}. Lines of one patient share "
+        "a disease and its biology, so they are not independent, and an interval that takes them "
+        "as independent can be too narrow."
+    )
+    estimates = response.estimates(cohort)
+    exact, wilson = estimates["orr.all"], estimates["orr.all.wilson"]
+    if exact.events in (0, n):
+        which = "Every line" if exact.events else "No line"
+        return show.text(
+            cohort.study,
+            opening,
+            f"{which} responded, so the data do not show how alike the lines of one "
+            "patient are. The effective number is then taken as the number of lines, and both "
+            "intervals may be too narrow.",
+        )
+    effective = response.effective_lines(cohort, "orr", cohort.salvage)
+    if n / effective > ABOVE_ONE:
+        effect = (
+            f"For the objective response rate, the design effect is {n / effective:.2f}: the {n:,}"
+            f" lines tell as much as {effective:,.1f} independent ones."
+        )
+    else:
+        effect = (
+            "For the objective response rate, the design effect is not above 1: the lines of one "
+            "patient were no more alike than those of different patients, "
+            f"and all {n:,} lines count. An effect below 1 is never credited."
+        )
+    later_lines = cohort.salvage[cohort.salvage["line"] > 1]
+    first, later = (
+        f"{percent(e.value)} ({e.events:,} of {e.n:,})"
+        for e in (
+            estimates["orr.first_line.all"],
+            response.rate_of(cohort.study, "orr", later_lines, "later_line.all"),
+        )
+    )
+    return show.text(
+        cohort.study,
+        opening,
+        f"{effect} The exact interval runs from {interval_text(exact)}%; "
+        f"the Wilson interval on the effective number from {interval_text(wilson)}%.",
+        "Counting only the first line of each patient avoids the problem: "
+        f"{first} of the first lines and {later} of the later lines responded.",
+    )

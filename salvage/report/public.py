@@ -10,9 +10,10 @@ from functools import partial
 from typing import Final
 
 from salvage import words
-from salvage.analysis import safety, survival
+from salvage.analysis import prognosis, response, safety, survival
+from salvage.analysis.counts import COUNTS
 from salvage.analysis.estimate import Estimate
-from salvage.analysis.provenance import Mark
+from salvage.analysis.provenance import own_mark
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
 from salvage.disclosure import estimates, linked_counts
@@ -54,10 +55,6 @@ def hidden_note(study: Study) -> str:
     )
 
 
-def _mark(study: Study) -> tuple[Mark, ...]:
-    return ("assumed",) if study.synthetic else ("observed",)
-
-
 def _number(value: int | None) -> str:
     return MASKED if value is None else f"{value:,}"
 
@@ -77,7 +74,7 @@ def _table(
     """A cleared table; it says what is hidden where anything is."""
     some = any(cell == MASKED for row in rows for cell in row)
     why = [hidden_note(release.study)] if some else []
-    return Table(CLEARED, name, caption, head, rows, [*notes, *why], _mark(release.study))
+    return Table(CLEARED, name, caption, head, rows, [*notes, *why], own_mark(release.study))
 
 
 def _all_hidden(rows: Sequence[Sequence[str]]) -> bool:
@@ -85,8 +82,14 @@ def _all_hidden(rows: Sequence[Sequence[str]]) -> bool:
 
     A row of 0 of 0 has nothing to show; a table of such rows alone has nothing to hide either.
     """
-    told = [cells for _, *cells in rows if cells[0] != NONE_OF_NONE]
-    return bool(told) and all(set(cells) == {MASKED} for cells in told)
+    of_some = [cells for _, *cells in rows if cells[0] != NONE_OF_NONE]
+    return bool(of_some) and all(set(cells) == {MASKED} for cells in of_some)
+
+
+def _rate(release: Release, measure: str, category: str, line: str = ALL) -> Estimate | None:
+    """A response rate of the release, ``None`` where a count that it tells is hidden."""
+    key, _ = response.group(release.study, category, line)
+    return estimates.estimates(release).get(f"{measure}.{key}")
 
 
 def _rate_cells(e: Estimate | None) -> tuple[str, str, str]:
@@ -144,48 +147,50 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
 
 def answer(release: Release, page: str) -> Box:
     """The short answer of a page, as far as the release has it."""
-    made = estimates.estimates(release)
-    return _answer({label: made.get(id) for id, label in ANSWERS[page].items()})
+    released = estimates.estimates(release)
+    return _answer({label: released.get(id) for id, label in ANSWERS[page].items()})
 
 
-def _answer(asked: Mapping[str, Estimate | None]) -> Box:
+def _answer(by_label: Mapping[str, Estimate | None]) -> Box:
     # What is released but cannot be estimated, such as a test of too many lines, is left out.
-    known = {label: e for label, e in asked.items() if e and e.value is not None}
-    told = [f"{label} {_said(e)}" for label, e in known.items() if e.unit != "count"]
-    gone = [label for label, e in asked.items() if e is None]
+    known = {label: e for label, e in by_label.items() if e and e.value is not None}
+    hidden = [label for label, e in by_label.items() if e is None]
     return show.answer(
         CLEARED,
-        f"{_counted(known)} {words.capital('; '.join(told)) + '.' if told else ''}".strip(),
-        f"Hidden for disclosure control: {words.listing(gone)}." if gone else "",
+        f"{_counts(known)} {_values(known)}".strip(),
+        f"Hidden for disclosure control: {words.listing(hidden)}." if hidden else "",
     )
 
 
-def _counted(known: Mapping[str, Estimate]) -> str:
+def _counts(known: Mapping[str, Estimate]) -> str:
     """The counts among the estimates as one sentence: ``60 patients and 7 deaths are recorded.``"""
-    counts = {label: e for label, e in known.items() if e.unit == "count"}
+    counts = {label: int(e.value or 0) for label, e in known.items() if e.unit == "count"}
     if not counts:
         return ""
-    verb = "is" if [e.value for e in counts.values()] == [1] else "are"
-    told = [
-        words.count(
-            int(e.value or 0), label.replace("patients", "patient").removesuffix("s"), label
-        )
-        for label, e in counts.items()
+    verb = "is" if [*counts.values()] == [1] else "are"
+    numbers = [
+        words.count(number, label.replace("patients", "patient").removesuffix("s"), label)
+        for label, number in counts.items()
     ]
-    return f"{words.listing(told)} {verb} recorded."
+    return f"{words.listing(numbers)} {verb} recorded."
 
 
-def _said(e: Estimate) -> str:
-    """A P is not an estimate with an interval."""
-    return p_value(e.value) if e.id.endswith(".p") else sentence(e)
+def _values(known: Mapping[str, Estimate]) -> str:
+    """The other estimates as one sentence; a P is not an estimate with an interval."""
+    values = [
+        f"{label} {p_value(e.value) if e.id.endswith('.p') else sentence(e)}"
+        for label, e in known.items()
+        if e.unit != "count"
+    ]
+    return f"{words.capital('; '.join(values))}." if values else ""
 
 
 def category_answer(release: Release, key: str) -> Box | Absent:
     """Responses of one category, or that nobody received it."""
     return _nobody(release, key) or _answer(
         {
-            "objective response rate": estimates.rate(release, "orr", key),
-            "complete response rate": estimates.rate(release, "cr", key),
+            "objective response rate": _rate(release, "orr", key),
+            "complete response rate": _rate(release, "cr", key),
         }
     )
 
@@ -201,11 +206,11 @@ def safety_answer(release: Release) -> Box | Absent | None:
     """Patients with the events that have estimates of their own."""
     if "term.fever.any" not in release.counts:
         return None if release.study.suppress_zero else nothing(CLEARED)
-    made = estimates.estimates(release)
+    released = estimates.estimates(release)
     return _answer(
         {
-            f"patients with {safety.LABELS.get(term, term)}": made.get(f"ae.{key}.patients")
-            for term, key in linked_counts.TERMS.items()
+            f"patients with {safety.LABELS.get(term, term)}": released.get(f"ae.{key}.patients")
+            for term, key in safety.TERMS.items()
         }
     )
 
@@ -215,8 +220,7 @@ def safety_answer(release: Release) -> Box | Absent | None:
 
 def six_numbers(release: Release) -> Table:
     """The numbers of the summary."""
-    made = estimates.estimates(release)
-    ids = {
+    labels = {
         "n.patients": "Patients",
         "n.events": "Salvage treatment events",
         "deaths": "Deaths",
@@ -225,15 +229,10 @@ def six_numbers(release: Release) -> Table:
         "orr.all": "Objective response rate, all salvage lines",
     }
     rows = []
-    for id, label in ids.items():
-        e = made.get(id)
-        counted = e is None or e.unit == "count"
-        interval = (
-            (MASKED if e is None and "." in id[2:] else "–")
-            if e is None or counted
-            else interval_text(e)
-        )
-        rows.append((label, MASKED if e is None else value_text(e), interval))
+    for id, label in labels.items():
+        e = estimates.estimates(release).get(id)
+        value, interval = (MASKED, MASKED) if e is None else (value_text(e), interval_text(e))
+        rows.append((label, value, "–" if id in COUNTS else interval))
     return _table(
         release,
         "tab-summary-cohort",
@@ -349,7 +348,7 @@ def rates(release: Release, measures: Sequence[str], name: str, caption: str) ->
         label = words.category(key, release.study.labels) if key != ALL else "All categories"
         for measure in measures:
             short = f": {words.MEASURES_SHORT[measure]}" if len(measures) > 1 else ""
-            rows.append((label + short, *_rate_cells(estimates.rate(release, measure, key))))
+            rows.append((label + short, *_rate_cells(_rate(release, measure, key))))
     if _all_hidden(rows):
         return None
     return _table(release, name, caption, ("Category", *RATE_HEAD), rows, (EXACT_NOTE, NE_NOTE))
@@ -362,7 +361,7 @@ def category_rates(release: Release, key: str) -> Table | Absent | None:
     rows = [
         (
             f"{LINE_NAMES[line]}: {words.MEASURES_SHORT[measure]}",
-            *_rate_cells(estimates.rate(release, measure, key, line)),
+            *_rate_cells(_rate(release, measure, key, line)),
         )
         for line in LINES
         for measure in ("orr", "cr")
@@ -382,7 +381,7 @@ def category_rates(release: Release, key: str) -> Table | Absent | None:
 
 def forest(release: Release, measure: str, name: str) -> Shown | None:
     """Released rates of the categories as a forest."""
-    found = {key: estimates.rate(release, measure, key) for key in (*CATEGORY_KEYS, ALL)}
+    by_key = {key: _rate(release, measure, key) for key in (*CATEGORY_KEYS, ALL)}
     rows = [
         figures.Compared(
             words.category_short(key, release.study.labels) if key != ALL else "All lines",
@@ -395,21 +394,23 @@ def forest(release: Release, measure: str, name: str) -> Shown | None:
             own=True,
             cleared=True,
         )
-        for key, e in found.items()
+        for key, e in by_key.items()
         if e is not None and e.n
     ]
     if not rows:
         return None
-    gone = [
+    hidden = [
         words.category_short(key, release.study.labels)
-        for key, e in found.items()
+        for key, e in by_key.items()
         if e is None and key != ALL
     ]
-    made: Figure | Absent = figures.comparator_forest(
+    shown: Figure | Absent = figures.comparator_forest(
         release.study, rows, name, f"{words.MEASURES[measure]} by category"
     )
-    note = f" Hidden: {words.listing(gone)}. {show.why_withheld(release.study)}" if gone else ""
-    return replace(made, caption=made.caption + note) if isinstance(made, Figure) else made
+    if not hidden or isinstance(shown, Absent):
+        return shown
+    note = f"Hidden: {words.listing(hidden)}. {show.why_withheld(release.study)}"
+    return replace(shown, caption=f"{shown.caption} {note}")
 
 
 # --- adverse events -------------------------------------------------------------------------------
@@ -447,7 +448,7 @@ def curve(release: Release, origin: str, name: str, axis: str) -> Shown | None:
     if whole is None:
         return None
     parts = [times for key, times in release.times[origin].items() if key != ALL]
-    made: Figure | Absent = figures.km(
+    shown: Figure | Absent = figures.km(
         release.study,
         parts or [whole],
         name,
@@ -455,14 +456,15 @@ def curve(release: Release, origin: str, name: str, axis: str) -> Shown | None:
         axis=axis,
         note=f" {TIMES_NOTE}",
     )
-    return replace(made, study=CLEARED)
+    return replace(shown, study=CLEARED)
 
 
 def origins(release: Release) -> Table | None:
     """Median survival and survival at fixed months from each origin, with the relapse groups."""
     rows = []
+    released = estimates.estimates(release)
     for origin in release.times:
-        at = [estimates.survival_at(release, origin, month) for month in survival.FIXED_MONTHS]
+        at = [released.get(f"{origin}.at.{month}") for month in survival.FIXED_MONTHS]
         for name, e in estimates.medians(release, origin).items():
             group = "all patients" if name == ALL else words.RELAPSE_GROUPS[name].lower()
             fixed = [_at(one) if name == ALL else NOT_AT_STEP for one in at]
@@ -489,11 +491,11 @@ def _at(e: Estimate | None) -> str:
 
 def contrasts(release: Release, name: str) -> Table | None:
     """Late against early relapse from each origin."""
-    found = [(o, estimates.late_against_early(release, o)) for o in release.times]
+    released = estimates.estimates(release)
     rows = [
         (ORIGINS[o], f"{e.n:,}", f"{e.events:,}", ratio(e.value), interval_text(e), p_value(e.p))
-        for o, e in found
-        if e is not None
+        for o in release.times
+        if (e := released.get(prognosis.LATE[o][0])) is not None
     ]
     if not rows:
         return None

@@ -1,43 +1,136 @@
-"""Tables of the chapter on adverse events of salvage therapy."""
+"""The chapter on adverse events of salvage therapy."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from functools import wraps
+from typing import Final, TypeVar
 
 import pandas as pd
 
 from salvage import words
 from salvage.analysis import safety
 from salvage.analysis.estimate import Estimate
+from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import FATAL_GRADE
 from salvage.cohort.study import Study
-from salvage.display.show import Absent, Box, Cleared, Table, Text, answer, text
+from salvage.display import show
+from salvage.display.show import Absent, Box, Cleared, Table, Text, text
 from salvage.display.wording import interval_text, percent
-from salvage.report.shared import Shown, mark, marks, of, this_cohort
+from salvage.report.shared import NONE, Shown, marks, of, this_cohort
+
+Part = TypeVar("Part")
+
+MOST_TERMS: Final = 20
+#: What has an estimate of its own: the label by the key in its id.
+OVERALL: Final = {
+    "any": "Any adverse event",
+    "fever": "Fever",
+    "crs": "Cytokine release syndrome (CRS)",
+    "icans": "Neurotoxicity (ICANS)",
+}
+SEVERE_NOTE: Final = (
+    "Grade 3 or more: on the scale by which the event was graded. A patient counts once for each "
+    "row, at the highest grade."
+)
+NO_LINE: Final = "No adverse event of this cohort is linked to a salvage line."
 
 
-def safety_answer(cohort: Cohort) -> Box | Absent:
+def nothing(study: Study | Cleared, name: str = "") -> Absent:
+    """The one sentence of a cohort without adverse events, in place of ``name``."""
+    return Absent(
+        study,
+        "The cohort records no adverse event of salvage therapy, so this chapter has no results. "
+        "That nothing is recorded does not mean that nothing happened.",
+        name,
+    )
+
+
+def _where_recorded(make: Callable[[Cohort], Part]) -> Callable[[Cohort], Part | Absent]:
+    """A part of the chapter; :func:`nothing` where the cohort records no adverse event."""
+
+    @wraps(make)
+    def part(cohort: Cohort) -> Part | Absent:
+        return make(cohort) if safety.recorded(cohort) else nothing(cohort.study)
+
+    return part
+
+
+def answer(cohort: Cohort) -> Box | Absent:
     """How many patients had an event, a severe one, and which one was the most common.
 
     Events of patients without a salvage line follow no salvage therapy; that they are left out is
     said here, also where there are no others.
     """
+    left_out = _left_out(cohort)
     if not safety.recorded(cohort):
         absent = nothing(cohort.study, "answer-safety")
-        return replace(absent, sentence=f"{absent.sentence} {_left_out(cohort)}".strip())
-    made = {e.id: e for e in safety.safety_estimates(cohort)}
-    any_grade, severe = made["ae.any.patients"], made["ae.severe.patients"]
-    events = safety.events_of_treated(cohort)
-    return answer(
+        return replace(absent, sentence=f"{absent.sentence} {left_out}".strip())
+    return show.answer(
         cohort.study,
-        f"In {this_cohort(cohort.study)}, {words.count(len(events), 'adverse event')} of salvage "
-        "therapy "
-        f"{'is' if len(events) == 1 else 'are'} recorded. At least one occurred in "
-        f"{_share(any_grade)}{_and_severe(severe)}.",
-        _most_common(cohort),
-        _left_out(cohort),
+        f"{_number_of_events(cohort)} {_affected(cohort)}",
+        f"{_most_common(cohort)} {_fever_if_not_most_common(cohort)}".strip(),
+        left_out,
         name="answer-safety",
     )
+
+
+def _number_of_events(cohort: Cohort) -> str:
+    events = len(safety.events_of_treated(cohort))
+    verb = "is" if events == 1 else "are"
+    return (
+        f"In {this_cohort(cohort.study)}, {words.count(events, 'adverse event')} of salvage "
+        f"therapy {verb} recorded."
+    )
+
+
+def _affected(cohort: Cohort) -> str:
+    made = safety.estimates(cohort)
+    any_grade, severe = made["ae.any.patients"], made["ae.severe.patients"]
+    if severe.value is None:
+        return (
+            f"At least one occurred in {_share(any_grade)}; no event has a grade, so nothing is "
+            "known of severity."
+        )
+    return (
+        f"At least one occurred in {_share(any_grade)}, and at least one of grade 3 or more in "
+        f"{_share(severe)}."
+    )
+
+
+def _share(e: Estimate) -> str:
+    """``48.3% of treated patients (14/29; 95% CI 29.4 to 67.5)``."""
+    inside = f"{e.events:,}/{e.n:,}; 95% CI {interval_text(e)}"
+    return f"{percent(e.value)} of treated patients ({inside})"
+
+
+def _most_common(cohort: Cohort) -> str:
+    """The leading terms by patients and by events."""
+    ranking = safety.ranking(cohort)
+    by_patients, by_events = (safety.most_common(cohort, by) for by in ("patients", "events"))
+    patients = of(int(ranking["patients"].max()), len(cohort.treated))
+    events = f"{int(ranking['events'].max()):,}"
+    leader = (
+        f"The most common event was {_names(by_patients)}"
+        if len(by_patients) == 1
+        else f"The most common events were {_names(by_patients)}, equally often"
+    )
+    if by_patients == by_events:
+        return f"{leader}: by patients, {patients}, and by events, {events}."
+    return f"{leader}: by patients, {patients}; by events, it was {_names(by_events)}, {events}."
+
+
+def _names(terms: list[str]) -> str:
+    return words.listing([safety.LABELS.get(term, term) for term in terms])
+
+
+def _fever_if_not_most_common(cohort: Cohort) -> str:
+    if safety.FEVER in safety.most_common(cohort):
+        return ""
+    patients = safety.ranking(cohort).set_index("term")["patients"].get(safety.FEVER)
+    if patients is None:
+        return "Fever is not recorded in any patient."
+    return f"Fever occurred in {of(int(patients), len(cohort.treated))}."
 
 
 def _left_out(cohort: Cohort) -> str:
@@ -51,220 +144,47 @@ def _left_out(cohort: Cohort) -> str:
     )
 
 
-def _and_severe(severe: Estimate) -> str:
-    if severe.value is None:
-        return "; no event has a grade, so nothing is known of severity"
-    return f", and at least one of grade 3 or more in {_share(severe)}"
-
-
-def _most_common(cohort: Cohort) -> str:
-    """The leading terms by patients and by events, and where fever stands if it does not lead."""
-    ranking = safety.ranking(cohort).set_index("term")
-    n = len(cohort.treated)
-    by_patients, by_events = (safety.most_common(cohort, by) for by in ("patients", "events"))
-    patients, events = int(ranking["patients"].max()), int(ranking["events"].max())
-    if by_patients == by_events:
-        told = f"{_lead(by_patients)} by patients, {of(patients, n)}, and by events, {events:,}."
-    else:
-        told = (
-            f"{_lead(by_patients)} by patients, {of(patients, n)}; by events, it was "
-            f"{_names(by_events)}, {events:,}."
-        )
-    return f"{told} {_where_is_fever(cohort, by_patients)}".strip()
-
-
-def _lead(terms: list[str]) -> str:
-    if len(terms) == 1:
-        return f"The most common event was {_names(terms)}:"
-    return f"The most common events were {_names(terms)}, equally often:"
-
-
-def _share(e: Estimate) -> str:
-    """``48.3% of treated patients (14/29; 95% CI 29.4 to 67.5)``."""
-    inside = f"{e.events:,}/{e.n:,}; 95% CI {interval_text(e)}"
-    return f"{percent(e.value)} of treated patients ({inside})"
-
-
-def _names(terms: list[str]) -> str:
-    return words.listing([safety.LABELS.get(term, term) for term in terms])
-
-
-def _where_is_fever(cohort: Cohort, leading: list[str]) -> str:
-    if safety.FEVER in leading:
-        return ""
-    found = safety.ranking(cohort).set_index("term")
-    if safety.FEVER not in found.index:
-        return "Fever is not recorded in any patient."
-    affected = int(found.loc[[safety.FEVER], "patients"].iloc[0])
-    return f"Fever occurred in {of(affected, len(cohort.treated))}."
-
-
-def scales(cohort: Cohort) -> Text | Absent:
-    """By which scales the events were graded, and that versions are not pooled."""
-    if not safety.recorded(cohort):
-        return nothing(cohort.study)
-    events = safety.events_of_treated(cohort)
-    sizes = events["scale"].value_counts().sort_index()
-    named = [
-        f"{words.count(size, 'event')} by {words.SCALES.get(scale, scale)}"
-        for scale, size in zip(sizes.index.tolist(), sizes.tolist(), strict=True)
-        if scale != safety.UNSPECIFIED_SCALE
-    ]
-    paragraphs = []
-    if named:
-        paragraphs.append(f"Graded: {words.listing(named)}.")
-    unknown = int(sizes.get(safety.UNSPECIFIED_SCALE, 0))
-    if unknown:
-        verb = "names" if unknown == 1 else "name"
-        paragraphs.append(
-            f"{words.count(unknown, 'event')} {verb} no scale: their grades cannot be compared "
-            "with the others."
-        )
-    versions = safety.ctcae_versions(cohort)
-    if len(versions) > 1:
-        paragraphs.append(
-            f"Two versions of CTCAE are in use here ({words.listing(versions)}). Version 6.0 moved "
-            "the limits of several grades, so the same blood count can have another grade. "
-            "The tables keep the versions apart."
-        )
-    return text(cohort.study, " ".join(paragraphs))
-
-
-def grading(cohort: Cohort) -> Text | Absent:
-    """Events without a grade, and fatal events."""
-    if not safety.recorded(cohort):
-        return nothing(cohort.study)
-    events = safety.events_of_treated(cohort)
-    ungraded = int(events["grade"].isna().sum())
-    if ungraded == len(events):
-        return text(cohort.study, "No event has a grade.")
-    fatal = int((events["grade"] == FATAL_GRADE).sum())
-    told = []
-    if ungraded:
-        told.append(
-            f"{words.count(ungraded, 'event')} without a grade "
-            f"{'counts' if ungraded == 1 else 'count'} at any grade and not at grade 3 or more."
-        )
-    else:
-        told.append("Every event has a grade.")
-    told.append(
-        f"{words.count(fatal, 'event')} {'was' if fatal == 1 else 'were'} fatal (grade 5)."
-        if fatal
-        else "No fatal event (grade 5) is recorded."
-    )
-    return text(cohort.study, " ".join(told))
-
-
-def fever_and_crs(cohort: Cohort) -> Text | Absent:
-    """Fever and CRS of the same patients, and what the data cannot tell apart."""
-    if not safety.recorded(cohort):
-        return nothing(cohort.study)
-    found = safety.fever_and_crs(cohort).set_index(["fever", "crs"])["patients"]
-    fever = int(found[True, False] + found[True, True])
-    crs = int(found[False, True] + found[True, True])
-    both = int(found[True, True])
-    if fever == 0 and crs == 0:
-        return text(cohort.study, "Neither fever nor CRS is recorded in any patient.")
-    if fever == 0 or crs == 0:
-        present, absent = ("CRS", "fever") if fever == 0 else ("Fever", "CRS")
-        count = words.count(crs or fever, "patient")
-        return text(cohort.study, f"{present} is recorded in {count}, {absent} in none.")
-    return text(
-        cohort.study,
-        f"Fever is recorded in {words.count(fever, 'patient')} and CRS in "
-        f"{words.count(crs, 'patient')}; {_both(both)}. "
-        "If fever within a CRS were counted as fever, up to "
-        f"{words.count(fever + crs - both, 'patient')} would have had it.",
-    )
-
-
-def _both(both: int) -> str:
-    if both == 0:
-        return "no patient had both"
-    return f"{both:,} had both, not necessarily at the same time"
-
-
-def counting(cohort: Cohort) -> Text | Absent:
-    """Why patients, events and rates tell different things, in this cohort's numbers."""
-    if not safety.recorded(cohort):
-        return nothing(cohort.study)
-    events = safety.events_of_treated(cohort)
-    per_patient = events.groupby("patient_id").size()
-    n, affected = len(cohort.treated), len(per_patient)
-    most = int(per_patient.max())
-    opening = (
-        f"{words.count(len(events), 'event')} occurred in {affected:,} of "
-        f"{words.count(n, 'treated patient')}, at most {most:,} in one patient. "
-        if len(events) > affected
-        else f"Each patient with an event had one, {affected:,} of {n:,}. "
-    )
-    return text(
-        cohort.study,
-        f"{opening}Patients say how many are affected, events how often it happens, and rates how "
-        "often over the time at risk. A category given for a short time has a short exposure, and "
-        "its rate is high even if its patients fare no worse.",
-    )
-
-
-NONE: Final = "–"
-MOST_TERMS: Final = 20
-SEVERE_NOTE: Final = (
-    "Grade 3 or more: on the scale by which the event was graded. A patient counts once for each "
-    "row, at the highest grade."
-)
-
-
-def nothing(study: Study | Cleared, name: str = "") -> Absent:
-    """The one sentence of a cohort without adverse events, in place of ``name``."""
-    return Absent(
-        study,
-        "The cohort records no adverse event of salvage therapy, so this chapter has no results. "
-        "That nothing is recorded does not mean that nothing happened.",
-        name,
-    )
-
-
+@_where_recorded
 def overall(cohort: Cohort) -> Shown:
     """Any event, severe events, fever, CRS and ICANS, per patient and as events."""
-    if not safety.recorded(cohort):
-        return nothing(cohort.study)
+    made = safety.estimates(cohort)
     events = safety.events_of_treated(cohort)
-    sets = {
-        "Any adverse event": ("ae.any", events),
-        "Fever": ("ae.fever", events[events["term"] == safety.FEVER]),
-        "Cytokine release syndrome (CRS)": ("ae.crs", events[events["term"] == safety.CRS]),
-        "Neurotoxicity (ICANS)": ("ae.icans", events[events["term"] == safety.ICANS]),
+    events_of = {
+        "any": events,
+        **{key: safety.of_term(events, term) for term, key in safety.TERMS.items()},
     }
-    made = {e.id: e for e in safety.safety_estimates(cohort)}
-    rows, used = [], []
-    for label, (key, frame) in sets.items():
-        severe = frame[frame["grade"] >= safety.SEVERE_GRADE]
-        severe_key = "ae.severe.patients" if key == "ae.any" else f"{key}.severe.patients"
-        for name, id, part in (
-            ("any grade", f"{key}.patients", frame),
-            ("grade 3 or more", severe_key, severe),
+    rows: list[tuple[str, ...]] = []
+    used = []
+    for key, label in OVERALL.items():
+        severe_id = "ae.severe.patients" if key == "any" else f"ae.{key}.severe.patients"
+        for grade, e, counted in (
+            ("any grade", made[f"ae.{key}.patients"], events_of[key]),
+            ("grade 3 or more", made[severe_id], safety.severe(events_of[key])),
         ):
-            used.append(made[id])
-            events_cell = NONE if made[id].value is None else f"{len(part):,}"
-            rows.append((f"{label}, {name}", *_share_cells(made[id]), events_cell))
+            used.append(e)
+            cells = (
+                (NONE, NONE, NONE, NONE)
+                if e.value is None
+                else (
+                    f"{e.events:,} / {e.n:,}",
+                    percent(e.value).rstrip("%"),
+                    interval_text(e),
+                    f"{len(counted):,}",
+                )
+            )
+            rows.append((f"{label}, {grade}", *cells))
     return Table(
         cohort.study,
         "tab-safety-overall",
         "Adverse events of salvage therapy: treated patients affected, and events.",
         ("Adverse event", "Patients / treated", "%", "Exact 95% CI, %", "Events"),
         rows,
-        (SEVERE_NOTE, *_scale_notes(cohort)),
+        (SEVERE_NOTE, *_versions_note(cohort)),
         marks(used),
     )
 
 
-def _share_cells(e: Estimate) -> tuple[str, str, str]:
-    if e.value is None:
-        return NONE, NONE, NONE
-    return f"{e.events:,} / {e.n:,}", percent(e.value).rstrip("%"), interval_text(e)
-
-
-def _scale_notes(cohort: Cohort) -> list[str]:
+def _versions_note(cohort: Cohort) -> list[str]:
     """That versions are kept apart in the table of terms, where there are several."""
     versions = safety.ctcae_versions(cohort)
     if len(versions) < 2:
@@ -273,16 +193,6 @@ def _scale_notes(cohort: Cohort) -> list[str]:
         f"Events were graded by {words.listing(versions)}, whose thresholds differ. Rows for grade "
         "3 or more count each event by its own version; the table of terms keeps them apart."
     ]
-
-
-def _scale(scale: str) -> str:
-    return words.SCALES.get(scale, scale)
-
-
-def _fever_first(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of fever on top, the others in their order."""
-    fever = table["term"] == safety.FEVER
-    return pd.concat([table[fever], table[~fever]])
 
 
 def by_term(cohort: Cohort) -> Shown:
@@ -305,10 +215,10 @@ def by_term(cohort: Cohort) -> Shown:
         for row in shown.to_dict("records")
     ]
     if len(rest):
-        sums = [int(rest[c].sum()) for c in ("events", "events_severe", "ungraded")]
+        sums = rest[["events", "events_severe", "ungraded"]].sum()
         label = words.count(len(rest), "further row")
-        any_grade, severe, ungraded = (f"{value:,}" for value in sums)
-        rows.append((label, NONE, NONE, NONE, any_grade, severe, ungraded))
+        events, severe, ungraded = (f"{number:,}" for number in sums)
+        rows.append((label, NONE, NONE, NONE, events, severe, ungraded))
     return Table(
         cohort.study,
         "tab-safety-terms",
@@ -328,19 +238,78 @@ def by_term(cohort: Cohort) -> Shown:
             "term and scale, at the highest grade. A dash where no event of the row has a grade.",
             "Scales, and versions of a scale, are not pooled: a term graded by two has two rows.",
         ),
-        mark(cohort.study),
+        own_mark(cohort.study),
         left=(0, 1),
     )
 
 
+def _scale(scale: str) -> str:
+    return words.SCALES.get(scale, scale)
+
+
+def _fever_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of fever on top, the others in their order."""
+    fever = table["term"] == safety.FEVER
+    return pd.concat([table[fever], table[~fever]])
+
+
+@_where_recorded
+def grading(cohort: Cohort) -> Text:
+    """Events without a grade, and fatal events."""
+    grade_of_event = safety.events_of_treated(cohort)["grade"]
+    ungraded, fatal = int(grade_of_event.isna().sum()), int((grade_of_event == FATAL_GRADE).sum())
+    if ungraded == len(grade_of_event):
+        return text(cohort.study, "No event has a grade.")
+    known = "Every event has a grade."
+    if ungraded:
+        verb = "counts" if ungraded == 1 else "count"
+        known = (
+            f"{words.count(ungraded, 'event')} without a grade {verb} at any grade and not at "
+            "grade 3 or more."
+        )
+    deaths = "No fatal event (grade 5) is recorded."
+    if fatal:
+        verb = "was" if fatal == 1 else "were"
+        deaths = f"{words.count(fatal, 'event')} {verb} fatal (grade 5)."
+    return text(cohort.study, f"{known} {deaths}")
+
+
+@_where_recorded
+def scales(cohort: Cohort) -> Text:
+    """By which scales the events were graded, and that versions are not pooled."""
+    sizes = safety.events_of_treated(cohort)["scale"].value_counts().sort_index()
+    unknown = int(sizes.get(safety.UNSPECIFIED_SCALE, 0))
+    named = [
+        f"{words.count(int(size), 'event')} by {_scale(str(scale))}"
+        for scale, size in sizes.items()
+        if scale != safety.UNSPECIFIED_SCALE
+    ]
+    sentences = []
+    if named:
+        sentences.append(f"Graded: {words.listing(named)}.")
+    if unknown:
+        verb = "names" if unknown == 1 else "name"
+        sentences.append(
+            f"{words.count(unknown, 'event')} {verb} no scale: their grades cannot be compared "
+            "with the others."
+        )
+    versions = safety.ctcae_versions(cohort)
+    if len(versions) > 1:
+        sentences.append(
+            f"Two versions of CTCAE are in use here ({words.listing(versions)}). Version 6.0 moved "
+            "the limits of several grades, so the same blood count can have another grade. "
+            "The tables keep the versions apart."
+        )
+    return text(cohort.study, " ".join(sentences))
+
+
+@_where_recorded
 def grades(cohort: Cohort) -> Shown:
     """Patients by term and by their highest grade."""
-    if not safety.recorded(cohort):
-        return nothing(cohort.study)
-    found = safety.worst_grades(cohort)
-    if found.empty:
+    worst = safety.worst_grades(cohort)
+    if worst.empty:
         return Absent(cohort.study, "No adverse event of salvage therapy has a grade.")
-    order = _fever_first(found.reset_index())
+    order = _fever_first(worst.reset_index())
     shown = order.iloc[:MOST_TERMS]
     rows = [
         (
@@ -360,17 +329,69 @@ def grades(cohort: Cohort) -> Shown:
         ("Term", "Scale", *(f"Grade {grade}" for grade in range(1, 6))),
         rows,
         notes,
-        mark(cohort.study),
+        own_mark(cohort.study),
         left=(0, 1),
         folded=True,
     )
 
 
+@_where_recorded
+def fever_and_crs_table(cohort: Cohort) -> Shown:
+    """Patients by fever and CRS, which are separate events."""
+    n = len(cohort.treated)
+    names = {
+        (True, False): "Fever, no CRS",
+        (True, True): "Fever and CRS",
+        (False, True): "CRS, no fever of its own",
+        (False, False): "Neither",
+    }
+    rows = [
+        (names[row["fever"], row["crs"]], of(row["patients"], n))
+        for row in safety.fever_and_crs(cohort).to_dict("records")
+    ]
+    return Table(
+        cohort.study,
+        "tab-safety-fever-crs",
+        "Fever and cytokine release syndrome, as separate events of a patient.",
+        ("Recorded", "Treated patients (%)"),
+        rows,
+        (
+            "Fever as part of a CRS belongs to the CRS. It is counted here only where the data "
+            "record it as an event of its own.",
+        ),
+        own_mark(cohort.study),
+    )
+
+
+@_where_recorded
+def fever_and_crs(cohort: Cohort) -> Text:
+    """Fever and CRS of the same patients, and what the data cannot tell apart."""
+    patients = safety.fever_and_crs(cohort).set_index(["fever", "crs"])["patients"]
+    both = int(patients[True, True])
+    fever, crs = int(patients[True, False]) + both, int(patients[False, True]) + both
+    if fever == 0 and crs == 0:
+        return text(cohort.study, "Neither fever nor CRS is recorded in any patient.")
+    with_fever, with_crs = words.count(fever, "patient"), words.count(crs, "patient")
+    if fever == 0:
+        return text(cohort.study, f"CRS is recorded in {with_crs}, fever in none.")
+    if crs == 0:
+        return text(cohort.study, f"Fever is recorded in {with_fever}, CRS in none.")
+    overlap = (
+        f"{both:,} had both, not necessarily at the same time" if both else "no patient had both"
+    )
+    return text(
+        cohort.study,
+        f"Fever is recorded in {with_fever} and CRS in {with_crs}; {overlap}. "
+        "If fever within a CRS were counted as fever, up to "
+        f"{words.count(fever + crs - both, 'patient')} would have had it.",
+    )
+
+
+@_where_recorded
 def by_category(cohort: Cohort) -> Shown:
     """Patients of each category with any event, a severe one, fever, CRS and ICANS."""
-    absent = _no_lines(cohort)
-    if absent:
-        return absent
+    if safety.events_of_lines(cohort).empty:
+        return Absent(cohort.study, NO_LINE)
     table = safety.patients_by_category(cohort)
     unknown = () if safety.graded(cohort) else ("severe",)
     rows = [
@@ -403,15 +424,15 @@ def by_category(cohort: Cohort) -> Shown:
             "category received.",
             *_unlinked(cohort),
         ),
-        mark(cohort.study),
+        own_mark(cohort.study),
     )
 
 
+@_where_recorded
 def exposure(cohort: Cohort) -> Shown:
     """Events of each category over the time at risk."""
-    absent = _no_lines(cohort)
-    if absent:
-        return absent
+    if safety.events_of_lines(cohort).empty:
+        return Absent(cohort.study, NO_LINE)
     rows = [
         (
             words.category(str(key), cohort.study.labels),
@@ -445,16 +466,8 @@ def exposure(cohort: Cohort) -> Shown:
             "patients have many.",
             *_unlinked(cohort),
         ),
-        mark(cohort.study),
+        own_mark(cohort.study),
     )
-
-
-def _no_lines(cohort: Cohort) -> Absent | None:
-    if not safety.recorded(cohort):
-        return nothing(cohort.study)
-    if safety.events_of_lines(cohort).empty:
-        return Absent(cohort.study, "No adverse event of this cohort is linked to a salvage line.")
-    return None
 
 
 def _unlinked(cohort: Cohort) -> list[str]:
@@ -465,30 +478,20 @@ def _unlinked(cohort: Cohort) -> list[str]:
     return [f"{words.count(missing, 'event')} {verb} linked to no line and left out here."]
 
 
-def fever_and_crs_table(cohort: Cohort) -> Shown:
-    """Patients by fever and CRS, which are separate events."""
-    if not safety.recorded(cohort):
-        return nothing(cohort.study)
-    n = len(cohort.treated)
-    names = {
-        (True, False): "Fever, no CRS",
-        (True, True): "Fever and CRS",
-        (False, True): "CRS, no fever of its own",
-        (False, False): "Neither",
-    }
-    rows = [
-        (names[row["fever"], row["crs"]], of(row["patients"], n))
-        for row in safety.fever_and_crs(cohort).to_dict("records")
-    ]
-    return Table(
+@_where_recorded
+def counting(cohort: Cohort) -> Text:
+    """Why patients, events and rates tell different things, in this cohort's numbers."""
+    per_patient = safety.events_of_treated(cohort).groupby("patient_id").size()
+    events, affected, treated = int(per_patient.sum()), len(per_patient), len(cohort.treated)
+    spread = (
+        f"{words.count(events, 'event')} occurred in {affected:,} of "
+        f"{words.count(treated, 'treated patient')}, at most {per_patient.max():,} in one patient."
+        if events > affected
+        else f"Each patient with an event had one, {affected:,} of {treated:,}."
+    )
+    return text(
         cohort.study,
-        "tab-safety-fever-crs",
-        "Fever and cytokine release syndrome, as separate events of a patient.",
-        ("Recorded", "Treated patients (%)"),
-        rows,
-        (
-            "Fever as part of a CRS belongs to the CRS. It is counted here only where the data "
-            "record it as an event of its own.",
-        ),
-        mark(cohort.study),
+        f"{spread} Patients say how many are affected, events how often it happens, and rates how "
+        "often over the time at risk. A category given for a short time has a short exposure, and "
+        "its rate is high even if its patients fare no worse.",
     )

@@ -1,19 +1,22 @@
 """What several chapters say alike: notes, rows of rates and medians, and turns of phrase."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import pandas as pd
 
 from salvage import words
+from salvage.analysis import prognosis
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import Mark
 from salvage.cohort import Cohort
+from salvage.cohort.schema import RESPONSE
 from salvage.cohort.study import Study
 from salvage.display.show import Absent, Table
-from salvage.display.wording import interval_text, months
+from salvage.display.wording import interval_text, months, p_value, percent, ratio, reason
 
 Shown = Table | Absent
+NONE: Final = "–"
 
 EXACT_NOTE: Final = "Exact: Clopper-Pearson interval, as if lines were independent."
 WILSON_NOTE: Final = (
@@ -26,11 +29,6 @@ MEDIAN_NOTE: Final = (
 )
 
 
-def mark(study: Study) -> tuple[Mark, ...]:
-    """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
-    return ("assumed",) if study.synthetic else ("observed",)
-
-
 def marks(estimates: Sequence[Estimate]) -> tuple[Mark, ...]:
     """Every mark that a set of estimates carries."""
     return tuple(
@@ -38,9 +36,9 @@ def marks(estimates: Sequence[Estimate]) -> tuple[Mark, ...]:
     )
 
 
-def of(part: int, whole: int) -> str:
+def of(part: int, total: int) -> str:
     """``5 (42%)``; ``0`` without a percentage when there is nothing to divide by."""
-    return f"{part:,} ({100 * part / whole:.0f}%)" if whole else f"{part:,}"
+    return f"{part:,} ({100 * part / total:.0f}%)" if total else f"{part:,}"
 
 
 def spread(values: pd.Series, digits: int = 1) -> str:
@@ -64,7 +62,7 @@ def absent_category(study: Study, key: str, name: str = "") -> Absent:
 
 def no_response_times(cohort: Cohort) -> str:
     """Why no duration of response can be given."""
-    if not cohort.salvage["best_response"].isin(["CR", "PR"]).any():
+    if not cohort.salvage["best_response"].isin(RESPONSE).any():
         return "No salvage line brought a response, so there is no duration of response."
     return "The cohort does not record when responses began, so their duration is not known."
 
@@ -72,24 +70,53 @@ def no_response_times(cohort: Cohort) -> str:
 RATE_HEAD: Final = ("Lines", "Responses / lines", "Rate, %", "Exact 95% CI, %", "Wilson 95% CI, %")
 
 
+def rate_cells(e: Estimate) -> tuple[str, str, str]:
+    """Responses of all lines, rate and interval in percent; dashes for a set without lines."""
+    if e.value is None:
+        return "0 / 0", NONE, NONE
+    return f"{e.events:,} / {e.n:,}", percent(e.value).rstrip("%"), interval_text(e)
+
+
 def rate_row(label: str, exact: Estimate, wilson: Estimate) -> tuple[str, ...]:
-    """A row under :data:`RATE_HEAD`; a set without lines shows a dash."""
-    if not exact.n:
-        return (label, "0 / 0", "–", "–", "–")
-    return (
-        label,
-        f"{exact.events} / {exact.n}",
-        f"{100 * (exact.value or 0):.1f}",
-        interval_text(exact),
-        interval_text(wilson),
-    )
+    """A row under :data:`RATE_HEAD`."""
+    return (label, *rate_cells(exact), rate_cells(wilson)[-1])
 
 
-def median_row(e: Estimate) -> tuple[str, ...]:
+def median_row(label: str, e: Estimate) -> tuple[str, ...]:
     """Label, n, events, median and interval of an estimate in months."""
     if not e.n:
-        return (e.label, "0", "–", words.NOT_ESTIMABLE, "–")
-    return (e.label, f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
+        return (label, "0", NONE, words.NOT_ESTIMABLE, NONE)
+    return (label, f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
+
+
+def ratio_cells(e: Estimate) -> tuple[str, str, str]:
+    """Ratio, interval and P of an estimate; dashes where there is none."""
+    if e.value is None:
+        return words.NOT_ESTIMABLE, NONE, NONE
+    return ratio(e.value), interval_text(e), p_value(e.p)
+
+
+def not_estimable(rows: Iterable[tuple[str, Estimate]]) -> list[str]:
+    """Why rows of a table (label, estimate) are not estimable: one note for each reason."""
+    labels: dict[str, list[str]] = {}
+    for label, e in rows:
+        if e.value is None:
+            labels.setdefault(reason(e.method), []).append(label)
+    return [
+        f"Not estimable ({why}): {'; '.join(dict.fromkeys(missing))}."
+        for why, missing in labels.items()
+    ]
+
+
+def few_deaths(estimates: Iterable[Estimate]) -> str:
+    """The caution in a caption of models of one covariate, where one of them has few deaths."""
+    deaths = {e.events or 0 for e in estimates if e.value is not None}
+    return prognosis.caution(min(deaths), least=len(deaths) > 1) if deaths else ""
+
+
+def paragraph(*sentences: str) -> str:
+    """Whole sentences one after the other; empty ones are dropped."""
+    return " ".join(filter(None, sentences))
 
 
 def responses_note() -> str:

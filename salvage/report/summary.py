@@ -1,16 +1,17 @@
-"""Tables of the summary: the cohort in six numbers, the evidence at a glance, published against
-reproduced."""
+"""The summary: the cohort in six numbers, the evidence, the published figures reproduced."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from salvage import __version__, words
-from salvage.analysis import comparison, provenance, safety, survival
+from salvage.analysis import comparison, provenance, safety
 from salvage.analysis.estimate import Estimate
+from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
-from salvage.display.show import CLEARED, Box, Cover, Table, Text, answer, text
+from salvage.display import show
+from salvage.display.show import CLEARED, Box, Cover, Table, Text
 from salvage.display.wording import (
     interval_text,
     p_phrase,
@@ -20,12 +21,25 @@ from salvage.display.wording import (
     value_and_parts,
     value_text,
 )
-from salvage.evidence import agreement
-from salvage.evidence.agreement import Agreement
+from salvage.evidence.agreement import Agreement, agreements
 from salvage.report.comparison import could_show
-from salvage.report.shared import mark, median, this_cohort
+from salvage.report.results import headline
+from salvage.report.shared import NONE, median, this_cohort
 
 Estimates = Mapping[str, Estimate]
+
+#: A rate or a contrast of fewer lines than this is one of small groups.
+SMALL_GROUP: Final = 50
+NO_ADVERSE_EVENT: Final = "no adverse event recorded"
+VERDICT: Final = {True: "✓ agrees", False: "differs"}
+SIX: Final = (
+    "n.patients",
+    "n.events",
+    "deaths",
+    "followup.reverse_km.median",
+    "os.median",
+    "orr.all",
+)
 
 
 def cover(study: Study) -> Cover:
@@ -51,159 +65,188 @@ def citations(study: Study) -> Text:
     # The centre of a synthetic cohort is no author.
     centre = "" if study.synthetic else study.centre
     report = [study.title, centre, f"A reproducible report, version {__version__}"]
-    return text(CLEARED, index, f"This report: {'. '.join(filter(None, report))}.")
+    return show.text(CLEARED, index, f"This report: {'. '.join(filter(None, report))}.")
 
 
-def short_answer(cohort: Cohort, estimates: Estimates) -> Box:
+def answer(cohort: Cohort) -> Box:
     """The answer of the whole book in three sentences."""
-    n, treated = len(cohort.patients), len(cohort.treated)
-    link = "with" if treated == n else f"of whom {treated:,} received"
-    comma = "" if treated == n else ","
-    return answer(
+    return show.answer(
         cohort.study,
-        f"In {this_cohort(cohort.study)} of {words.count(n, 'patient')}{comma} {link}"
-        f" {words.count(len(cohort.salvage), 'salvage line')}, median overall survival from"
-        f" CAR-T infusion was {median(estimates['os.median'], 'patient')}. The objective response"
-        f" rate over all lines was {sentence(estimates['orr.all'])}.",
-        _published_link(cohort, estimates),
+        f"{_survival(cohort)} The objective response rate over all lines was"
+        f" {sentence(headline(cohort)['orr.all'])}.",
+        _against_published(cohort),
         ranking(cohort),
         name="answer-summary",
     )
 
 
-def _published_link(cohort: Cohort, estimates: Estimates) -> str:
-    found = agreement.agreements(cohort, list(estimates.values()))
-    if cohort.study.synthetic and not all(figure.agrees for figure in found):
+def _survival(cohort: Cohort) -> str:
+    """Who was treated, and for how long the patients lived."""
+    n, treated = len(cohort.patients), len(cohort.treated)
+    this = f"In {this_cohort(cohort.study)} of {words.count(n, 'patient')}"
+    lines = words.count(len(cohort.salvage), "salvage line")
+    lived = median(headline(cohort)["os.median"], "patient")
+    if treated < n:
+        return (
+            f"{this}, of whom {treated:,} received {lines}, median overall survival from CAR-T"
+            f" infusion was {lived}."
+        )
+    return f"{this} with {lines}, median overall survival from CAR-T infusion was {lived}."
+
+
+def _against_published(cohort: Cohort) -> str:
+    """What the cohort has to do with the published study."""
+    if not cohort.study.synthetic:
+        return (
+            "The patients are this hospital's own. The published study stands beside them as a"
+            " comparator."
+        )
+    if not all(figure.agrees for figure in _agreements(cohort)):
         return (
             "The patients are synthetic: nobody was observed. The published study stands beside"
             " them as a comparator."
         )
-    if cohort.study.synthetic:
-        source = provenance.facts()["source"]
-        return (
-            "The patients are synthetic. They were generated to agree with every figure in the"
-            f" abstract of {source['authors'].split()[0]} and colleagues ({source['year']}); what"
-            " that abstract does not print is assumed and marked so."
-        )
+    source = provenance.facts()["source"]
     return (
-        "The patients are this hospital's own. The published study stands beside them as a"
-        " comparator."
+        "The patients are synthetic. They were generated to agree with every figure in the"
+        f" abstract of {source['authors'].split()[0]} and colleagues ({source['year']}); what"
+        " that abstract does not print is assumed and marked so."
     )
+
+
+def _agreements(cohort: Cohort) -> list[Agreement]:
+    return agreements(cohort, list(headline(cohort).values()))
 
 
 def ranking(cohort: Cohort) -> str:
     """That the study cannot rank the six options, with the smallest difference that it could have
     shown."""
-    head = (
-        "This study cannot rank the six options: nobody was randomised, and patients who reached a"
-        " later line were selected."
+    shown = (
+        could_show(cohort)
+        if comparison.detectable(cohort)
+        else "It holds lines of one category at most, so there is nothing to compare."
     )
-    if not comparison.detectable(cohort):
-        return f"{head} It holds lines of one category at most, so there is nothing to compare."
-    return f"{head} {could_show(cohort)}"
+    return (
+        "This study cannot rank the six options: nobody was randomised, and patients who reached a"
+        f" later line were selected. {shown}"
+    )
 
 
-SMALL_GROUP: Final = 50
-NONE: Final = "–"
-NO_ADVERSE_EVENT: Final = "no adverse event recorded"
-VERDICT: Final = {True: "✓ agrees", False: "differs"}
-SIX = ("n.patients", "n.events", "deaths", "followup.reverse_km.median", "os.median", "orr.all")
-
-
-def six_numbers(study: Study, estimates: Estimates) -> Table:
+def six_numbers(cohort: Cohort) -> Table:
     """The cohort in six numbers, each with its interval and where it comes from."""
-    chosen = [estimates[key] for key in SIX]
-    rows = [
-        (
-            e.label,
-            value_text(e),
-            interval_text(e) if e.unit not in ("count", "events") else NONE,
-            _marks(e),
-        )
-        for e in chosen
-    ]
+    estimates = headline(cohort)
     return Table(
-        study,
+        cohort.study,
         "tab-summary-cohort",
         "The cohort in six numbers.",
         ("Quantity", "Value", "95% CI", "Provenance"),
-        rows,
-        (
+        [
             (
-                "Follow-up by reverse Kaplan-Meier; overall survival from the first CAR-T infusion;"
-                " rate over salvage lines, its interval exact, as if lines were independent."
-            ),
+                e.label,
+                value_text(e),
+                NONE if e.unit == "count" else interval_text(e),
+                _provenance(e),
+            )
+            for e in (estimates[id] for id in SIX)
+        ],
+        (
+            "Follow-up by reverse Kaplan-Meier; overall survival from the first CAR-T infusion;"
+            " rate over salvage lines, its interval exact, as if lines were independent.",
         ),
         left=(0, 3),
     )
 
 
-def _marks(e: Estimate) -> str:
+def _provenance(e: Estimate) -> str:
     """Where an estimate and its interval come from."""
     if (e.low is None and e.high is None) or e.provenance_interval == e.provenance:
         return e.provenance
     return f"{e.provenance}; interval {e.provenance_interval}"
 
 
-def highest(estimates: Estimates, measure: str) -> list[Estimate]:
-    """The category or categories with the highest rate; none if no category has lines."""
-    rates = [
-        estimates[f"{measure}.{key}"] for key in CATEGORY_KEYS if estimates[f"{measure}.{key}"].n
-    ]
-    top = max((e.value or 0 for e in rates), default=0)
-    return [e for e in rates if e.value == top]
+# --- the evidence at a glance: what the data say, and how sure that is ----------------------------
 
 
-def _categories(estimates: Estimates, measure: str) -> int:
-    """How many categories have lines."""
-    return sum(bool(estimates[f"{measure}.{key}"].n) for key in CATEGORY_KEYS)
-
-
-def _leaders(study: Study, estimates: Estimates, measure: str) -> str:
-    found = highest(estimates, measure)
-    if not found:
-        return "No salvage line."
-    if not found[0].value:
-        return f"No line brought a {words.RESPONDED[measure]}."
-    if len(found) > 1 and len(found) == _categories(estimates, measure):
-        return f"All {len(found)} categories alike: {percent(found[0].value)}."
-    if len(found) > 1:
-        return (
-            f"{words.count(len(found), 'category', 'categories')} share the highest rate,"
-            f" {percent(found[0].value)}."
-        )
-    name = words.category(found[0].id.split(".")[1], study.labels)
-    return f"{name}: {sentence(found[0])}."
-
-
-def _leads_how_surely(estimates: Estimates, measure: str) -> str:
-    """Why the highest rate is no ranking; a dash where no rate is the highest."""
-    found = highest(estimates, measure)
-    if not found or not found[0].value:
-        return NONE
-    if _categories(estimates, measure) == 1:
-        return "The only category with lines"
-    if len(found) == _categories(estimates, measure):
-        return NONE
-    small = any((e.n or 0) < SMALL_GROUP for e in found)
-    return f"A maximum over {'small' if small else 'unrandomised'} groups: no ranking"
-
-
-def _lives_how_surely(cohort: Cohort, infusion: Estimate, relapse: Estimate) -> str:
-    """The intervals of both medians, and whether survival to salvage is part of the first."""
-    intervals = dict.fromkeys(interval_text(e) for e in (infusion, relapse))
-    guaranteed = survival.guarantee_share(cohort).value
-    return f"95% CI {words.listing(list(intervals))}" + (
-        "; survival to salvage is guaranteed" if guaranteed else ""
+def evidence(cohort: Cohort) -> Table:
+    """The state of the evidence: question, what the data say, and how sure that is."""
+    estimates = headline(cohort)
+    infusion, relapse = _contrasts(estimates)
+    tested = infusion.p is not None or relapse.p is not None
+    return Table(
+        cohort.study,
+        "tab-summary-evidence",
+        "What the cohort says, question by question.",
+        ("Question", "What the data say", "How sure"),
+        [
+            ("How long do patients live?", *_life(estimates)),
+            (
+                "Which category responds most often?",
+                *_highest(cohort.study, estimates, "orr"),
+            ),
+            (
+                "Which has most complete responses?",
+                *_highest(cohort.study, estimates, "cr"),
+            ),
+            ("Does a switched target help a second CAR-T?", *_switched_target(estimates)),
+            ("Do late relapses live longer?", *_late_against_early(infusion, relapse)),
+            ("Which adverse event is most common?", *_adverse_event(cohort)),
+        ],
+        [f"Contrast from infusion: {p_phrase(infusion.p)}; from relapse: {p_phrase(relapse.p)}."]
+        if tested
+        else [],
+        own_mark(cohort.study),
+        left=(0, 1, 2),
     )
 
 
-def _switches_how_surely(switched: Estimate, same: Estimate) -> str:
-    """What a comparison of the two targets is worth; a dash where there is none."""
+def _contrasts(estimates: Estimates) -> tuple[Estimate, Estimate]:
+    """Late against early relapse, counted from infusion and from relapse."""
+    return (
+        estimates["cox.late_vs_early.hr"],
+        estimates["cox.late_vs_early.from_relapse.hr"],
+    )
+
+
+def _life(estimates: Estimates) -> tuple[str, str]:
+    """Both medians and their intervals, and whether survival to salvage is part of the first."""
+    infusion, relapse = estimates["os.median"], estimates["os.from_relapse.median"]
+    medians = f"Median {value_text(infusion)} from infusion, {value_text(relapse)} from relapse"
+    intervals = words.listing(list(dict.fromkeys(map(interval_text, (infusion, relapse)))))
+    if estimates["os.guarantee.share"].value:
+        return medians, f"95% CI {intervals}; survival to salvage is guaranteed"
+    return medians, f"95% CI {intervals}"
+
+
+def _highest(study: Study, estimates: Estimates, measure: str) -> tuple[str, str]:
+    """The category or categories with the highest rate, and why that is no ranking."""
+    rates = {key: e for key in CATEGORY_KEYS if (e := estimates[f"{measure}.{key}"]).n}
+    if not rates:
+        return "No salvage line.", NONE
+    top = max(e.value or 0 for e in rates.values())
+    leaders = [key for key, e in rates.items() if e.value == top]
+    if not top:
+        return f"No line brought a {words.RESPONDED[measure]}.", NONE
+    if len(leaders) == len(rates) > 1:
+        return f"All {len(leaders)} categories alike: {percent(top)}.", NONE
+    small = any((rates[key].n or 0) < SMALL_GROUP for key in leaders)
+    maximum = f"A maximum over {'small' if small else 'unrandomised'} groups: no ranking"
+    if len(leaders) > 1:
+        share = words.count(len(leaders), "category", "categories")
+        return f"{share} share the highest rate, {percent(top)}.", maximum
+    leader = f"{words.category(leaders[0], study.labels)}: {sentence(rates[leaders[0]])}."
+    return leader, maximum if len(rates) > 1 else "The only category with lines"
+
+
+def _switched_target(estimates: Estimates) -> tuple[str, str]:
+    """Both targets, and what a comparison of them is worth."""
+    switched, same = estimates["cr.second_cart.switched"], estimates["cr.second_cart.same"]
     if not switched.n or not same.n:
-        return NONE
+        return "Not in the data", NONE
     small = min(switched.n, same.n) < SMALL_GROUP
-    return f"Two {'small ' if small else ''}groups, not randomised"
+    return (
+        f"CR {switched.events}/{switched.n} against {same.events}/{same.n}",
+        "Two small groups, not randomised" if small else "Two groups, not randomised",
+    )
 
 
 def _late_against_early(infusion: Estimate, relapse: Estimate) -> tuple[str, str]:
@@ -216,123 +259,61 @@ def _late_against_early(infusion: Estimate, relapse: Estimate) -> tuple[str, str
     )
 
 
-def _contrast_note(infusion: Estimate, relapse: Estimate) -> tuple[str, ...]:
-    if infusion.p is None and relapse.p is None:
-        return ()
-    return (
-        f"Contrast from infusion: {p_phrase(infusion.p)}; from relapse: {p_phrase(relapse.p)}.",
-    )
-
-
-def evidence(cohort: Cohort, estimates: Estimates) -> Table:
-    """The state of the evidence: question, what the data say, and how sure that is."""
-    switched, same = estimates["cr.second_cart.switched"], estimates["cr.second_cart.same"]
-    naive, relapse = (
-        estimates["cox.late_vs_early.hr"],
-        estimates["cox.late_vs_early.from_relapse.hr"],
-    )
-    os, later = estimates["os.median"], estimates["os.from_relapse.median"]
+def _adverse_event(cohort: Cohort) -> tuple[str, str]:
+    """The most common term or terms, and in how many patients fever was recorded if it is that."""
     common = safety.most_common(cohort)
-    rows = [
-        (
-            "How long do patients live?",
-            f"Median {value_text(os)} from infusion, {value_text(later)} from relapse",
-            _lives_how_surely(cohort, os, later),
-        ),
-        (
-            "Which category responds most often?",
-            _leaders(cohort.study, estimates, "orr"),
-            _leads_how_surely(estimates, "orr"),
-        ),
-        (
-            "Which has most complete responses?",
-            _leaders(cohort.study, estimates, "cr"),
-            _leads_how_surely(estimates, "cr"),
-        ),
-        (
-            "Does a switched target help a second CAR-T?",
-            (
-                f"CR {switched.events}/{switched.n} against {same.events}/{same.n}"
-                if switched.n and same.n
-                else "Not in the data"
-            ),
-            _switches_how_surely(switched, same),
-        ),
-        (
-            "Do late relapses live longer?",
-            *_late_against_early(naive, relapse),
-        ),
-        (
-            "Which adverse event is most common?",
-            words.listing([safety.label(t) for t in common]) if common else "Not recorded",
-            _fever(cohort.study, estimates) if common == [safety.FEVER] else NONE,
-        ),
-    ]
-    return Table(
-        cohort.study,
-        "tab-summary-evidence",
-        "What the cohort says, question by question.",
-        ("Question", "What the data say", "How sure"),
-        rows,
-        _contrast_note(naive, relapse),
-        mark(cohort.study),
-        left=(0, 1, 2),
-    )
+    if not common:
+        return "Not recorded", NONE
+    names = words.listing([safety.label(term) for term in common])
+    if common != [safety.FEVER]:
+        return names, NONE
+    fever = headline(cohort)["ae.fever.patients"]
+    patients = f"{fever.events} of {fever.n} treated patients"
+    return names, f"{patients}; the count is assumed" if cohort.study.synthetic else patients
 
 
-def _fever(study: Study, estimates: Estimates) -> str:
-    e = estimates["ae.fever.patients"]
-    counted = f"{e.events} of {e.n} treated patients"
-    return f"{counted}; the count is assumed" if study.synthetic else counted
+# --- the published study --------------------------------------------------------------------------
 
 
-def _reproduced(figure: Agreement) -> str:
-    """The cohort's figure in the form in which the abstract prints it."""
-    if figure.estimate is not None:
-        return value_and_parts(figure.estimate, "interval" in figure.parts)
-    return words.listing([safety.LABELS.get(t, t) for t in figure.terms]) or NO_ADVERSE_EVENT
-
-
-def reproduction(cohort: Cohort, estimates: Sequence[Estimate]) -> Table:
+def reproduction(cohort: Cohort) -> Table:
     """Every printed figure of the abstract beside this cohort's own, with a mark for agreement."""
-    found = agreement.agreements(cohort, estimates)
-    title = (
-        "Published against reproduced, figure by figure."
-        if cohort.study.synthetic
-        else ("The published study as a comparator: its figures beside those of this cohort.")
-    )
-    heads = (
-        "Figure",
-        "Published",
-        "Reproduced" if cohort.study.synthetic else "This cohort",
-        "Agreement",
-    )
-    rows = [
-        (a.statement, a.printed, _reproduced(a), NONE if a.missing else VERDICT[a.agrees])
-        for a in found
-    ]
-    agreeing = sum(a.agrees for a in found)
+    figures = _agreements(cohort)
+    agreeing = sum(figure.agrees for figure in figures)
     notes = [
-        f"{agreeing} of {len(found)} figures {'agrees' if agreeing == 1 else 'agree'} at the"
-        " printed digit, in every part that is"
-        " printed."
+        f"{agreeing} of {len(figures)} figures {'agrees' if agreeing == 1 else 'agree'} at the"
+        " printed digit, in every part that is printed."
     ]
-    if not cohort.study.synthetic:
+    if cohort.study.synthetic:
+        caption, own = "Published against reproduced, figure by figure.", "Reproduced"
+    else:
+        caption = "The published study as a comparator: its figures beside those of this cohort."
+        own = "This cohort"
         notes.append(
             "Another hospital's cohort need not agree: a difference is a finding, not an error."
         )
     return Table(
         cohort.study,
         "tab-summary-reproduction",
-        title,
-        heads,
-        rows,
+        caption,
+        ("Figure", "Published", own, "Agreement"),
+        [
+            (
+                figure.statement,
+                figure.printed,
+                _reproduced(figure),
+                NONE if figure.missing else VERDICT[figure.agrees],
+            )
+            for figure in figures
+        ],
         notes,
-        ("published", *mark(cohort.study)),
+        ("published", *own_mark(cohort.study)),
         left=(0, 1, 2, 3),
     )
 
 
-def by_id(estimates: Sequence[Estimate]) -> dict[str, Estimate]:
-    """Estimates by their id."""
-    return {e.id: e for e in estimates}
+def _reproduced(figure: Agreement) -> str:
+    """The cohort's figure in the form in which the abstract prints it."""
+    if figure.estimate is not None:
+        return value_and_parts(figure.estimate, "interval" in figure.parts)
+    names = [safety.LABELS.get(term, term) for term in figure.terms]
+    return words.listing(names) or NO_ADVERSE_EVENT

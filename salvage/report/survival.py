@@ -1,54 +1,78 @@
-"""Tables of the chapter on overall survival."""
+"""The chapter on overall survival."""
 
 from typing import Final
 
 from salvage import words
 from salvage.analysis import survival
 from salvage.analysis.estimate import Estimate
+from salvage.analysis.provenance import own_mark
 from salvage.analysis.survival import FIXED_MONTHS
 from salvage.cohort import Cohort
-from salvage.display.show import Absent, Box, Table, Text, answer, text
+from salvage.cohort.schema import RESPONSE
+from salvage.display import figures, show
+from salvage.display.show import Absent, Box, Figure, Table, Text, text
 from salvage.display.wording import interval_text, months, percent
-from salvage.report.shared import Shown, mark, marks, median, no_response_times, spread, this_cohort
+from salvage.report.shared import (
+    NONE,
+    Shown,
+    marks,
+    median,
+    median_row,
+    no_response_times,
+    spread,
+    this_cohort,
+)
 
-FROM_SALVAGE = "Overall survival from the start of the first salvage line"
-MONTHS_FROM_SALVAGE = "Months since the start of the first salvage line"
+BEYOND: Final = "†"
+ORIGINS: Final = {
+    "os": "First CAR-T infusion",
+    "os.from_relapse": "Relapse",
+    "os.from_salvage": "First salvage line",
+}
+LOG_LOG_NOTE: Final = (
+    "Kaplan-Meier with log-log 95% intervals, as R's survival package prints them."
+)
+BEYOND_NOTE: Final = (
+    f"{BEYOND} Beyond the last observation of this origin: the last value is carried on."
+)
+NO_LIMITS_NOTE: Final = "Where every patient at risk has died the curve is 0 and has no interval."
 
 
-def outcome_answer(cohort: Cohort) -> Box:
+def answer(cohort: Cohort) -> Box:
     """Median survival from the three origins, deaths, and how much of the first is guaranteed."""
-    infusion, relapse, salvage = (
-        survival.median(cohort.study, f"{id}.median", times)
-        for id, times in survival.origins(cohort).items()
-    )
-    treated = (
-        f" From the first salvage line of {words.count(salvage.n or 0, 'treated patient')} "
-        f"it was {median(salvage, 'patient')}."
-        if salvage.n
-        else ""
-    )
-    return answer(
+    made = survival.estimates(cohort)
+    infusion, relapse, salvage = (made[f"{id}.median"] for id in ORIGINS)
+    medians = [
+        f"Median overall survival from the first CAR-T infusion was {median(infusion, 'patient')}.",
+        f"From relapse it was {median(relapse, 'patient')}.",
+    ]
+    if salvage.n:
+        treated = words.count(salvage.n, "treated patient")
+        medians.append(
+            f"From the first salvage line of {treated} it was {median(salvage, 'patient')}."
+        )
+    return show.answer(
         cohort.study,
-        f"In {this_cohort(cohort.study)}, {_deaths(cohort)}. Median overall survival from the "
-        "first "
-        f"CAR-T infusion was {median(infusion, 'patient')}. "
-        f"From relapse it was {median(relapse, 'patient')}.{treated}",
-        _guaranteed(cohort),
+        " ".join([_deaths(cohort), *medians]),
+        _guaranteed(made["os.guarantee.share"]),
         name="answer-survival",
     )
 
 
 def _deaths(cohort: Cohort) -> str:
     n, dead = len(cohort.patients), int(cohort.patients["died"].sum())
+    here = this_cohort(cohort.study)
+    if n == 1:
+        return f"In {here}, the one patient {'died' if dead else 'is alive'}."
     if dead == 0:
-        return "the one patient is alive" if n == 1 else f"none of {n:,} patients died"
+        return f"In {here}, none of {n:,} patients died."
     if dead == n:
-        return "the one patient died" if n == 1 else f"all {n:,} patients died"
-    return f"{dead:,} of {words.count(n, 'patient')} died"
+        return f"In {here}, all {n:,} patients died."
+    return f"In {here}, {dead:,} of {n:,} patients died."
 
 
-def _guaranteed(cohort: Cohort) -> str:
-    share = survival.guarantee_share(cohort)
+def _guaranteed(share: Estimate) -> str:
+    """How much of the time from infusion the start of salvage guarantees; empty if unknown."""
     if not share.n or share.value is None:
         return ""
     if share.value == 0:
@@ -61,158 +85,15 @@ def _guaranteed(cohort: Cohort) -> str:
     )
 
 
-def why_biased(cohort: Cohort) -> Text:
-    """How long treated patients had to live to be treated."""
-    waits = survival.guarantee_time(cohort)
-    untreated = len(cohort.patients) - len(waits)
-    first = (
-        f"The months from infusion to the first salvage line were {spread(waits)}, as median and "
-        f"range over {words.count(len(waits), 'treated patient')}. Each of them was alive at "
-        "that month by definition."
-        if len(waits) > 1
-        else f"The one treated patient was alive by definition at {waits.iloc[0]:.1f} months, when "
-        "the first salvage line began."
-        if len(waits)
-        else "No patient of this cohort received salvage therapy."
-    )
-    rest = (
-        f"{words.count(untreated, 'patient')} without salvage had to live only until relapse."
-        if untreated and len(waits)
-        else ""
-    )
-    return text(cohort.study, " ".join(part for part in (first, rest) if part))
-
-
-def observed_range(cohort: Cohort) -> Text:
-    """What a range beside a median says, and what it does not."""
-    months_ = cohort.patients["os_month"]
-    n = len(months_)
-    if n == 1:
-        return text(
-            cohort.study,
-            f"The one patient was observed for {months_.iloc[0]:.1f} months. "
-            "One patient has no range.",
-        )
-    shortest, most = months(months_.min()), months(months_.max())
-    if shortest == most:
-        return text(
-            cohort.study, f"All {n:,} patients were observed for {most} months. There is no range."
-        )
-    longest = cohort.patients.loc[months_ == months_.max(), "died"]
-    end = "had died by then" if longest.all() else "was alive at that time"
-    who = "the patient" if len(longest) == 1 else "at least one of the patients"
-    if len(longest) > 1 and longest.all():
-        who = "all patients"
-    return text(
-        cohort.study,
-        f"Observed times ran from {shortest} to {most} months; "
-        f"{who} observed longest {end}. The range describes the two most extreme of "
-        f"{words.count(n, 'patient')}. It widens as patients are added and says nothing of the "
-        f"uncertainty of the median{_stated(cohort)}.",
-    )
-
-
-def _stated(cohort: Cohort) -> str:
-    e = survival.median(cohort.study, "os.median", survival.from_infusion(cohort))
-    return "" if e.low is None and e.high is None else ", which the confidence interval states"
-
-
-def reading(cohort: Cohort) -> Text:
-    """How the three origins differ in this cohort, in one sentence."""
-    infusion, relapse, salvage = (
-        survival.median(cohort.study, f"{id}.median", times)
-        for id, times in survival.origins(cohort).items()
-    )
-    if infusion.value is None or relapse.value is None:
-        return text(
-            cohort.study,
-            "At least one of the medians is not reached, so their difference cannot be stated. "
-            "Survival at fixed months can still be read from the table.",
-        )
-    if months(infusion.value) == months(relapse.value):
-        return text(cohort.study, "To the printed digit, the first two medians are the same.")
-    later = (
-        f"; from the first salvage line it is {months(salvage.value)} months"
-        if salvage.value is not None
-        else ""
-    )
-    return text(
-        cohort.study,
-        f"The median falls from {months(infusion.value)} months from infusion to "
-        f"{months(relapse.value)} months from relapse{later}. Only time before relapse, which no "
-        "salvage therapy can have influenced, separates the first two."
-        if infusion.value > relapse.value
-        else "Here the median from infusion is not longer than the median from relapse.",
-    )
-
-
-def response_reading(cohort: Cohort) -> Text | Absent:
-    """Duration of response over all lines, under both rules for a new treatment."""
-    censored, event = survival.all_lines_response(cohort)
-    if not censored.n:
-        return Absent(cohort.study, no_response_times(cohort))
-    changed = (event.events or 0) - (censored.events or 0)
-    return text(
-        cohort.study,
-        f"{words.count(censored.n, 'response')} with a recorded beginning lasted a median of "
-        f"{median(censored, 'response')}."
-        if censored.value is not None
-        else f"The median duration of {words.count(censored.n, 'response')} was "
-        f"{median(censored, 'response')}.",
-        f"A new treatment began before progression or death in {words.count(changed, 'response')}. "
-        f"If it counts as an event, the median is {median(event, 'response')}."
-        if changed
-        else "No response ended in a new treatment, so both rules give the same result.",
-    )
-
-
-NONE: Final = "–"
-BEYOND: Final = "†"
-ORIGINS: Final = {
-    "os": "First CAR-T infusion",
-    "os.from_relapse": "Relapse",
-    "os.from_salvage": "First salvage line",
-}
-
-LOG_LOG_NOTE: Final = (
-    "Kaplan-Meier with log-log 95% intervals, as R's survival package prints them."
-)
-BEYOND_NOTE: Final = (
-    f"{BEYOND} Beyond the last observation of this origin: the last value is carried on."
-)
-NO_LIMITS_NOTE: Final = "Where every patient at risk has died the curve is 0 and has no interval."
-
-
-def _cell(e: Estimate) -> str:
-    """Value and interval of a survival at a month, in percent."""
-    if e.value is None:
-        return NONE
-    flag = BEYOND if e.method.endswith(survival.BEYOND) else ""
-    value = f"{100 * e.value:.1f}{flag}"
-    return value if e.low is None and e.high is None else f"{value} ({interval_text(e)})"
-
-
-def median_cell(e: Estimate) -> str:
-    """Value and interval of a median in months; one that is not reached keeps its lower limit."""
-    if not e.n:
-        return NONE
-    if e.low is None and e.high is None:
-        return months(e.value)
-    return f"{months(e.value)} ({interval_text(e)})"
-
-
 def by_origin(cohort: Cohort) -> Table:
     """Median survival and survival at fixed months from each of the three time origins."""
-    rows, made = [], []
-    for id, times in survival.origins(cohort).items():
-        middle = survival.median(cohort.study, f"{id}.median", times)
-        at = [survival.at_month(cohort.study, f"{id}.at.{m}", times, m) for m in FIXED_MONTHS]
-        made += [middle, *at]
-        deaths = f"{times.events:,} / {times.n:,}"
-        rows.append((ORIGINS[id], deaths, median_cell(middle), *(_cell(e) for e in at)))
+    made = survival.estimates(cohort)
+    medians = {id: made[f"{id}.median"] for id in ORIGINS}
+    at_months = {id: [made[f"{id}.at.{month}"] for month in FIXED_MONTHS] for id in ORIGINS}
+    used = [e for id in ORIGINS for e in (medians[id], *at_months[id])]
     notes = [LOG_LOG_NOTE]
-    notes += [BEYOND_NOTE] if any(BEYOND in cell for row in rows for cell in row) else []
-    notes += [NO_LIMITS_NOTE] if any(e.value == 0 for e in made if e.unit == "probability") else []
+    notes += [BEYOND_NOTE] if any(map(_beyond, used)) else []
+    notes += [NO_LIMITS_NOTE] if any(e.value == 0 for e in used if e.unit == "probability") else []
     return Table(
         cohort.study,
         "tab-survival-origins",
@@ -221,11 +102,105 @@ def by_origin(cohort: Cohort) -> Table:
             "Clock starts at",
             "Deaths / patients",
             "Median, months (95% CI)",
-            *(f"Alive at {m} months, % (95% CI)" for m in FIXED_MONTHS),
+            *(f"Alive at {month} months, % (95% CI)" for month in FIXED_MONTHS),
         ),
-        rows,
+        [
+            (
+                label,
+                f"{medians[id].events:,} / {medians[id].n:,}",
+                _median_cell(medians[id]),
+                *map(_survival_cell, at_months[id]),
+            )
+            for id, label in ORIGINS.items()
+        ],
         notes,
-        marks(made),
+        marks(used),
+    )
+
+
+def _beyond(e: Estimate) -> bool:
+    return e.method.endswith(survival.BEYOND)
+
+
+def _survival_cell(e: Estimate) -> str:
+    """Value and interval of a survival at a month, in percent."""
+    if e.value is None:
+        return NONE
+    value = f"{100 * e.value:.1f}{BEYOND if _beyond(e) else ''}"
+    return value if e.low is None and e.high is None else f"{value} ({interval_text(e)})"
+
+
+def _median_cell(e: Estimate) -> str:
+    """Value and interval of a median in months; one that is not reached keeps its lower limit."""
+    if not e.n:
+        return NONE
+    if e.low is None and e.high is None:
+        return months(e.value)
+    return f"{months(e.value)} ({interval_text(e)})"
+
+
+def why_biased(cohort: Cohort) -> Text:
+    """How long treated patients had to live to be treated."""
+    waits = survival.guarantee_time(cohort)
+    if waits.empty:
+        return text(cohort.study, "No patient of this cohort received salvage therapy.")
+    if len(waits) == 1:
+        sentences = [
+            f"The one treated patient was alive by definition at {waits.iloc[0]:.1f} months, when "
+            "the first salvage line began."
+        ]
+    else:
+        sentences = [
+            f"The months from infusion to the first salvage line were {spread(waits)}, as median "
+            f"and range over {words.count(len(waits), 'treated patient')}.",
+            "Each of them was alive at that month by definition.",
+        ]
+    untreated = len(cohort.patients) - len(waits)
+    if untreated:
+        patients = words.count(untreated, "patient")
+        sentences.append(f"{patients} without salvage had to live only until relapse.")
+    return text(cohort.study, " ".join(sentences))
+
+
+def reading(cohort: Cohort) -> Text:
+    """How the three origins differ in this cohort, in one sentence."""
+    made = survival.estimates(cohort)
+    infusion, relapse, salvage = (made[f"{id}.median"].value for id in ORIGINS)
+    if infusion is None or relapse is None:
+        return text(
+            cohort.study,
+            "At least one of the medians is not reached, so their difference cannot be stated. "
+            "Survival at fixed months can still be read from the table.",
+        )
+    if months(infusion) == months(relapse):
+        return text(cohort.study, "To the printed digit, the first two medians are the same.")
+    if infusion < relapse:
+        return text(
+            cohort.study,
+            "Here the median from infusion is not longer than the median from relapse.",
+        )
+    fall = f"from {months(infusion)} months from infusion to {months(relapse)} months from relapse"
+    why = (
+        "Only time before relapse, which no salvage therapy can have influenced, separates the "
+        "first two."
+    )
+    if salvage is None:
+        return text(cohort.study, f"The median falls {fall}. {why}")
+    return text(
+        cohort.study,
+        f"The median falls {fall}; from the first salvage line it is {months(salvage)} months. "
+        f"{why}",
+    )
+
+
+def os_from_salvage(cohort: Cohort) -> Figure | Absent:
+    """Overall survival of treated patients from the start of their first salvage line."""
+    return figures.km(
+        cohort.study,
+        [survival.from_first_salvage(cohort)],
+        "fig-os-salvage",
+        "Overall survival from the start of the first salvage line",
+        axis="Months since the start of the first salvage line",
     )
 
 
@@ -237,81 +212,104 @@ def restricted_means(cohort: Cohort) -> Shown:
             cohort.study,
             "No restricted mean can be given: from one of the origins nobody was observed at all.",
         )
-    made = {
-        id: survival.restricted_mean(cohort.study, f"{id}.rmst", times, month)
-        for id, times in survival.origins(cohort).items()
-    }
-    rows = [
-        (ORIGINS[id], f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
-        for id, e in made.items()
-    ]
+    made = {id: survival.estimates(cohort)[f"{id}.rmst"] for id in ORIGINS}
     return Table(
         cohort.study,
         "tab-survival-restricted-mean",
         f"Mean survival time within {words.months(month)} of each origin.",
         ("Clock starts at", "Patients", "Deaths, all follow-up", "Mean, months", "95% CI, months"),
-        rows,
+        [median_row(label, made[id]) for id, label in ORIGINS.items()],
         (
             f"The area under the Kaplan-Meier curve up to {words.months(month)}. The horizon is "
             "the longest whole month that the follow-up from every origin reaches; without a whole "
             "month, the last observation.",
             "Normal interval with R's standard error.",
         ),
-        marks(list(made.values())),
+        marks([*made.values()]),
     )
 
 
 def follow_up(cohort: Cohort) -> Table:
     """What a printed follow-up can mean: observed time, its range, and reverse Kaplan-Meier."""
-    found = {e.id: e for e in survival.patient_estimates(cohort)}
-    observed, reverse = found["followup.observed.median"], found["followup.reverse_km.median"]
-    shortest, longest = found["os.range.min"], found["os.range.max"]
-    os = found["os.median"]
-    rows = [
-        ("Observed time, median", f"{observed.n:,}", months(observed.value), NONE),
-        (
-            "Observed time, shortest to longest",
-            f"{shortest.n:,}",
-            f"{months(shortest.value)} to {months(longest.value)}",
-            NONE,
-        ),
-        ("Overall survival, median", f"{os.n:,}", months(os.value), interval_text(os)),
-        (
-            "Follow-up, median by reverse Kaplan-Meier",
-            f"{reverse.n:,}",
-            months(reverse.value),
-            interval_text(reverse),
-        ),
+    observed, reverse, shortest, longest, os = used = [
+        survival.estimates(cohort)[id]
+        for id in (
+            "followup.observed.median",
+            "followup.reverse_km.median",
+            "os.range.min",
+            "os.range.max",
+            "os.median",
+        )
     ]
+    extremes = f"{months(shortest.value)} to {months(longest.value)}"
     return Table(
         cohort.study,
         "tab-survival-follow-up",
         "Observed time, survival and follow-up from the first CAR-T infusion.",
         ("Measure", "Patients", "Months", "95% CI, months"),
-        rows,
+        [
+            ("Observed time, median", f"{observed.n:,}", months(observed.value), NONE),
+            ("Observed time, shortest to longest", f"{shortest.n:,}", extremes, NONE),
+            ("Overall survival, median", f"{os.n:,}", months(os.value), interval_text(os)),
+            (
+                "Follow-up, median by reverse Kaplan-Meier",
+                f"{reverse.n:,}",
+                months(reverse.value),
+                interval_text(reverse),
+            ),
+        ],
         (
             "Observed time runs to death or last contact. A range is not a confidence interval.",
             "Reverse Kaplan-Meier exchanges death and censoring (Schemper and Smith 1996).",
         ),
-        marks([observed, reverse, shortest, longest, os]),
+        marks(used),
+    )
+
+
+def observed_range(cohort: Cohort) -> Text:
+    """What a range beside a median says, and what it does not."""
+    observed = cohort.patients["os_month"]
+    n, shortest, longest = len(observed), months(observed.min()), months(observed.max())
+    if n == 1:
+        return text(
+            cohort.study,
+            f"The one patient was observed for {longest} months. One patient has no range.",
+        )
+    if shortest == longest:
+        return text(
+            cohort.study,
+            f"All {n:,} patients were observed for {longest} months. There is no range.",
+        )
+    died = cohort.patients.loc[observed == observed.max(), "died"]
+    last = {
+        (True, True): "the patient observed longest had died by then",
+        (True, False): "the patient observed longest was alive at that time",
+        (False, True): "all patients observed longest had died by then",
+        (False, False): "at least one of the patients observed longest was alive at that time",
+    }[len(died) == 1, bool(died.all())]
+    middle = survival.estimates(cohort)["os.median"]
+    uncertainty = (
+        "the uncertainty of the median"
+        if middle.low is None and middle.high is None
+        else "the uncertainty of the median, which the confidence interval states"
+    )
+    return text(
+        cohort.study,
+        f"Observed times ran from {shortest} to {longest} months; {last}. The range describes the "
+        f"two most extreme of {n:,} patients. It widens as patients are added and says nothing of "
+        f"{uncertainty}.",
     )
 
 
 def responses(cohort: Cohort) -> Shown:
     """Duration of response over all lines, with a new treatment as censoring and as an event."""
-    made = survival.all_lines_response(cohort)
-    if not made[0].n:
+    censored, event = _response_medians(cohort)
+    if not censored.n:
         return Absent(cohort.study, no_response_times(cohort))
-    rules = ("A new treatment censors", "A new treatment is an event")
-    rows = [
-        (rule, f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
-        for rule, e in zip(rules, made, strict=True)
-    ]
-    responding = int(cohort.salvage["best_response"].isin(["CR", "PR"]).sum())
-    untimed = responding - (made[0].n or 0)
     notes = [
         "From the first CR or PR to progression or death. A patient counts once for each line."
     ]
+    untimed = int(cohort.salvage["best_response"].isin(RESPONSE).sum()) - censored.n
     if untimed:
         notes.append(f"{words.count(untimed, 'response')} without a recorded month left out.")
     return Table(
@@ -319,9 +317,38 @@ def responses(cohort: Cohort) -> Shown:
         "tab-survival-response-duration",
         "Duration of response over all salvage lines.",
         ("Rule", "Responses", "Ended", "Median, months", "95% CI, months"),
-        rows,
+        [
+            median_row("A new treatment censors", censored),
+            median_row("A new treatment is an event", event),
+        ],
         notes,
-        mark(cohort.study),
+        own_mark(cohort.study),
+    )
+
+
+def _response_medians(cohort: Cohort) -> tuple[Estimate, Estimate]:
+    """Median duration of response over all lines: a new treatment censors, or is an event."""
+    made = survival.line_estimates(cohort)
+    return made["dor.all.median"], made["dor.all.new_treatment_event.median"]
+
+
+def response_reading(cohort: Cohort) -> Text | Absent:
+    """Duration of response over all lines, under both rules for a new treatment."""
+    censored, event = _response_medians(cohort)
+    if not censored.n:
+        return Absent(cohort.study, no_response_times(cohort))
+    lines, changed = censored.n, (event.events or 0) - (censored.events or 0)
+    duration = median(censored, "response")
+    return text(
+        cohort.study,
+        f"The median duration of {words.count(lines, 'response')} was {duration}."
+        if censored.value is None
+        else f"{words.count(lines, 'response')} with a recorded beginning lasted a median of "
+        f"{duration}.",
+        f"A new treatment began before progression or death in {words.count(changed, 'response')}. "
+        f"If it counts as an event, the median is {median(event, 'response')}."
+        if changed
+        else "No response ended in a new treatment, so both rules give the same result.",
     )
 
 

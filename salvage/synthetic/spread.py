@@ -6,7 +6,6 @@ assumed. What holds in all of them is "seen in all that were found"; it is not i
 over them is a range over what a search found, neither a confidence interval nor a probability.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ import pandas as pd
 
 from salvage import words
 from salvage.analysis import comparison, prognosis, response, survival
-from salvage.analysis.estimate import Estimate, Unit, estimate
+from salvage.analysis.estimate import Estimate, Unit, by_id, estimate
 from salvage.cohort import Cohort
 from salvage.cohort.check import from_tables
 from salvage.cohort.schema import CATEGORY_KEYS, PATIENTS, SALVAGE
@@ -30,11 +29,16 @@ SPREAD: Final = DATA / "spread.csv"
 
 @dataclass(frozen=True)
 class Quantity:
-    """An unpublished quantity of the book, in its unit, and how a cohort gives it."""
+    """An unpublished quantity of the book, in its unit."""
 
     key: str
     label: str
     unit: Unit
+
+    @property
+    def is_p(self) -> bool:
+        """Whether it is a P-value, which is printed as such."""
+        return self.key.endswith(".p")
 
 
 QUANTITIES: Final = (
@@ -78,8 +82,8 @@ def _measure(cohort: Cohort) -> dict[str, float | None]:
     """Every quantity of one cohort; ``None`` where not reached or not estimable."""
     os = survival.median(cohort.study, "os.median", survival.from_infusion(cohort))
     relapse = survival.median(cohort.study, "os.from_relapse.median", survival.from_relapse(cohort))
-    contrast = prognosis.late_against_early_from_relapse(cohort)
-    naive = prognosis.late_against_early(cohort)
+    contrast = prognosis.late_against_early(cohort, "os.from_relapse")
+    naive = prognosis.late_against_early(cohort, "os")
     first = cohort.salvage[cohort.salvage["line"] == 1]
     tested = comparison.rao_scott(cohort, "orr")
     found: dict[str, float | None] = {
@@ -121,25 +125,20 @@ def measured() -> pd.DataFrame:
     return pd.read_csv(SPREAD, dtype=float)
 
 
-@cache
-def found() -> int:
-    """Number of stored cohorts."""
-    return len(measured())
-
-
-def spread_estimates(study: Study) -> list[Estimate]:
-    """The middle and the whole range of each quantity over the cohorts found; always assumed."""
-    made = []
+def estimates(study: Study) -> dict[str, Estimate]:
+    """The middle and the whole range of each quantity over the cohorts found, by id; always
+    assumed."""
+    ranges = []
     for quantity in QUANTITIES:
         values = measured()[quantity.key].dropna()
-        made.append(
+        ranges.append(
             estimate(
                 study,
                 f"spread.{quantity.key}",
                 f"{quantity.label}, over cohorts that agree with the abstract",
                 float(values.median()) if len(values) else None,
                 (float(values.min()), float(values.max())) if len(values) else (None, None),
-                n=found(),
+                n=len(measured()),
                 events=len(values),
                 unit=quantity.unit,
                 method=(
@@ -149,9 +148,4 @@ def spread_estimates(study: Study) -> list[Estimate]:
                 mark="assumed",
             )
         )
-    return made
-
-
-def share(test: Callable[[pd.DataFrame], "pd.Series[bool]"]) -> tuple[int, int]:
-    """In how many of the cohorts found a statement holds, and how many there are."""
-    return int(test(measured()).sum()), found()
+    return by_id(ranges)

@@ -113,7 +113,7 @@ def test_so_few_are_at_risk_early_that_no_median_is_printed() -> None:
 
 
 def test_the_short_answer_gives_the_range_over_the_worlds() -> None:
-    said = report_bias.bias_answer(COHORT).plain()
+    said = report_bias.answer(COHORT).plain()
     for analysis in ("infusion", "relapse"):
         shares = [
             np.mean(np.exp(log_hr[np.isfinite(log_hr)]) <= bias.published_hr())

@@ -98,12 +98,12 @@ def test_a_fit_is_that_of_an_independent_implementation() -> None:
 
 def test_shipped_cohort_prints_the_published_ratio_from_infusion_only() -> None:
     made = load(DATA)
-    e = prognosis.late_against_early(made)
+    e = prognosis.late_against_early(made, "os")
     printed = [f"{v:.2f}" for v in (e.value, e.low, e.high) if v is not None]
     assert printed == ["0.44", "0.21", "0.95"]
     assert f"{e.p:.3f}" == "0.038"
     assert (e.provenance, e.provenance_interval) == ("published", "published")
-    other = prognosis.late_against_early_from_relapse(made)
+    other = prognosis.late_against_early(made, "os.from_relapse")
     assert other.provenance == "assumed"
 
 
@@ -137,7 +137,7 @@ def test_holm_against_statsmodels(p_values: list[float | None]) -> None:
     ],
 )
 def test_a_contrast_that_is_not_there_gives_its_reason(edge: str, reason: str) -> None:
-    e = prognosis.late_against_early(EDGES[edge]().cohort())
+    e = prognosis.late_against_early(EDGES[edge]().cohort(), "os")
     assert (e.value, e.low, e.high, e.p) == (None, None, None, None)
     assert e.method == f"not estimable: {reason}"
 
@@ -158,7 +158,7 @@ def test_covariates_that_determine_one_another_are_refused() -> None:
 
 def test_a_model_that_would_diverge_is_firths_and_says_so() -> None:
     made = EDGES["a_separated_group"]().cohort()
-    e = prognosis.late_against_early_from_relapse(made)
+    e = prognosis.late_against_early(made, "os.from_relapse")
     assert "Firth" in e.method
     assert "because the Cox model does not converge" in e.method
     assert e.value is not None
@@ -208,14 +208,14 @@ def test_the_sweep_counts_both_groups_and_holds_the_studys_own_cut_off() -> None
         assert row.late == (relapse > row.cut_off).sum()
         assert row.early + row.late == len(relapse)
     own = found[found["cut_off"] == 2.5].iloc[0]
-    e = prognosis.late_against_early_from_relapse(made)
+    e = prognosis.late_against_early(made, "os.from_relapse")
     assert (own["hr"], own["p"]) == (e.value, e.p)
 
 
 def test_the_sweep_agrees_with_the_table_and_the_sentence() -> None:
     made = load(DATA)
-    found = {e.id: e for e in prognosis.sweep_estimates(made)}
-    assert found["cox.sweep.3.hr"].value == prognosis.late_against_early(made).value
+    found = prognosis.estimates(made)
+    assert found["cox.sweep.3.hr"].value == prognosis.late_against_early(made, "os").value
     table = report_prognosis.sweep_table(made)
     assert [row[0] for row in table.rows] == ["1", "2", "3 (this book)", "4", "6"]
     assert max(len(row) for row in table.rows) <= 7
@@ -247,7 +247,7 @@ def test_nobody_is_called_an_independent_risk_factor() -> None:
     said = " ".join(
         part(made).plain()
         for part in (
-            report_prognosis.prognosis_answer,
+            report_prognosis.answer,
             report_prognosis.policy,
             report_prognosis.model,
             report_prognosis.sweep,

@@ -17,7 +17,7 @@ from tests.cohorts import EDGES, Recipe, generate, recipes
 
 
 def test_shipped_cohort_has_the_published_and_the_assumed_rates() -> None:
-    found = {e.id: e for e in response.all_rates(load(DATA))}
+    found = response.estimates(load(DATA))
     counts = {key: (found[f"orr.{key}"].n, found[f"orr.{key}"].events) for key in CATEGORY_KEYS}
     assert counts == {
         "bispecific": (12, 5),
@@ -34,7 +34,7 @@ def test_shipped_cohort_has_the_published_and_the_assumed_rates() -> None:
 
 
 def test_intervals_are_those_printed_in_reference_tables() -> None:
-    found = {e.id: e for e in response.all_rates(load(DATA))}
+    found = response.estimates(load(DATA))
     printed = {"orr.all": "28.6-55.1", "cr.all": "5.0-23.3", "cr.second_cart": "6.7-65.2"}
     for id, text in printed.items():
         low, high = found[id].low, found[id].high
@@ -55,7 +55,7 @@ def test_a_line_that_is_not_evaluable_stays_in_the_denominator() -> None:
 
 
 def test_a_group_without_lines_has_no_rate() -> None:
-    found = {e.id: e for e in response.all_rates(EDGES["a_category_without_events"]().cohort())}
+    found = response.estimates(EDGES["a_category_without_events"]().cohort())
     for id in ("orr.checkpoint", "orr.checkpoint.wilson", "cr.first_line.checkpoint"):
         e = found[id]
         assert (e.value, e.low, e.high, e.n, e.events) == (None, None, None, 0, 0)
@@ -63,7 +63,7 @@ def test_a_group_without_lines_has_no_rate() -> None:
 
 @pytest.mark.parametrize(("edge", "value"), [("no_responder", 0.0), ("all_responders", 1.0)])
 def test_extreme_rates_have_one_sided_limits(edge: str, value: float) -> None:
-    found = {e.id: e for e in response.all_rates(EDGES[edge]().cohort())}
+    found = response.estimates(EDGES[edge]().cohort())
     for id in ("orr.all", "orr.all.wilson"):
         e = found[id]
         assert e.value == value
@@ -97,7 +97,7 @@ def test_patients_who_repeat_widen_the_second_interval() -> None:
 @settings(max_examples=40, deadline=None)
 def test_counts_add_up(recipe: Recipe) -> None:
     made = generate(recipe).cohort()
-    found = {e.id: e for e in response.all_rates(made)}
+    found = response.estimates(made)
 
     def total(id: str, keys: tuple[str, ...] = CATEGORY_KEYS) -> tuple[int, int]:
         parts = [found[id.format(key)] for key in keys]
@@ -139,9 +139,9 @@ def test_groups_that_are_too_small_can_show_no_difference() -> None:
 
 
 def test_the_other_splits_of_the_target_switch_are_told_with_their_p() -> None:
-    said = report_categories.switched_target(load(DATA)).plain()
+    said = report_categories.targets_compared(load(DATA)).plain()
     for a, n, b, m in ((3, 5, 3, 15), (6, 10, 0, 10)):
         p = stats.fisher_exact([[a, n - a], [b, m - b]]).pvalue
         assert f"{a}/{n} against {b}/{m} (P = {p:.{2 if p > 0.05 else 3}f})" in said
     others = replace(load(DATA), study=replace(load(DATA).study, synthetic=False))
-    assert "against" not in report_categories.switched_target(others).plain()
+    assert "against" not in report_categories.targets_compared(others).plain()

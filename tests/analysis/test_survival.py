@@ -227,7 +227,7 @@ def test_untreated_patients_have_no_guarantee_time() -> None:
 
 
 def test_shipped_cohort_prints_the_published_survival() -> None:
-    found = {e.id: e.value for e in survival.patient_estimates(load(DATA))}
+    found = {id: e.value for id, e in survival.estimates(load(DATA)).items()}
     assert f"{found['os.median']:.1f}" == "7.0"
     assert f"{found['followup.observed.median']:.1f}" == "7.0"
     assert (found["os.range.min"], found["os.range.max"]) == (1.0, 15.0)

@@ -11,7 +11,6 @@ from nbformat import from_dict
 
 from book.extensions import inputs, worker
 from book.extensions.execution import Cache, in_process
-from salvage.report import results
 from tests.reference_notebooks import PICTURES, Paths, read
 from tests.scratch_book import Built
 
@@ -170,11 +169,7 @@ def test_a_cell_that_fails_is_shown(source: str, shown: list[str]) -> None:
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
-def test_the_estimates_of_a_large_cohort_are_made_in_one_worker(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Alone they are made on all processors; a worker of the book cannot start others."""
-    monkeypatch.setattr(results, "PARALLEL_FROM", 1)
+def test_the_estimates_are_made_in_a_worker() -> None:
     fork = multiprocessing.get_context("fork")
     answer, problem = in_process(fork, worker.collect_results)
     assert problem == ""

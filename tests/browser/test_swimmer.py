@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from salvage.cohort import load
 from salvage.display import figures, show
-from salvage.display.figures import captions
 from salvage.display.figures.histories import histories
+from salvage.display.figures.swimmer import VIEW_WORDS
 from salvage.display.show import HIDDEN_HERE
 from salvage.paths import DATA
 from tests.browser.test_accessibility import AXE, GRAVE
@@ -64,7 +64,7 @@ def panel(page: Page) -> Locator:
 
 
 def list_of(page: Page) -> Locator:
-    return page.get_by_role("listbox", name=captions.HISTORY_VIEW["lanes"])
+    return page.get_by_role("listbox", name=VIEW_WORDS["lanes"])
 
 
 def point_at(page: Page, lane: int) -> None:
@@ -88,7 +88,7 @@ def expect_history(page: Page, lane: Lane) -> None:
 
 
 def expect_hint(page: Page) -> None:
-    expect(panel(page)).to_have_text(captions.HISTORY_VIEW["hint"], use_inner_text=True)
+    expect(panel(page)).to_have_text(VIEW_WORDS["hint"], use_inner_text=True)
     assert panel(page).get_by_role("button").count() == 0
     assert page.locator(".swimmer-lane[aria-selected=true]").count() == 0
 
@@ -173,7 +173,7 @@ def test_tab_reaches_the_lanes_and_then_the_buttons(
     assert list_of(page).evaluate("n => getComputedStyle(n).outlineStyle") == "solid"
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name=captions.HISTORY_VIEW["previous"])).to_be_focused()
+    expect(page.get_by_role("button", name=VIEW_WORDS["previous"])).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect_history(page, lanes[1])
@@ -191,9 +191,7 @@ def test_a_tap_tells_a_history_and_buttons_lead_on(
     page.locator(".swimmer-lane").nth(2).tap()
     expect_history(page, lanes[2])
     buttons = panel(page).get_by_role("button")
-    assert buttons.all_inner_texts() == [
-        captions.HISTORY_VIEW[key] for key in ("previous", "next", "close")
-    ]
+    assert buttons.all_inner_texts() == [VIEW_WORDS[key] for key in ("previous", "next", "close")]
     for button in buttons.all():
         box = button.bounding_box()
         assert box is not None

@@ -477,7 +477,7 @@ def test_zeros_of_a_row_are_hidden_with_the_totals_that_tell_them() -> None:
     cells = ("1100", "1000", "0100", "0011", "0010", "0001", "1111", "1010", "0101")
     sums = np.array([[float(cell) for cell in row] for row in cells])
     rows = [(0, (1, 2)), (3, (4, 5)), (6, (7, 8))]
-    counts = suppression.Counts(names, atoms, sums, np.zeros((0, 4)), np.ones(9), rows)
+    counts = suppression.LinkedCounts(names, atoms, sums, np.zeros((0, 4)), np.ones(9), rows)
     hidden = {n for n, h in zip(names, suppression.protect(counts, 5), strict=True) if h}
     assert {"few", "few.yes", "few.no"} <= hidden
     assert hidden & {"many.no", "no"}, "11 of no, of which many are 11"
@@ -556,7 +556,7 @@ def test_a_public_cohort_loaded_by_hand_shows_nothing_that_was_not_cleared(
         "figure": figures.swimmer_plot(cohort),
         "figure with a public form": figures.overview(cohort),
         "sentence": report_safety.grading(cohort),
-        "box": report_safety.safety_answer(cohort),
+        "box": report_safety.answer(cohort),
     }
     for kind, shown in by_kind.items():
         bundle = shown._repr_mimebundle_()
@@ -851,7 +851,7 @@ def test_protect_leaves_every_hidden_cell_open(seed: int) -> None:
     sums = np.array(
         [np.broadcast_to(m, (3, 4)).ravel() for m in every] + list(np.eye(12)), dtype=float
     )
-    counts = suppression.Counts(
+    counts = suppression.LinkedCounts(
         [str(i) for i in range(len(sums))],
         table.ravel(),
         sums,
@@ -879,7 +879,7 @@ def test_protect_leaves_every_hidden_cell_open(seed: int) -> None:
 
 
 def test_nothing_is_hidden_where_nothing_is_small() -> None:
-    counts = suppression.Counts(["a"], np.array([7]), np.eye(1), np.zeros((0, 1)), np.ones(1))
+    counts = suppression.LinkedCounts(["a"], np.array([7]), np.eye(1), np.zeros((0, 1)), np.ones(1))
     assert not suppression.protect(counts, 5).any()
     assert suppression.protect(counts, 8).all()
 
@@ -915,7 +915,7 @@ def test_an_internal_book_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not internal.study.public
     for one in run(internal):
         assert dict(one.bundle) == one.shown._bundle()
-    found = results.headline(internal)
+    found = list(results.headline(internal).values())
     assert results.collect(internal)[: len(found)] == found
     assert all(
         kept is e for kept, e in zip(estimates.screened(internal, found), found, strict=True)

@@ -29,11 +29,12 @@ from salvage.analysis.survival import Times
 from salvage.cohort import Cohort, load
 from salvage.display import figures, show
 from salvage.display.figures import (
+    adverse_events,
     alluvial,
-    captions,
     flow,
     kaplan_meier,
     published,
+    responses,
     style,
     swimmer,
 )
@@ -77,15 +78,15 @@ def everything() -> dict[str, Callable[[Cohort], Any]]:
         "ae_butterfly": figures.ae_butterfly,
         "univariable": lambda c: figures.cox_forest(
             c.study,
-            figures.rows_of_fits(prognosis.univariable(c, survival.from_relapse(c))),
+            figures.rows_of_fits(prognosis.univariable(c)),
             "fig-univariable",
             "Baseline factors",
         ),
         "sweep": lambda c: figures.sweep_forest(
-            c, prognosis.sweep(c, survival.from_relapse(c)), "OS from relapse"
+            c, prognosis.sweep(c, survival.from_relapse(c)), "OS from relapse", "fig-sweep"
         ),
         "origin": lambda c: figures.origin_forest(
-            c.study, [figures.row_of(prognosis.late_against_early(c))]
+            c.study, [figures.row_of(prognosis.late_against_early(c, "os"))]
         ),
         **{
             f"{made.__name__}_{key}": lambda c, made=made, key=key: made(c, key)
@@ -233,7 +234,6 @@ def test_looks_differ_by_colour_and_in_grey_by_lightness_hatch_or_line(
     looks: dict[str, style.Look],
 ) -> None:
     assert len({look.colour for look in looks.values()}) == len(looks)
-    assert len({look.marker for look in looks.values()}) == len(looks)
     for a, b in combinations(looks.values(), 2):
         apart = abs(lightness(a.colour) - lightness(b.colour)) > 0.12
         assert apart or a.hatch != b.hatch or a.line != b.line
@@ -254,7 +254,7 @@ def test_text_on_a_colour_can_be_read() -> None:
         luminance = np.dot([0.2126, 0.7152, 0.0722], channels)
         contrast = (
             1.05 / (luminance + 0.05)
-            if style.on(look.colour) == "white"
+            if style.text_colour_on(look.colour) == "white"
             else (luminance + 0.05) / 0.05
         )
         assert contrast > 4.5  # WCAG 2, level AA
@@ -353,7 +353,7 @@ def test_a_font_installed_after_matplotlib_listed_them_is_found(
 def test_text_stays_text_where_no_font_has_its_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     made = drawn(figures.response_bars(shipped()))
     assert outlined(made)
-    monkeypatch.setattr(style, "_written", lambda text, family: text < "A")
+    monkeypatch.setattr(style, "_has_characters", lambda text, family: text < "A")
     assert re.search(r"<text[^>]*>Bispecific \(n = 12\)</text>", made.svg())
 
 
@@ -622,7 +622,7 @@ def test_lines_after_the_fourth_are_counted_in_the_last_box() -> None:
     cohort = generate(Recipe(patients=6, lines=6, exactly=True)).cohort()
     steps = flow.flow_steps(cohort)
     assert len(steps) == 5
-    assert steps[-1].label == captions.FLOW_LAST.format(line=4, more="6")
+    assert steps[-1].label == "Salvage line 4\n(6 had further lines)"
 
 
 def test_relapse_at_the_cut_off_stands_on_the_early_side() -> None:
@@ -726,7 +726,7 @@ def test_a_category_that_nobody_received_keeps_its_row() -> None:
     made = figures.response_bars(edge("a_category_without_events"))
     axes = axes_of(made)
     assert len(axes.get_yticklabels()) == len(CATEGORIES)
-    empty = [t for t in axes.texts if captions.BARS_NONE in t.get_text()]
+    empty = [t for t in axes.texts if responses.NO_LINES in t.get_text()]
     assert len(empty) == len(CATEGORIES) - 2
     absent = figures.response_bars_by_line(edge("a_category_without_events"), "checkpoint")
     assert isinstance(absent, show.Absent)
@@ -775,7 +775,7 @@ def test_the_overview_bars_are_the_response_rates() -> None:
 def test_rows_that_cannot_be_estimated_stay_and_say_so() -> None:
     rows = [
         figures.Row("known", 0.44, 0.21, 0.95, 29, 28, 0.038, method="Cox"),
-        figures.Row("unknown", None, None, None, 29, 0, reason="no deaths"),
+        figures.Row("unknown", None, None, None, 29, 0, method="no deaths"),
         figures.Row("open", 2.0, None, 400.0, 29, 28, 0.5, method="Cox"),
     ]
     made = drawn(figures.cox_forest(shipped().study, rows, "fig-x", "A test"))
@@ -797,7 +797,9 @@ def test_rows_that_cannot_be_estimated_stay_and_say_so() -> None:
 def test_the_sweep_shows_the_sizes_of_both_groups() -> None:
     cohort = shipped()
     made = drawn(
-        figures.sweep_forest(cohort, prognosis.sweep(cohort, survival.from_infusion(cohort)), "OS")
+        figures.sweep_forest(
+            cohort, prognosis.sweep(cohort, survival.from_infusion(cohort)), "OS", "fig-sweep"
+        )
     )
     shown = [t.get_text() for t in axes_of(made).texts]
     for cut in prognosis.CUT_OFFS:
@@ -879,7 +881,7 @@ def test_without_grades_or_lines_the_figures_say_what_is_missing() -> None:
     cohort = shipped()
     plain = replace(cohort, adverse_events=cohort.adverse_events.assign(grade=np.nan))
     assert isinstance(figures.ae_heatmap(plain), show.Absent)
-    assert captions.AE_NO_GRADE in [
+    assert adverse_events.NO_GRADE in [
         t.get_text() for t in drawn(figures.ae_butterfly(plain)).figure.axes[1].texts
     ]
     loose = replace(cohort, adverse_events=cohort.adverse_events.assign(line=np.nan))
@@ -896,7 +898,7 @@ def test_the_null_histograms_count_every_cohort_once() -> None:
     nulls = [figures.Null(key, found[key].log_hr) for key in ("infusion", "relapse")]
     nulls.append(figures.Null("one without contrast", np.array([np.nan, 7.0, -7.0])))
     hr = facts()["figures"]["cox.late_vs_early.hr"]["value"]
-    made = drawn(figures.null_distribution(nulls, hr, patients=29))
+    made = drawn(figures.null_distribution(nulls, hr, patients=29, world="as drawn"))
     for axes, null in zip(made.figure.axes, nulls, strict=True):
         assert sum(bar.get_height() for bar in axes.patches) == np.isfinite(null.log_hr).sum()
         at = [float(line.get_xdata()[0]) for line in axes.lines]
@@ -904,7 +906,9 @@ def test_the_null_histograms_count_every_cohort_once() -> None:
     share = np.mean(found["infusion"].log_hr <= np.log(hr))
     assert f"{100 * share:.0f}% are 0.44 or lower" in made.alt
     assert "one without contrast: 1" in made.caption
-    nothing = figures.null_distribution([figures.Null("none", np.array([np.nan]))], hr)
+    assert "300 simulated cohorts of 29 patients in one world (as drawn)" in made.caption
+    none = [figures.Null("none", np.array([np.nan]))]
+    nothing = figures.null_distribution(none, hr, patients=29, world="as drawn")
     assert isinstance(nothing, show.Absent)
 
 

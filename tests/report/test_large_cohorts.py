@@ -10,14 +10,13 @@ from salvage.analysis import comparison
 from salvage.analysis.survival import Times
 from salvage.cohort import Cohort
 from salvage.display import figures, show
-from salvage.display.figures import captions, kaplan_meier
+from salvage.display.figures import kaplan_meier, style
 from salvage.report import bias as report_bias
 from salvage.report import categories as report_categories
-from salvage.report import cohort as report_cohort
 from salvage.report import comparison as report_comparison
 from salvage.report import context as report_context
+from salvage.report import patients as report_patients
 from salvage.report import prognosis as report_prognosis
-from salvage.report import results
 from salvage.report import summary as report_summary
 from tests.cohorts import CATEGORIES, Recipe, generate
 
@@ -50,9 +49,7 @@ def test_what_is_left_out_says_from_which_size_on(measure: str) -> None:
 
 
 def test_results_of_a_large_cohort_hold_the_same_ids_and_the_reasons() -> None:
-    few, many = (
-        {e.id: e for e in comparison.comparison_estimates(c)} for c in (hundred(), large())
-    )
+    few, many = (comparison.estimates(c) for c in (hundred(), large()))
     pairs = {id for id in {*few, *many} if id.endswith(".or")}
     assert {*few} - pairs == {*many} - pairs
     for id, e in many.items():
@@ -64,35 +61,34 @@ def test_results_of_a_large_cohort_hold_the_same_ids_and_the_reasons() -> None:
 
 
 def test_nothing_true_of_small_cohorts_only_is_said_of_a_large_one() -> None:
-    by_id = report_summary.by_id(results.headline(large()))
     said = [
-        report_summary.evidence(large(), by_id),
+        report_summary.evidence(large()),
         report_bias.delayed_entry(large()),
-        report_bias.bias_answer(large()),
-        report_comparison.compared_answer(large()),
+        report_bias.answer(large()),
+        report_comparison.answer(large()),
         report_comparison.multiplicity(large()),
-        report_context.context_answer(large()),
-        report_prognosis.prognosis_answer(large()),
+        report_context.answer(large()),
+        report_prognosis.answer(large()),
         report_prognosis.proportional(large()),
-        *(report_categories.category_answer(large(), key) for key in CATEGORIES),
+        *(report_categories.answer(large(), key) for key in CATEGORIES),
     ]
     for shown in said:
         assert not SMALL.search(shown.plain()), shown.plain()
     # The pattern is not empty talk: a cohort of one patient is told what it cannot show.
     one = generate(Recipe(patients=1, seed=3, missing=0.0)).cohort()
-    assert SMALL.search(report_context.context_answer(one).plain())
+    assert SMALL.search(report_context.answer(one).plain())
 
 
 def test_figures_of_single_patients_give_way_and_say_so() -> None:
-    limit = captions.MOST_PATIENTS
+    limit = style.MOST_PATIENTS
     assert f"left out above {limit} patients" in figures.swimmer_plot(hundred()).sentence
     assert "summarise" in figures.swimmer_plot(hundred()).sentence
     assert f"Above {limit} patients" in figures.relapse_timeline(hundred()).caption
     assert "internal use only" not in figures.relapse_timeline(hundred()).caption
-    assert "shows single patients" not in report_cohort.courses(hundred()).plain()
+    assert "shows single patients" not in report_patients.courses(hundred()).plain()
     few = generate(Recipe(patients=limit, seed=3)).cohort()
     assert "Each mark is one patient" in figures.relapse_timeline(few).caption
-    assert "shows single patients" in report_cohort.courses(few).plain()
+    assert "shows single patients" in report_patients.courses(few).plain()
 
 
 def test_curves_of_a_large_cohort_are_drawn_on_a_day_grid() -> None:

@@ -1,6 +1,6 @@
 """Adverse events of salvage therapy: by grade, by category, and any grade against severe."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -9,28 +9,31 @@ from matplotlib.axes import Axes
 
 from salvage import words
 from salvage.analysis import safety
+from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
-from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.schema import CATEGORY_KEYS, SEVERE_GRADE
 from salvage.cohort.study import Study
-from salvage.display.figures import captions, style
-from salvage.display.show import Absent, Figure
+from salvage.display.figures import style
+from salvage.display.show import Absent, Figure, not_drawn
 
 MOST_TERMS: Final = 15
 GRADES: Final = (1, 2, 3, 4, 5)
 ROW: Final = 0.29
+NO_EVENT: Final = "this cohort records no adverse event of salvage therapy"
+NO_GRADE: Final = "no grade"
 
 
-def _top(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The most common rows of a table by term, and what the caption says of the rest."""
-    shown = table.head(MOST_TERMS)
-    rest = (
-        captions.AE_REST.format(shown=len(shown), all=len(table)) if len(table) > len(shown) else ""
-    )
-    return shown, rest
+def _rest(table: pd.DataFrame) -> str:
+    """What a caption says of the terms that are not shown."""
+    if len(table) <= MOST_TERMS:
+        return ""
+    return f" The {MOST_TERMS} most common of {len(table)} terms are shown."
 
 
 def _scale(scale: str) -> str:
-    return captions.AE_NO_SCALE if scale == safety.UNSPECIFIED_SCALE else words.SCALES[scale]
+    if scale == safety.UNSPECIFIED_SCALE:
+        return "scale not recorded"
+    return words.SCALES[scale]
 
 
 def _usual_scale(table: pd.DataFrame) -> str:
@@ -41,82 +44,68 @@ def _usual_scale(table: pd.DataFrame) -> str:
 def _labels(table: pd.DataFrame) -> list[str]:
     """Terms as axis labels, with their scale where it is not the usual one."""
     usual = _usual_scale(table)
-    made = []
-    for term, scale in zip(table["term"], table["scale"], strict=True):
-        name = style.short(safety.label(term), 30)
-        made.append(name if scale == usual else f"{name} ({_scale(scale)})")
-    return made
+    return [
+        style.short(safety.label(term), 30) + ("" if scale == usual else f" ({_scale(scale)})")
+        for term, scale in zip(table["term"], table["scale"], strict=True)
+    ]
 
 
 def _names(table: pd.DataFrame) -> list[str]:
     """Terms in a sentence, with the scale of a term that stands in several rows."""
     several = table["term"].duplicated(keep=False)
     return [
-        f"{safety.label(term)} ({_scale(scale)})" if more else safety.label(term)
+        safety.label(term) + (f" ({_scale(scale)})" if more else "")
         for term, scale, more in zip(table["term"], table["scale"], several, strict=True)
     ]
 
 
-def _first(table: pd.DataFrame, treated: int) -> str:
+def _most_common(table: pd.DataFrame, treated: int) -> str:
     """The row of a table by term with most patients, or the rows that tie for it."""
     first = table[table["patients"] == table["patients"].max()]
-    template = captions.AE_FIRST if len(first) == 1 else captions.AE_FIRST_TIED
-    return template.format(
-        first=words.listing(_names(table)[: len(first)]),
-        n=f"{first['patients'].iloc[0]:,}",
-        treated=f"{treated:,}",
-        severe=f"{first['patients_severe'].iloc[0]:,}",
-    )
+    terms = words.listing(_names(table)[: len(first)])
+    n, severe = first["patients"].iloc[0], first["patients_severe"].iloc[0]
+    if len(first) > 1:
+        return f"{terms}, each in {n:,} of {treated:,} treated patients"
+    return f"{terms}, in {n:,} of {treated:,} treated patients, of grade 3 or more in {severe:,}"
 
 
 def _scales(table: pd.DataFrame) -> str:
-    """What the caption says of the scales."""
+    """What a caption says of the scales."""
     usual = _scale(_usual_scale(table))
-    template = (
-        captions.AE_SCALE
-        if (table["scale"] == table["scale"].iloc[0]).all()
-        else captions.AE_SCALES
-    )
-    return template.format(scale=usual)
-
-
-def _ungraded(table: pd.DataFrame, template: str) -> str:
-    n = int(table["ungraded"].sum())
-    return template.format(events=words.count(n, "event")) if n else ""
+    if (table["scale"] == table["scale"].iloc[0]).all():
+        return f"Scale of grades: {usual}."
+    return f"Scale of grades: {usual} unless named; scales are never pooled."
 
 
 def ae_heatmap(cohort: Cohort) -> Figure | Absent:
     """Treated patients by term and highest grade; the most common term on top."""
+    what = "The figure of grades"
     table = safety.by_term(cohort)
     if table.empty:
-        return Absent(cohort.study, captions.AE_NONE.format(what=captions.AE_HEAT))
+        return not_drawn(cohort.study, what, NO_EVENT)
     if not safety.graded(cohort):
-        return Absent(cohort.study, captions.AE_UNGRADED.format(what=captions.AE_HEAT))
-    shown, rest = _top(table)
+        return not_drawn(cohort.study, what, "no adverse event of salvage therapy has a grade")
+    shown = table.head(MOST_TERMS)
     grades = highest_grades(cohort, shown)
-    treated = len(cohort.treated)
     with style.drawing(1.15 + ROW * len(shown)) as figure:
         axes = figure.add_subplot()
         _cells(axes, grades, grades, int(grades.to_numpy().max()), _labels(shown))
         axes.set_xticks(np.arange(len(GRADES)) + 0.5, [str(g) for g in GRADES], rotation=0)
-        axes.set_xlabel(captions.AE_GRADE)
+        axes.set_xlabel("Highest grade")
+    treated = len(cohort.treated)
     events = safety.events_of_treated(cohort)
-    severe = events.loc[events["grade"] >= safety.SEVERE_GRADE, "patient_id"].nunique()
+    severe = events.loc[events["grade"] >= SEVERE_GRADE, "patient_id"].nunique()
+    ungraded = int(table["ungraded"].sum())
+    left_out = f" Left out, without a grade: {words.count(ungraded, 'event')}." if ungraded else ""
     return Figure(
         cohort.study,
         "fig-ae-grades",
         figure,
-        captions.AE_HEAT_CAPTION.format(
-            n=f"{treated:,}",
-            rest=rest,
-            scales=_scales(shown),
-            ungraded=_ungraded(table, captions.AE_UNGRADED_NOTE),
-        ),
-        captions.AE_HEAT_ALT.format(
-            first=_first(table, treated),
-            any_severe=words.count(severe, "patient"),
-        ),
-        style.marks_of(cohort.study),
+        f"Adverse events by highest grade: number of treated patients (n = {treated:,}) whose "
+        f"highest grade of a term was this one. {_scales(shown)}{_rest(table)}{left_out}",
+        f"Highest grade of each adverse event. Most common: {_most_common(table, treated)}. "
+        f"{words.count(severe, 'patient')} had an event of grade 3 or more.",
+        own_mark(cohort.study),
     )
 
 
@@ -173,132 +162,129 @@ def category_counts(cohort: Cohort, shown: pd.DataFrame, least: int = 0) -> pd.D
 
 def ae_by_category(cohort: Cohort) -> Figure | Absent:
     """Share of the patients of each category with each event: any grade, and grade 3 or more."""
+    what = "The figure of adverse events by category"
     table = safety.by_term(cohort)
     if table.empty:
-        return Absent(cohort.study, captions.AE_NONE.format(what=captions.AE_CATEGORY))
+        return not_drawn(cohort.study, what, NO_EVENT)
     if safety.events_of_lines(cohort).empty:
-        return Absent(cohort.study, captions.AE_NO_LINE.format(what=captions.AE_CATEGORY))
-    shown, rest = _top(table)
-    size = (
-        cohort.salvage.groupby("category")["patient_id"]
-        .nunique()
-        .reindex(list(CATEGORY_KEYS), fill_value=0)
-    )
+        return not_drawn(
+            cohort.study, what, "no adverse event of this cohort is linked to a salvage line"
+        )
+    shown = table.head(MOST_TERMS)
+    patients = cohort.salvage.groupby("category")["patient_id"].nunique()
+    size = patients.reindex(list(CATEGORY_KEYS), fill_value=0)
     any_grade = category_counts(cohort, shown)
-    severe = category_counts(cohort, shown, safety.SEVERE_GRADE)
+    severe = category_counts(cohort, shown, SEVERE_GRADE)
+    unlinked = safety.unlinked(cohort)
+    left_out = (
+        f" Left out, not linked to a line: {words.count(unlinked, 'event')}." if unlinked else ""
+    )
+    parts = "; ".join(
+        _category_part(cohort.study, str(key), any_grade, int(n)) for key, n in size.items() if n
+    )
+    return Figure(
+        cohort.study,
+        "fig-ae-category",
+        _category_maps(cohort.study, size, any_grade, severe, _labels(shown)),
+        "Adverse events by category of the salvage line during which they began. Figures are "
+        "patients, each counted once for a term in a category; the shade is their share of the "
+        f"patients who received that category (in brackets). {_scales(shown)}{_rest(table)}"
+        f"{left_out}",
+        f"Patients with each adverse event, by category of salvage line. {parts}.",
+        own_mark(cohort.study),
+    )
+
+
+def _category_maps(
+    study: Study,
+    size: "pd.Series[int]",
+    any_grade: pd.DataFrame,
+    severe: pd.DataFrame,
+    labels: Sequence[str],
+) -> style.BookFigure:
+    """Two heat maps of terms by category; ``size`` has the patients of each category."""
     heads = [
-        f"{style.short(words.category_short(str(key), cohort.study.labels), 16)} ({n:,})"
+        f"{style.short(words.category_short(str(key), study.labels), 16)} ({n:,})"
         for key, n in size.items()
     ]
-    with style.drawing(1.85 + ROW * len(shown)) as figure:
+    sizes = size.where(size > 0).to_numpy()
+    # Linked events of one patient cannot exceed the patients of a category: shares end at 1.
+    top = max(float(np.nanmax(any_grade.div(sizes).to_numpy())), 0.01)
+    with style.drawing(1.85 + ROW * len(labels)) as figure:
         panels = figure.subplots(1, 2, sharey=True)
-        sizes = size.where(size > 0).to_numpy()
-        # Linked events of one patient cannot exceed the patients of a category: shares end at 1.
-        top = max(float(np.nanmax(any_grade.div(sizes).to_numpy())), 0.01)
-        for axes, counts, title in zip(
-            panels, (any_grade, severe), captions.AE_PANELS, strict=True
-        ):
-            _cells(axes, counts.div(sizes), counts, top, _labels(shown))
+        titles = ("Any grade", "Grade 3 or more")
+        for axes, counts, title in zip(panels, (any_grade, severe), titles, strict=True):
+            _cells(axes, counts.div(sizes), counts, top, labels)
             axes.set_title(title)
             axes.set_xticks(
                 np.arange(len(heads)) + 0.5, heads, rotation=50, ha="right", rotation_mode="anchor"
             )
-    unlinked = safety.unlinked(cohort)
-    return Figure(
-        cohort.study,
-        "fig-ae-category",
-        figure,
-        captions.AE_CATEGORY_CAPTION.format(
-            rest=rest,
-            scales=_scales(shown),
-            unlinked=captions.AE_UNLINKED.format(events=words.count(unlinked, "event"))
-            if unlinked
-            else "",
-        ),
-        captions.AE_CATEGORY_ALT.format(
-            parts="; ".join(
-                _category_part(cohort.study, str(key), any_grade, int(n))
-                for key, n in size.items()
-                if n
-            )
-        ),
-        style.marks_of(cohort.study),
-    )
+    return figure
 
 
 def _category_part(study: Study, key: str, counts: pd.DataFrame, patients: int) -> str:
     label = words.category(key, study.labels)
     most = int(counts[key].max())
     if not most:
-        return captions.AE_CATEGORY_NONE.format(category=label)
-    terms = list(dict.fromkeys(safety.label(at[0]) for at in counts.index[counts[key] == most]))
-    return captions.AE_CATEGORY_PART.format(
-        category=label, term=words.listing(terms), n=f"{most:,}", patients=f"{patients:,}"
-    )
+        return f"{label}: none"
+    terms = dict.fromkeys(safety.label(term) for term, _ in counts.index[counts[key] == most])
+    return f"{label}: most often {words.listing(list(terms))} ({most:,} of {patients:,})"
 
 
 def ae_butterfly(cohort: Cohort) -> Figure | Absent:
     """Any grade to the left, grade 3 or more to the right, the most common term on top."""
     table = safety.by_term(cohort)
     if table.empty:
-        return Absent(cohort.study, captions.AE_NONE.format(what=captions.AE_BUTTERFLY))
-    shown, rest = _top(table)
-    treated = len(cohort.treated)
-    share = shown["patients"] / treated
-    end = 1.25 * max(float(share.max()), 0.05)
-    with style.drawing(1.0 + ROW * len(shown)) as figure:
-        left, right = figure.subplots(1, 2, sharey=True)
-        sides = (
-            (left, "patients", style.CALM, "", captions.AE_ANY),
-            (right, "patients_severe", style.DEEP, "////", captions.AE_SEVERE),
-        )
-        for axes, column, colour, hatch, title in sides:
-            counts = shown[column]
-            axes.barh(
-                range(len(shown)),
-                counts / treated,
-                height=0.72,
-                color=colour,
-                hatch=hatch,
-                edgecolor=style.INK,
-                linewidth=0.6,
-            )
-            unknown = (shown["ungraded"] == shown["events"]) & (column == "patients_severe")
-            for y, (n, hidden) in enumerate(zip(counts, unknown, strict=True)):
-                axes.annotate(
-                    captions.AE_NO_GRADE if hidden else f"{n:,}",
-                    xy=(n / treated, y),
-                    xytext=(-4 if axes is left else 4, 0),
-                    textcoords="offset points",
-                    ha="right" if axes is left else "left",
-                    va="center",
-                    fontsize=style.SMALL,
-                )
-            axes.set_xlim((end, 0) if axes is left else (0, end))
-            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")
-            axes.set_xlabel(title)
-            style.bare(axes, "left")
-        left.set_yticks(range(len(shown)), _labels(shown), fontsize=style.SIZE)
-        left.set_ylim(len(shown) - 0.5, -0.5)
-        right.axvline(0, color=style.INK, linewidth=0.8)
-    parts = [
-        captions.AE_BUTTERFLY_PART.format(term=name, n=f"{n:,}", severe=f"{severe:,}")
+        return not_drawn(cohort.study, "The butterfly plot of adverse events", NO_EVENT)
+    shown = table.head(MOST_TERMS)
+    treated = words.count(len(cohort.treated), "treated patient")
+    ungraded = int(table["ungraded"].sum())
+    left_only = (
+        f" On the left only, without a grade: {words.count(ungraded, 'event')}." if ungraded else ""
+    )
+    parts = "; ".join(
+        f"{name}: {n:,}, grade 3 or more {severe:,}"
         for name, n, severe in zip(
             _names(shown), shown["patients"], shown["patients_severe"], strict=True
         )
-    ]
+    )
     return Figure(
         cohort.study,
         "fig-ae-butterfly",
-        figure,
-        captions.AE_BUTTERFLY_CAPTION.format(
-            n=words.count(treated, "treated patient"),
-            rest=rest,
-            scales=_scales(shown),
-            ungraded=_ungraded(table, captions.AE_BUTTERFLY_UNGRADED),
-        ),
-        captions.AE_BUTTERFLY_ALT.format(
-            treated=words.count(treated, "treated patient"), parts="; ".join(parts)
-        ),
-        style.marks_of(cohort.study),
+        _butterfly(shown, len(cohort.treated)),
+        f"Adverse events of salvage therapy: percentage of {treated} with any grade (left) and "
+        "with grade 3 or more (right); figures are patients, each counted once for a term. "
+        f"{_scales(shown)}{_rest(table)}{left_only}",
+        f"Adverse events of {treated}, by patients affected, the most common first. {parts}.",
+        own_mark(cohort.study),
     )
+
+
+def _butterfly(shown: pd.DataFrame, treated: int) -> style.BookFigure:
+    any_grade, severe = shown["patients"], shown["patients_severe"]
+    no_grade = shown["ungraded"] == shown["events"]
+    known = [NO_GRADE if none else f"{n:,}" for n, none in zip(severe, no_grade, strict=True)]
+    end = 1.25 * max(float(any_grade.max()) / treated, 0.05)
+    with style.drawing(1.0 + ROW * len(shown)) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        _wing(left, any_grade / treated, any_grade.map("{:,}".format), style.Look(style.CALM), -1)
+        _wing(right, severe / treated, known, style.Look(style.DEEP, "////"), 1)
+        left.set_xlabel("Any grade, %")
+        right.set_xlabel("Grade 3 or more, %")
+        left.set_xlim(end, 0)
+        right.set_xlim(0, end)
+        style.name_rows(left, _labels(shown))
+        style.hide_left_spine(right)
+        right.axvline(0, color=style.INK, linewidth=0.8)
+    return figure
+
+
+def _wing(
+    axes: Axes, shares: "pd.Series[float]", texts: Iterable[str], look: style.Look, side: int
+) -> None:
+    """Bars of shares of patients with a text at their ends; ``side`` is -1 for the left wing."""
+    axes.barh(range(len(shares)), shares, height=0.72, **look.fill)
+    align = "left" if side > 0 else "right"
+    for y, (share, text) in enumerate(zip(shares, texts, strict=True)):
+        style.note(axes, text, (share, y), (4 * side, 0), ha=align, va="center")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}")

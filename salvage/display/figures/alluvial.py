@@ -1,25 +1,34 @@
 """Salvage lines in sequence: an alluvial diagram of lines one to four."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.patches import Patch, PathPatch, Rectangle
+from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from salvage import words
+from salvage.analysis.provenance import own_mark
+from salvage.analysis.response import responded
 from salvage.cohort import Cohort
-from salvage.cohort.schema import CATEGORY_KEYS, RESPONSE
+from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
-from salvage.display.figures import captions, style
-from salvage.display.show import Absent, Figure
+from salvage.display.figures import style
+from salvage.display.show import NO_SALVAGE, Absent, Figure, not_drawn
 
 LAST_LINE: Final = 4
 NONE: Final = "none"
 GAP: Final = 0.035
 HEIGHT: Final = 5.3
+#: The ground of a text on a hatch.
+PLATE: Final = {
+    "boxstyle": "round,pad=0.1",
+    "facecolor": "white",
+    "edgecolor": "none",
+    "alpha": 0.85,
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,6 @@ class Block:
     top: float
 
 
-_EDGE: Final[dict[str, Any]] = {"edgecolor": style.INK, "linewidth": 0.6}
 Blocks = dict[tuple[int, str], Block]
 
 
@@ -51,10 +59,10 @@ def flows(cohort: Cohort) -> pd.DataFrame:
 def blocks(cohort: Cohort) -> Blocks:
     """Every block in the fixed order of categories; no further line stands at the bottom."""
     lines = cohort.salvage[cohort.salvage["line"] <= LAST_LINE]
-    responding = lines["best_response"].isin(RESPONSE)
+    responding = responded(lines, "orr") == 1
     total = lines["patient_id"].nunique()
     last = int(lines["line"].max())
-    found: Blocks = {}
+    by_place: Blocks = {}
     before = 0
     for line in range(1, last + 1):
         here = lines["line"] == line
@@ -62,98 +70,83 @@ def blocks(cohort: Cohort) -> Blocks:
         counts = {key: int((here & (lines["category"] == key)).sum()) for key in CATEGORY_KEYS}
         for key, n in counts.items():
             if n:
-                held = int((here & (lines["category"] == key) & responding).sum())
-                found[line, key] = Block(n, held, top)
+                responses = int((here & (lines["category"] == key) & responding).sum())
+                by_place[line, key] = Block(n, responses, top)
                 top += n + GAP * total
         now = sum(counts.values())
         if line > 1 and before > now:
-            found[line, NONE] = Block(before - now, 0, top)
+            by_place[line, NONE] = Block(before - now, 0, top)
         before = now
-    return found
+    return by_place
 
 
 def alluvial_diagram(cohort: Cohort) -> Figure | Absent:
     """Categories and responses of lines one to four, and who went from which to which."""
     lines = cohort.salvage
     if lines.empty:
-        return Absent(cohort.study, captions.NO_SALVAGE.format(what=captions.ALLUVIAL))
-    found = blocks(cohort)
-    total = lines["patient_id"].nunique()
-    last = max(line for line, _ in found)
-    depth = max(b.top + b.n for b in found.values())
-    with style.drawing(HEIGHT + 0.9) as figure:
-        axes = figure.add_subplot()
-        texts = {at: _text(at[1], block) for at, block in found.items()}
-        room = style.WIDTH - 0.3
-        half = min(
-            0.42,
-            max(0.07, (style.text_width(figure, list(texts.values())) + 0.16) / room * last / 2),
-        )
-        _ribbons(axes, flows(cohort), found, half)
-        for at, block in found.items():
-            _block(axes, at, block, half, texts[at] if block.n / depth * HEIGHT > 0.125 else "")
-        for line in range(1, last + 1):
-            n = int((lines["line"] == line).sum())
-            axes.text(
-                line,
-                -0.02 * depth,
-                captions.ALLUVIAL_HEAD.format(line=line, n=f"{n:,}"),
-                ha="center",
-                va="bottom",
-            )
-        axes.set_xlim(1 - half - 0.02, max(last, 2) + half + 0.02)
-        axes.set_ylim(depth * 1.005, -0.115 * depth)
-        axes.axis("off")
-        used = {key for _, key in found}
-        handles = [
-            style.box(
-                style.CATEGORY[key], style.short(words.category(key, cohort.study.labels), 40)
-            )
-            for key in CATEGORY_KEYS
-            if key in used
-        ]
-        if NONE in used:
-            handles.append(style.box(style.Look(style.FAINT, ""), captions.ALLUVIAL_NONE))
-        handles.append(
-            Patch(
-                facecolor=style.GREY,
-                edgecolor=style.INK,
-                linewidth=0.6,
-                label=captions.ALLUVIAL_RESPONSE,
-            )
-        )
-        style.legend_below(figure, handles, 3)
+        return not_drawn(cohort.study, "The sequence of salvage lines", NO_SALVAGE)
+    by_place = blocks(cohort)
+    patients = words.count(lines["patient_id"].nunique(), "patient")
     beyond = int((lines["line"] > LAST_LINE).sum())
+    left_out = (
+        f" Lines after the fourth ({words.count(beyond, 'line')}) are not drawn." if beyond else ""
+    )
+    last = max(line for line, _ in by_place)
+    steps = " ".join(_step(cohort.study, by_place, line) for line in range(1, last + 1))
     return Figure(
         cohort.study,
         "fig-sequence",
-        figure,
-        captions.ALLUVIAL_CAPTION.format(
-            patients=words.count(total, "patient"),
-            lines=words.count(len(lines), "salvage line"),
-            more=captions.ALLUVIAL_MORE.format(lines=words.count(beyond, "line")) if beyond else "",
-        ),
-        captions.ALLUVIAL_ALT.format(
-            steps=" ".join(_told(cohort.study, found, line) for line in range(1, last + 1))
-        ),
-        style.marks_of(cohort.study),
+        _alluvial(cohort, by_place, last),
+        f"Salvage lines in sequence: {patients}, {words.count(len(lines), 'salvage line')}. The "
+        "height of a block is the number of patients who received that category at that line; its "
+        "dark part is the share with CR or PR, and the figures, where there is room, are responses "
+        f"/ patients. Ribbons lead to the next line, or to none.{left_out}",
+        f"Sequence of salvage lines. {steps}",
+        own_mark(cohort.study),
     )
+
+
+def _alluvial(cohort: Cohort, by_place: Blocks, last: int) -> style.BookFigure:
+    depth = max(b.top + b.n for b in by_place.values())
+    with style.drawing(HEIGHT + 0.9) as figure:
+        axes = figure.add_subplot()
+        texts = {place: _text(place[1], block) for place, block in by_place.items()}
+        widest = style.text_width(figure, list(texts.values())) + 0.16
+        half = min(0.42, max(0.07, widest / (style.WIDTH - 0.3) * last / 2))
+        _ribbons(axes, flows(cohort), by_place, half)
+        for place, block in by_place.items():
+            room = block.n / depth * HEIGHT > 0.125
+            _block(axes, place, block, half, texts[place] if room else "")
+        for line in range(1, last + 1):
+            head = f"Line {line}\nn = {(cohort.salvage['line'] == line).sum():,}"
+            axes.text(line, -0.02 * depth, head, ha="center", va="bottom")
+        axes.set_xlim(1 - half - 0.02, max(last, 2) + half + 0.02)
+        axes.set_ylim(depth * 1.005, -0.115 * depth)
+        axes.axis("off")
+        used = {key for _, key in by_place}
+        handles = style.category_legend(used, cohort.study.labels)
+        if NONE in used:
+            handles.append(style.legend_patch(style.NO_LINE, "No further line"))
+        handles.append(style.legend_patch(style.Look(style.GREY), "CR or PR"))
+        style.legend_below(figure, handles, 3)
+    return figure
 
 
 def _text(key: str, block: Block) -> str:
     return f"{block.n:,}" if key == NONE else f"{block.responding:,}/{block.n:,}"
 
 
-def _told(study: Study, found: Blocks, line: int) -> str:
-    here = {key: block for (at, key), block in found.items() if at == line and key != NONE}
+def _step(study: Study, by_place: Blocks, line: int) -> str:
+    """The alt text of one line: its patients, its most frequent categories, its responses."""
+    here = {key: block for (at, key), block in by_place.items() if at == line and key != NONE}
     most = max(block.n for block in here.values())
     first = [words.category(key, study.labels) for key, block in here.items() if block.n == most]
-    return captions.ALLUVIAL_STEP.format(
-        line=line,
-        patients=words.count(sum(block.n for block in here.values()), "patient"),
-        category=words.listing(first),
-        n=f"{most:,}" if len(first) == 1 else f"{most:,} each",
-        responding=f"{sum(block.responding for block in here.values()):,}",
+    n = f"{most:,}" if len(first) == 1 else f"{most:,} each"
+    patients = words.count(sum(block.n for block in here.values()), "patient")
+    responding = sum(block.responding for block in here.values())
+    return (
+        f"Line {line}: {patients}, most often {words.listing(first)} ({n}); {responding:,} "
+        "responded."
     )
 
 
@@ -162,44 +155,15 @@ def _pale(colour: str, share: float = 0.45) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _block(axes: Axes, at: tuple[int, str], block: Block, half: float, text: str) -> None:
-    line, key = at
-    left, edge = line - half, _EDGE
-    if key == NONE:
-        axes.add_patch(
-            Rectangle((left, block.top), 2 * half, block.n, facecolor=style.FAINT, zorder=3, **edge)
-        )
-    else:
-        look = style.CATEGORY[key]
-        axes.add_patch(
-            Rectangle(
-                (left, block.top),
-                2 * half,
-                block.n,
-                facecolor=_pale(look.colour),
-                hatch=look.hatch,
-                zorder=3,
-                **edge,
-            )
-        )
-        axes.add_patch(
-            Rectangle(
-                (left, block.top),
-                2 * half,
-                block.responding,
-                facecolor=look.colour,
-                hatch=look.hatch,
-                zorder=4,
-                **edge,
-            )
-        )
+def _block(axes: Axes, place: tuple[int, str], block: Block, half: float, text: str) -> None:
+    line, key = place
+    corner, width = (line - half, block.top), 2 * half
+    look = style.NO_LINE if key == NONE else style.CATEGORY[key]
+    ground = look.fill if key == NONE else {**look.fill, "facecolor": _pale(look.colour)}
+    axes.add_patch(Rectangle(corner, width, block.n, zorder=3, **ground))
+    if key != NONE:
+        axes.add_patch(Rectangle(corner, width, block.responding, zorder=4, **look.fill))
     if text:
-        plate = {
-            "boxstyle": "round,pad=0.1",
-            "facecolor": "white",
-            "edgecolor": "none",
-            "alpha": 0.85,
-        }
         axes.text(
             line,
             block.top + block.n / 2,
@@ -207,16 +171,16 @@ def _block(axes: Axes, at: tuple[int, str], block: Block, half: float, text: str
             ha="center",
             va="center",
             fontsize=style.SMALL,
-            bbox=plate,
+            bbox=PLATE,
             zorder=5,
         )
 
 
-def _ribbons(axes: Axes, table: pd.DataFrame, found: Blocks, half: float) -> None:
+def _ribbons(axes: Axes, table: pd.DataFrame, by_place: Blocks, half: float) -> None:
     """Bands between blocks, ordered where they leave by target, where they enter by source."""
     order = {key: i for i, key in enumerate((*CATEGORY_KEYS, NONE))}
     table = table.assign(source=table["category"].map(order), target=table["next"].map(order))
-    left_at = {at: block.top for at, block in found.items()}
+    left_at = {at: block.top for at, block in by_place.items()}
     right_at = dict(left_at)
     starts = {}
     for row in table.sort_values(["line", "source", "target"]).itertuples():

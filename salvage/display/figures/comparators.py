@@ -7,13 +7,12 @@ from typing import Final
 from salvage.analysis.estimate import Unit
 from salvage.analysis.provenance import MARKS, Mark
 from salvage.cohort.study import Study
-from salvage.display.figures import captions, style
+from salvage.display.figures import style
 from salvage.display.figures.forest import Band, Line, draw
 from salvage.display.show import CLEARED, Absent, Cleared, Figure
 from salvage.display.wording import number
 
-OWN: Final = style.ALL
-OTHER: Final = style.Look("white", "s")
+OTHER: Final = style.Look("white")
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,11 @@ class Compared:
     own: bool = False
     cleared: bool = False
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether at least one limit is known."""
+        return self.low is not None or self.high is not None
+
 
 def comparator_forest(
     study: Study | Cleared,
@@ -45,8 +49,7 @@ def comparator_forest(
     what: str,
     *,
     unit: Unit = "proportion",
-    axis: str = captions.CONTEXT_RATE,
-    limits: tuple[float, float] | None = None,
+    axis: str = "Rate, %",
 ) -> Figure | Absent:
     """Cohorts one under the other in the order given; ``what`` opens the caption.
 
@@ -56,68 +59,47 @@ def comparator_forest(
     whose = CLEARED if all(row.cleared or not row.own for row in rows) else study
     drawn = [row for row in rows if row.value is not None]
     if not drawn:
-        return Absent(whose, captions.CONTEXT_NOTHING.format(what=what))
+        return Absent(whose, f"No cohort has a figure to compare: {what}.")
     rate = unit in ("proportion", "probability")
-    top = max(v for row in drawn for v in (row.value, row.high) if v is not None)
-    ends = limits or ((0.0, 1.0) if rate else (0.0, 1.08 * top or 1.0))
+    most = max(v for row in drawn for v in (row.value, row.high) if v is not None)
     with style.drawing(1.05 + 0.6 * len(drawn)) as figure:
         axes = draw(
             figure,
             [_line(row, unit) for row in drawn],
             axis=axis,
-            head=captions.CONTEXT_HEAD if rate else captions.CONTEXT_HEAD_MONTHS,
-            limits=ends,
+            head=("n", "% (95% CI)" if rate else "Months (95% CI)"),
+            limits=(0.0, 1.0 if rate else 1.08 * most or 1.0),
             percent=rate,
         )
         for text, row in zip(axes.get_yticklabels(), drawn, strict=True):
             text.set_fontweight("bold" if row.own else "normal")
             text.set_fontsize(style.SMALL)
-    parts = "; ".join(_part(row, unit) for row in drawn)
+    own = "Black: this cohort. " if any(row.own for row in drawn) else ""
     return Figure(
         whose,
         name,
         figure,
-        captions.CONTEXT_CAPTION.format(
-            what=what, own=captions.CONTEXT_OWN if any(row.own for row in drawn) else ""
-        ),
-        captions.CONTEXT_ALT.format(what=what, parts=parts),
+        f"{what}. Squares with bars: value and 95% interval; circles: printed without an interval. "
+        f"{own}Where the unit counted or the time origin of two rows differs, they cannot be "
+        "ranked.",
+        f"{what}. {'; '.join(_part(row, unit) for row in drawn)}.",
         [mark for mark in MARKS if mark in {row.mark for row in drawn}],
     )
 
 
 def _line(row: Compared, unit: Unit) -> Line:
     detail = "; ".join(style.short(part, 46) for part in (row.counted, row.origin) if part)
-    interval = row.low is not None or row.high is not None
-    band = Band(row.value, row.low, row.high, marker="s" if interval else "o", filled=True)
-    counts = (
-        "" if row.n is None else f"{row.n:,}" if row.events is None else f"{row.events:,}/{row.n:,}"
-    )
-    return Line(row.label, (band,), (counts, _number(row, unit)), OWN if row.own else OTHER, detail)
-
-
-def _bare(value: float | None, unit: Unit) -> str:
-    return number(value, unit).removesuffix("%")
-
-
-def _number(row: Compared, unit: Unit) -> str:
-    text = _bare(row.value, unit)
-    if row.low is None and row.high is None:
-        return text
-    return f"{text} ({_bare(row.low, unit)} to {_bare(row.high, unit)})"
+    band = Band(row.value, row.low, row.high, marker="s" if row.has_interval else "o")
+    n = "" if row.n is None else f"{row.n:,}"
+    counts = n if row.n is None or row.events is None else f"{row.events:,}/{n}"
+    value, low, high = (number(v, unit).removesuffix("%") for v in (row.value, row.low, row.high))
+    text = f"{value} ({low} to {high})" if row.has_interval else value
+    return Line(row.label, (band,), (counts, text), style.ALL if row.own else OTHER, detail)
 
 
 def _part(row: Compared, unit: Unit) -> str:
-    interval = ""
-    if row.low is not None or row.high is not None:
-        interval = captions.CONTEXT_INTERVAL.format(
-            low=number(row.low, unit), high=number(row.high, unit)
-        )
-    return captions.CONTEXT_PART.format(
-        label=row.label,
-        # Rows of the book's cohort differ in what they count, and in nothing else.
-        counted=captions.CONTEXT_COUNTED.format(counted=row.counted)
-        if row.own and row.counted
-        else "",
-        value=number(row.value, unit),
-        interval=interval,
-    )
+    value, low, high = (number(v, unit) for v in (row.value, row.low, row.high))
+    # Rows of the book's cohort differ in what they count, and in nothing else.
+    label = f"{row.label}, {row.counted}" if row.own and row.counted else row.label
+    interval = f" (95% CI {low} to {high})" if row.has_interval else ""
+    return f"{label}: {value}{interval}"

@@ -1,6 +1,7 @@
 """Who is in the cohort: a flow chart of patients and lines, and the time of relapse."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -10,13 +11,26 @@ from matplotlib.patches import FancyBboxPatch
 from numpy.typing import NDArray
 
 from salvage import words
+from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
-from salvage.display.figures import captions, style
+from salvage.display.figures import style
 from salvage.display.show import Absent, Figure
 
 LAST_LINE: Final = 4
 MOST_BINS: Final = 24
-_BOX: Final = {"width": 2.75, "height": 0.62, "side": 2.55, "gap": 0.42}
+#: Which lines are drawn, by their number.
+LINES_DRAWN: Final = (
+    "no salvage line",
+    "their first salvage line",
+    "their salvage lines one and two",
+    "their salvage lines one to three",
+    "their salvage lines one to four",
+)
+# Sizes of the flow chart, in inches.
+BOX_WIDTH: Final = 2.75
+BOX_HEIGHT: Final = 0.62
+SIDE_WIDTH: Final = 2.55
+GAP: Final = 0.42
 
 
 @dataclass(frozen=True)
@@ -36,20 +50,16 @@ def flow_steps(cohort: Cohort) -> list[Step]:
     reached = cohort.salvage.groupby("patient_id")["line"].max()
     last = patients["patient_id"].map(reached).fillna(0).to_numpy(dtype=int)
     died = patients["died"].to_numpy(dtype=bool)
-    steps = [_step(captions.FLOW_TOP, captions.FLOW_UNTREATED, last, died, 0)]
-    steps += [
-        _step(_line(line), captions.FLOW_STOP.format(line=line + 1), last, died, line)
+    labels = [("Progressed or relapsed\nafter CAR-T", "No salvage therapy")]
+    labels += [
+        (f"Salvage line {line}", f"No line {line + 1}")
         for line in range(1, min(int(last.max()), LAST_LINE) + 1)
     ]
+    steps = [_step(*label, last, died, line) for line, label in enumerate(labels)]
     beyond = int((last > LAST_LINE).sum())
     if beyond:
-        label = captions.FLOW_LAST.format(line=LAST_LINE, more=f"{beyond:,}")
-        steps[-1] = Step(label, steps[-1].n)
+        steps[-1] = Step(f"Salvage line {LAST_LINE}\n({beyond:,} had further lines)", steps[-1].n)
     return steps
-
-
-def _line(number: int) -> str:
-    return captions.FLOW_LINE.format(line=number)
 
 
 def _step(
@@ -62,62 +72,68 @@ def _step(
 def cohort_flow(cohort: Cohort) -> Figure | Absent:
     """CONSORT-style flow: patients, with and without salvage, lines up to four, and deaths."""
     steps = flow_steps(cohort)
-    deaths = int(cohort.patients["died"].sum())
-    n = len(cohort.patients)
-    # Nobody goes on after the last line, so its side box would repeat it.
-    sides = [i == 0 or i < len(steps) - 1 for i in range(len(steps))]
-    rows = len(steps) + 1
-    pitch = _BOX["height"] + _BOX["gap"]
-    height = rows * pitch - _BOX["gap"] + 0.1
+    n, treated, deaths = (
+        len(cohort.patients),
+        len(cohort.treated),
+        int(cohort.patients["died"].sum()),
+    )
+    patients = words.count(n, "patient")
+    received = "".join(
+        f" {step.n:,} received line {line}." for line, step in enumerate(steps) if line
+    )
+    return Figure(
+        cohort.study,
+        "fig-flow",
+        _flow_chart(steps, _fate(n, deaths)),
+        f"Flow of the cohort: {patients} with relapse after CAR-T, {LINES_DRAWN[len(steps) - 1]}, "
+        "and deaths. Deaths are counted at any time up to last contact.",
+        f"Flow chart: {patients} relapsed after CAR-T; {treated:,} received salvage therapy and "
+        f"{n - treated:,} did not.{received} {deaths:,} died.",
+        own_mark(cohort.study),
+    )
+
+
+def _fate(n: int, died: int) -> str:
+    return f"{died:,} died, {n - died:,} alive"
+
+
+def _flow_chart(steps: Sequence[Step], fate: str) -> style.BookFigure:
+    """A box for each step from the top down, at its side those who went no further."""
+    pitch = BOX_HEIGHT + GAP
+    height = (len(steps) + 1) * pitch - GAP + 0.1
+    middle, right = 0.75 + BOX_WIDTH / 2, style.WIDTH - SIDE_WIDTH / 2 - 0.1
     with style.drawing(height) as figure:
         figure.set_layout_engine("none")
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_xlim(0, style.WIDTH)
         axes.set_ylim(height, 0)
         axes.axis("off")
-        middle, right = 0.75 + _BOX["width"] / 2, style.WIDTH - _BOX["side"] / 2 - 0.1
-        for i, (step, side) in enumerate(zip(steps, sides, strict=True)):
-            y = 0.05 + _BOX["height"] / 2 + i * pitch
-            _box(axes, middle, y, _BOX["width"], f"{step.label}\nn = {step.n:,}")
-            below = y + _BOX["height"] / 2
-            _arrow(axes, (middle, below), (middle, below + _BOX["gap"]))
-            if side:
-                turn = below + _BOX["gap"] / 2
-                _arrow(axes, (middle, turn), (right - _BOX["side"] / 2, turn))
-                fate = captions.FLOW_DIED.format(
-                    died=f"{step.stopped_died:,}", alive=f"{step.stopped - step.stopped_died:,}"
-                )
-                text = f"{step.stop}: n = {step.stopped:,}" + (f"\n{fate}" if step.stopped else "")
-                _box(axes, right, turn, _BOX["side"], text, style.FAINT)
-        fate = captions.FLOW_DIED.format(died=f"{deaths:,}", alive=f"{n - deaths:,}")
-        y = 0.05 + _BOX["height"] / 2 + len(steps) * pitch
-        _box(axes, middle, y, _BOX["width"], f"{captions.FLOW_END}\n{fate}", style.PALE)
-    treated = len(cohort.treated)
-    told = " ".join(
-        captions.FLOW_STEP.format(n=f"{step.n:,}", line=line)
-        for line, step in enumerate(steps)
-        if line
-    )
-    return Figure(
-        cohort.study,
-        "fig-flow",
-        figure,
-        captions.FLOW_CAPTION.format(
-            patients=words.count(n, "patient"), lines=captions.FLOW_LINES[len(steps) - 1]
-        ),
-        captions.FLOW_ALT.format(
-            patients=words.count(n, "patient"),
-            treated=f"{treated:,}",
-            untreated=f"{n - treated:,}",
-            steps=told,
-            deaths=f"{deaths:,}",
-        ).replace("  ", " "),
-        style.marks_of(cohort.study),
-    )
+        heights = [0.05 + BOX_HEIGHT / 2 + i * pitch for i in range(len(steps) + 1)]
+        for i, (step, y) in enumerate(zip(steps, heights, strict=False)):
+            _box(axes, middle, y, BOX_WIDTH, f"{step.label}\nn = {step.n:,}")
+            below = y + BOX_HEIGHT / 2
+            _arrow(axes, (middle, below), (middle, below + GAP))
+            # Nobody goes on after the last line, so its side box would repeat it.
+            if i == 0 or i < len(steps) - 1:
+                turn = below + GAP / 2
+                _arrow(axes, (middle, turn), (right - SIDE_WIDTH / 2, turn))
+                stopped = f"{step.stop}: n = {step.stopped:,}"
+                if step.stopped:
+                    stopped += f"\n{_fate(step.stopped, step.stopped_died)}"
+                _box(axes, right, turn, SIDE_WIDTH, stopped, style.FAINT)
+        _box(
+            axes,
+            middle,
+            heights[-1],
+            BOX_WIDTH,
+            f"Whole cohort at last contact\n{fate}",
+            style.PALE,
+        )
+    return figure
 
 
 def _box(axes: Axes, x: float, y: float, width: float, text: str, colour: str = "white") -> None:
-    height = _BOX["height"] - 0.06 if colour == style.FAINT else _BOX["height"]
+    height = BOX_HEIGHT - 0.06 if colour == style.FAINT else BOX_HEIGHT
     axes.add_patch(
         FancyBboxPatch(
             (x - width / 2, y - height / 2),
@@ -146,56 +162,77 @@ def relapse_bins(months: NDArray[np.float64], cut: float) -> "np.ndarray[Any, An
     width = next(
         (s for s in style.MONTH_STEPS if max(last, cut) / s <= MOST_BINS), style.MONTH_STEPS[-1]
     )
-    before, after = (
-        int(np.ceil(cut / width - 1e-9)),
-        int(np.ceil(max(last - cut, 0) / width - 1e-9)),
-    )
+    before = int(np.ceil(cut / width - 1e-9))
+    after = int(np.ceil(max(last - cut, 0) / width - 1e-9))
     return cut + width * np.arange(-before, after + 1)
-
-
-def _when(months: NDArray[np.float64]) -> dict[str, str]:
-    """The range and the median of months in words; a range of one month has neither."""
-    low, median, high = (f"{m:.1f}" for m in (months.min(), np.median(months), months.max()))
-    if low == high:
-        return {"when": low, "median": ""}
-    return {
-        "when": captions.TIMELINE_BETWEEN.format(low=low, high=high),
-        "median": captions.TIMELINE_MEDIAN.format(median=median),
-    }
 
 
 def relapse_timeline(cohort: Cohort) -> Figure | Absent:
     """Months from infusion to relapse with the cut-off; patients are marked if that is allowed."""
     months = cohort.patients["relapse_month"].to_numpy(dtype=float)
-    cut = cohort.study.early_relapse_months
     late = cohort.late.to_numpy()
+    cut = cohort.study.early_relapse_months
     edges = relapse_bins(months, cut)
+    cut_off, width = words.months(cut), words.months(float(edges[1] - edges[0]))
+    marked = len(months) <= style.MOST_PATIENTS
+    single = (
+        f"Each mark is one patient. {style.INDIVIDUAL}"
+        if marked
+        else f"Above {style.MOST_PATIENTS} patients, single patients are not marked."
+    )
+    low, median, high = (f"{m:.1f}" for m in (months.min(), np.median(months), months.max()))
+    when = (
+        f"{low} months after infusion"
+        if low == high
+        else f"between {low} and {high} months after infusion, median {median}"
+    )
+    return Figure(
+        cohort.study,
+        "fig-relapse",
+        _timeline(months, late, cut, edges, marked),
+        f"Time from CAR-T infusion to relapse, {words.count(len(months), 'patient')}. Bars count "
+        f"patients in intervals of {width}. {single} The dashed line is the cut-off of {cut_off}: "
+        "relapse at it counts as early.",
+        f"Relapse came {when}: {(~late).sum():,} relapsed early and {late.sum():,} late, by the "
+        f"cut-off of {cut_off}.",
+        own_mark(cohort.study),
+    )
+
+
+def _timeline(
+    months: NDArray[np.float64],
+    late: NDArray[np.bool_],
+    cut: float,
+    edges: NDArray[np.float64],
+    marked: bool,
+) -> style.BookFigure:
+    """A histogram of the months of relapse; ``marked`` adds a tick for each patient under it."""
     # An interval holds its right end: relapse at the cut-off is early.
     counts = np.bincount(
         np.clip(np.searchsorted(edges, months, side="left") - 1, 0, None), minlength=len(edges) - 1
     )
-    marked = len(months) <= captions.MOST_PATIENTS
-    width = float(edges[1] - edges[0])
     starts = np.maximum(edges[:-1], 0)
     with style.drawing(3.1) as figure:
         axes = figure.add_subplot()
         handles: list[Artist] = []
-        for key, chosen in (("early", edges[:-1] < cut - 1e-9), ("late", edges[:-1] >= cut - 1e-9)):
+        for key, chosen, n in (
+            ("early", edges[:-1] < cut - 1e-9, (~late).sum()),
+            ("late", edges[:-1] >= cut - 1e-9, late.sum()),
+        ):
             look = style.GROUP[key]
-            n = int(late.sum() if key == "late" else (~late).sum())
+            label = f"{words.RELAPSE_GROUPS[key]}: {words.count(n, 'patient')}"
             axes.bar(
                 starts[chosen],
                 counts[chosen],
                 width=(edges[1:] - starts)[chosen],
                 align="edge",
                 color=look.colour,
-                hatch="////" if key == "early" else "",
+                hatch=look.hatch,
                 edgecolor="white",
                 label=words.RELAPSE_GROUPS[key],
             )
-            label = f"{words.RELAPSE_GROUPS[key]}: {words.count(n, 'patient')}"
-            handles.append(style.box(replace(look, hatch="////" if key == "early" else ""), label))
-        label = captions.CUT_OFF.format(cut=words.months(cut))
+            handles.append(style.legend_patch(look, label))
+        label = f"Cut-off {words.months(cut)}"
         handles.append(
             axes.axvline(cut, color=style.INK, linestyle="--", linewidth=1.2, label=label)
         )
@@ -211,28 +248,9 @@ def relapse_timeline(cohort: Cohort) -> Figure | Absent:
             )
         axes.set_ylim(-0.12 * top if marked else 0, 1.08 * top)
         end = float(edges[-1])
-        style.month_axis(axes, end, captions.MONTHS_INFUSION)
+        style.month_axis(axes, end, style.MONTHS_INFUSION)
         axes.set_xlim(-0.01 * end, 1.01 * end)
-        axes.set_ylabel(captions.PATIENTS_AXIS)
-        style.whole(axes.yaxis)
+        axes.set_ylabel("Patients")
+        style.whole_number_ticks(axes.yaxis)
         axes.legend(handles=handles, loc="upper right")
-    how = [captions.TIMELINE_BARS.format(width=words.months(width))]
-    if marked:
-        how.append(captions.TIMELINE_DOTS)
-    else:
-        how.append(captions.TIMELINE_MANY.format(limit=captions.MOST_PATIENTS))
-    return Figure(
-        cohort.study,
-        "fig-relapse",
-        figure,
-        captions.TIMELINE_CAPTION.format(
-            patients=words.count(len(months), "patient"), how=" ".join(how), cut=words.months(cut)
-        ),
-        captions.TIMELINE_ALT.format(
-            **_when(months),
-            early=f"{(~late).sum():,}",
-            late=f"{late.sum():,}",
-            cut=words.months(cut),
-        ),
-        style.marks_of(cohort.study),
-    )
+    return figure

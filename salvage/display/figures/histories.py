@@ -5,18 +5,24 @@ Individual-level data: where the swimmer plot is not drawn, no history may be sh
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
 from salvage import words
 from salvage.analysis.safety import label, normal_term
 from salvage.cohort import Cohort
-from salvage.display.figures import captions
-from salvage.display.figures.style import plain
+from salvage.display.figures.style import one_line
 
 Row = dict[Hashable, Any]
 Words = dict[str, str]
+#: A response, by whether its first month and its end are recorded.
+RESPONSE: Final = {
+    (True, True): "{best} from {first} to {last} months",
+    (True, False): "{best} from {first} months",
+    (False, True): "{best} to {last} months",
+    (False, False): "{best}",
+}
 
 
 @dataclass(frozen=True)
@@ -69,26 +75,21 @@ def _terms(events: pd.DataFrame) -> "pd.Series[Any]":
 def _history(
     patient: Row, late: bool, lines: list[Row], events: list[Row], labels: Words
 ) -> History:
-    end = captions.HISTORY_END["died" if patient["died"] else "alive"]
+    end = "Died" if patient["died"] else "Alive at last contact"
     group = words.RELAPSE_GROUPS["late" if late else "early"]
     relapse, last = _month(patient["relapse_month"]), _month(patient["os_month"])
-    loose = [event for event in events if pd.isna(event["line"])]
+    name = one_line(patient["patient_id"])
+    unlinked = [event for event in events if pd.isna(event["line"])]
     timed = [
-        (0.0, Moment(_month(0), captions.HISTORY_INFUSION, _first_cart(patient))),
+        (0.0, Moment(_month(0), "CAR-T infusion", _first_cart(patient))),
         (patient["relapse_month"], Moment(relapse, group)),
         *((line["start_month"], _line(line, events, labels)) for line in lines),
-        *((_onset(event, patient), _loose(event)) for event in loose),
+        *((_onset(event, patient), _unlinked(event)) for event in unlinked),
         (patient["os_month"], Moment(last, end)),
     ]
     return History(
-        plain(patient["patient_id"]),
-        captions.HISTORY_SUMMARY.format(
-            patient=plain(patient["patient_id"]),
-            group=group.lower(),
-            relapse=relapse,
-            end=end.lower(),
-            last=last,
-        ),
+        name,
+        f"{name}: {group.lower()} at {relapse} months, {end.lower()} at {last} months",
         tuple(moment for _, moment in sorted(timed, key=lambda pair: pair[0])),
     )
 
@@ -97,82 +98,86 @@ def _month(value: float) -> str:
     return f"{value:.1f}"
 
 
-def _given(row: Row, column: str) -> bool:
+def _recorded(row: Row, column: str) -> bool:
     return bool(pd.notna(row[column]))
 
 
+def _best(response: str) -> str:
+    return f"Best response: {words.RESPONSES[response].lower()}"
+
+
 def _first_cart(patient: Row) -> tuple[str, ...]:
-    product = [plain(patient[c]) for c in ("cart_target", "cart_product") if _given(patient, c)]
-    made = [", ".join(product)] if product else []
-    if _given(patient, "cart_best_response"):
-        best = words.RESPONSES[patient["cart_best_response"]].lower()
-        made.append(captions.HISTORY_BEST.format(response=best))
-    return tuple(made)
+    product = [
+        one_line(patient[c]) for c in ("cart_target", "cart_product") if _recorded(patient, c)
+    ]
+    details = [", ".join(product)] if product else []
+    if _recorded(patient, "cart_best_response"):
+        details.append(_best(patient["cart_best_response"]))
+    return tuple(details)
 
 
 def _line(line: Row, events: list[Row], labels: Words) -> Moment:
-    what = captions.HISTORY_LINE.format(
-        line=line["line"], category=plain(words.category(line["category"], labels))
-    )
-    if _given(line, "regimen"):
-        what = f"{what}, {plain(line['regimen'])}"
-    own = [_event(event) for event in events if event["line"] == line["line"]]
+    what = f"Line {line['line']}: {one_line(words.category(line['category'], labels))}"
+    if _recorded(line, "regimen"):
+        what = f"{what}, {one_line(line['regimen'])}"
     details = [*_kind(line), _response(line)]
-    if _given(line, "progression_month"):
-        month = _month(line["progression_month"])
-        details.append(captions.HISTORY_PROGRESSION.format(month=month))
+    if _recorded(line, "progression_month"):
+        details.append(f"Progression at {_month(line['progression_month'])} months")
+    own = [_event(event) for event in events if event["line"] == line["line"]]
     if own:
-        details.append(captions.HISTORY_EVENTS.format(events="; ".join(own)))
-    template = captions.HISTORY_SPAN if _given(line, "end_month") else captions.HISTORY_OPEN
-    when = template.format(first=_month(line["start_month"]), last=_month(line["end_month"]))
+        details.append(f"Adverse events: {'; '.join(own)}")
+    first, last = _month(line["start_month"]), _month(line["end_month"])
+    when = f"{first} to {last}" if _recorded(line, "end_month") else f"from {first}"
     return Moment(when, what, tuple(details))
 
 
 def _kind(line: Row) -> list[str]:
-    made = []
-    if _given(line, "target_switched"):
-        made.append(captions.HISTORY_TARGET[bool(line["target_switched"])])
-    if _given(line, "intent"):
-        intent = words.INTENTS[line["intent"]].lower()
-        made.append(captions.HISTORY_INTENT.format(intent=intent))
-    return made
+    """Whether the target was switched, and the intent of the line."""
+    details = []
+    if _recorded(line, "target_switched"):
+        details.append(
+            "Another target than the first CAR-T"
+            if line["target_switched"]
+            else "The same target as the first CAR-T"
+        )
+    if _recorded(line, "intent"):
+        details.append(f"Intent: {words.INTENTS[line['intent']].lower()}")
+    return details
 
 
 def _response(line: Row) -> str:
     """The best response, its months, and why it ended."""
-    months = ("response_month", "response_end_month")
-    first, last = (_given(line, month) for month in months)
-    told = captions.HISTORY_RESPONSE[first, last].format(
-        best=captions.HISTORY_BEST.format(response=words.RESPONSES[line["best_response"]].lower()),
+    begins, ends = (_recorded(line, c) for c in ("response_month", "response_end_month"))
+    response = RESPONSE[begins, ends].format(
+        best=_best(line["best_response"]),
         first=_month(line["response_month"]),
         last=_month(line["response_end_month"]),
     )
-    if not _given(line, "response_end_reason"):
-        return told
-    return f"{told} ({words.END_REASONS[line['response_end_reason']].lower()})"
+    if not _recorded(line, "response_end_reason"):
+        return response
+    return f"{response} ({words.END_REASONS[line['response_end_reason']].lower()})"
 
 
 def _onset(event: Row, patient: Row) -> float:
     """Where an event stands: one without a month before the end, of which no event is later."""
-    return float(event["onset_month"] if _given(event, "onset_month") else patient["os_month"])
+    return float(event["onset_month"] if _recorded(event, "onset_month") else patient["os_month"])
 
 
-def _loose(event: Row) -> Moment:
+def _unlinked(event: Row) -> Moment:
     """An event that is linked to no line, as a moment of its own."""
-    when = _month(event["onset_month"]) if _given(event, "onset_month") else ""
-    return Moment(when, captions.HISTORY_EVENT.format(event=_graded(event)))
+    when = _month(event["onset_month"]) if _recorded(event, "onset_month") else ""
+    return Moment(when, f"Adverse event: {_graded(event)}")
 
 
 def _graded(event: Row) -> str:
-    term = plain(event["term"])
-    if not _given(event, "grade"):
+    term = one_line(event["term"])
+    if not _recorded(event, "grade"):
         return term
-    graded = captions.HISTORY_GRADE.format(term=term, grade=int(event["grade"]))
-    return f"{graded} ({words.SCALES[event['scale']]})" if _given(event, "scale") else graded
+    graded = f"{term} grade {int(event['grade'])}"
+    return f"{graded} ({words.SCALES[event['scale']]})" if _recorded(event, "scale") else graded
 
 
 def _event(event: Row) -> str:
-    if not _given(event, "onset_month"):
+    if not _recorded(event, "onset_month"):
         return _graded(event)
-    month = _month(event["onset_month"])
-    return captions.HISTORY_ONSET.format(event=_graded(event), month=month)
+    return f"{_graded(event)} at {_month(event['onset_month'])} months"

@@ -5,7 +5,7 @@ of those at risk, censored and with the event.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from salvage import words
 from salvage.analysis import survival
-from salvage.analysis.provenance import Mark
+from salvage.analysis.provenance import own_mark
+from salvage.analysis.response import responded
 from salvage.analysis.survival import Times
 from salvage.cohort import Cohort
 from salvage.cohort.cells import DAYS_PER_MONTH
-from salvage.cohort.schema import RESPONSE
 from salvage.cohort.study import Study
-from salvage.display.figures import captions, style
-from salvage.display.figures.responses import prose
-from salvage.display.show import Absent, Figure
+from salvage.display.figures import style
+from salvage.display.show import Absent, Figure, nobody_received, not_drawn
 from salvage.display.wording import months, percent
 from salvage.stats.survival import KM, risk_table
 
@@ -31,6 +30,27 @@ MANY_TIMES: Final = 1500
 MOST_POINTS: Final = 4000
 PITCH: Final = 13.0
 ALT_MONTH: Final = 6.0
+LINE_DURATIONS: Final = ("pfs", "ttnt", "os_from_start")
+MONTHS: Final = {"infusion": style.MONTHS_INFUSION, "relapse": "Months since relapse"}
+OS: Final = {
+    "infusion": "Overall survival from CAR-T infusion",
+    "relapse": "Overall survival from relapse",
+}
+NOBODY: Final = "no patient or line has one"
+NOT_RECORDED: Final = {
+    "pfs": "no progression month is recorded",
+    "dor": "no month of response is recorded",
+}
+REPEAT_NOTE: Final = (
+    " Because patients repeat, and because each line is a choice after the last, curves are not "
+    "compared by a test."
+)
+GUARANTEE_NOTE: Final = {
+    "infusion": " Nobody can relapse late without living that long: from infusion the late curve "
+    "is held up by that guarantee.",
+    "relapse": " Counted from relapse, the time to relapse favours neither group; of what follows, "
+    "only the wait for salvage is guaranteed to those treated.",
+}
 Floats = NDArray[np.float64]
 
 
@@ -52,8 +72,10 @@ def steps(curve: KM) -> tuple[Floats, Floats, Floats, Floats]:
         keep = np.append(keep, len(at) - 1)
     parts = (at, curve.survival, curve.low, curve.high)
     first = (0.0, 1.0, 1.0, 1.0)
-    made = [np.concatenate([[start], part[keep]]) for start, part in zip(first, parts, strict=True)]
-    return made[0], made[1], made[2], made[3]
+    time, value, low, high = (
+        np.concatenate([[start], part[keep]]) for start, part in zip(first, parts, strict=True)
+    )
+    return time, value, low, high
 
 
 def km(
@@ -62,11 +84,10 @@ def km(
     name: str,
     what: str,
     *,
-    axis: str = captions.MONTHS_INFUSION,
-    ylabel: str = captions.KM_SURVIVAL,
+    axis: str = style.MONTHS_INFUSION,
+    ylabel: str = "Survival, %",
     looks: Sequence[style.Look] | None = None,
     note: str = "",
-    marks: Sequence[Mark] | None = None,
 ) -> Figure | Absent:
     """Kaplan-Meier curves on one axis with their table; ``what`` opens the caption.
 
@@ -74,14 +95,17 @@ def km(
     there may be four. ``ValueError`` where they are not equally many.
     """
     looks = style.SERIES[: len(times_list)] if looks is None else looks
-    chosen = list(zip(times_list, looks, strict=True))
-    drawn = [(times, look) for times, look in chosen if times.n]
-    if not drawn:
-        return Absent(study, captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
-    lines = len(drawn) * (3 + (len(drawn) > 1))
-    with style.drawing(3.6 + lines * PITCH / style.POINTS) as figure:
-        panel(figure.add_subplot(), drawn, axis, ylabel)
-    return _figure(study, [t for t, _ in drawn], name, what, figure, note, marks)
+    curves = [(times, look) for times, look in zip(times_list, looks, strict=True) if times.n]
+    if not curves:
+        return _not_drawn(study, what, NOBODY)
+    rows = len(curves) * (3 + (len(curves) > 1))
+    with style.drawing(3.6 + rows * PITCH / style.POINTS) as figure:
+        panel(figure.add_subplot(), curves, axis, ylabel)
+    return _figure(study, [times for times, _ in curves], name, what, figure, note)
+
+
+def _not_drawn(study: Study, what: str, reason: str) -> Absent:
+    return not_drawn(study, f"“{what}”", reason)
 
 
 def panel(
@@ -100,7 +124,7 @@ def panel(
     axes.set_ylim(-0.02, 1.02)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
     axes.set_ylabel(ylabel)
-    axes.grid(axis="y", color=style.PALE, linewidth=0.6)
+    style.guide_lines(axes, "y")
     ticks = style.month_axis(axes, end, axis, most_ticks)
     # A little room to the left, so that a curve that falls at once is seen apart from the axis.
     axes.set_xlim(-0.012 * end, 1.02 * end)
@@ -155,44 +179,25 @@ def _table(axes: Axes, drawn: Sequence[Times], ticks: Sequence[float], named: bo
     for times in drawn:
         counts = risk_table(times.time, times.event, ticks)
         if len(drawn) > 1:
-            _cell(axes, 0, down, style.short(times.label, 60), "left", style.INK, "bold")
+            _cell(axes, 0, down, style.short(times.label, 60), ha="left", fontweight="bold")
             down += PITCH
         rows = (
-            (captions.KM_AT_RISK, counts.at_risk),
-            (captions.KM_CENSORED, counts.censored),
-            (captions.KM_EVENTS, counts.events),
+            ("At risk", counts.at_risk),
+            ("Censored", counts.censored),
+            ("Events", counts.events),
         )
         for title, numbers in rows:
             if named:
-                _cell(axes, 0, down, title, "right", style.INK, "normal", -14)
+                _cell(axes, 0, down, title, -14, ha="right")
             for tick, number in zip(ticks, numbers, strict=True):
-                _cell(axes, tick, down, f"{number:,}", "center", style.INK, "normal")
+                _cell(axes, tick, down, f"{number:,}", ha="center")
             down += PITCH
 
 
-def _cell(
-    axes: Axes,
-    x: float,
-    down: float,
-    text: str,
-    align: Literal["left", "center", "right"],
-    colour: str,
-    weight: str,
-    shift: float = 0,
-) -> None:
-    axes.annotate(
-        text,
-        xy=(x, 0),
-        xycoords=("data", "axes fraction"),
-        xytext=(shift, -down),
-        textcoords="offset points",
-        ha=align,
-        va="center",
-        fontsize=style.SMALL,
-        color=colour,
-        fontweight=weight,
-        annotation_clip=False,
-    )
+def _cell(axes: Axes, x: float, down: float, text: str, shift: float = 0, **options: Any) -> None:
+    """A text of the table, ``down`` points under the axes."""
+    place = ("data", "axes fraction")
+    style.note(axes, text, (x, 0), (shift, -down), xycoords=place, va="center", **options)
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -205,31 +210,22 @@ def _figure(
     what: str,
     figure: style.BookFigure,
     note: str,
-    marks: Sequence[Mark] | None,
 ) -> Figure:
     several = len(drawn) > 1
-    groups = "; ".join(
-        captions.KM_GROUP.format(label=t.label, size=size(t), events=_events(t)) for t in drawn
-    )
-    repeat = captions.KM_REPEAT_NOTE if several and any(t.n > t.patients for t in drawn) else ""
+    curves = "curves" if several else "curve"
+    bands = "intervals (bands)" if several else "interval (band)"
+    groups = "; ".join(f"{t.label}: {size(t)}, {_events(t)}" for t in drawn)
+    repeat = REPEAT_NOTE if several and any(t.n > t.patients for t in drawn) else ""
+    inside = what[:1].lower() + what[1:] if what[1:2].islower() else what
     return Figure(
         study,
         name,
         figure,
-        captions.KM_CAPTION.format(
-            what=what,
-            curves="curves" if several else "curve",
-            bands="intervals (bands)" if several else "interval (band)",
-            censored=_censored(drawn),
-            groups=groups,
-            note=note + repeat,
-        ),
-        captions.KM_ALT.format(
-            what=what[:1].lower() + what[1:] if what[1:2].islower() else what,
-            curves="curves" if several else "curve",
-            parts="; ".join(_part(times) for times in drawn),
-        ),
-        tuple(style.marks_of(study) if marks is None else marks),
+        f"{what}: Kaplan-Meier {curves} with 95% log-log {bands}{_censored(drawn)}. {groups}. The "
+        "table counts those at risk just before each month, and the censored and the events up to "
+        f"it.{note}{repeat}",
+        f"Kaplan-Meier {curves} of {inside}. {'; '.join(_part(times) for times in drawn)}.",
+        own_mark(study),
     )
 
 
@@ -237,8 +233,13 @@ def _censored(drawn: Sequence[Times]) -> str:
     """How censored observations are shown: a curve on a day grid has no ticks."""
     thinned = [len(np.unique(times.time)) > MANY_TIMES for times in drawn]
     if all(thinned):
-        return captions.KM_THINNED
-    return captions.KM_SOME_THINNED if any(thinned) else captions.KM_TICKS
+        return ", drawn on a day grid; censored observations are shown in the table only"
+    if any(thinned):
+        return (
+            "; ticks mark censored observations, except on the curves of many times, which are "
+            "drawn on a day grid"
+        )
+    return "; ticks mark censored observations"
 
 
 def size(times: Times) -> str:
@@ -246,7 +247,7 @@ def size(times: Times) -> str:
     patients = words.count(times.patients, "patient")
     if times.n == times.patients:
         return patients
-    return captions.REPEAT.format(lines=words.count(times.n, "line"), patients=patients)
+    return f"{words.count(times.n, 'line')} of {patients} (a patient counts once for each line)"
 
 
 def _events(times: Times) -> str:
@@ -254,24 +255,23 @@ def _events(times: Times) -> str:
 
 
 def _part(times: Times) -> str:
+    """The alt text of one curve: its median, and survival at six months."""
     curve = times.curve()
     assert curve is not None
-    value, low, high = curve.median
-    middle = words.NOT_REACHED
-    if value is not None:
-        template = (
-            captions.KM_MEDIAN if low is not None or high is not None else captions.KM_MEDIAN_ALONE
-        )
-        middle = template.format(value=months(value), low=months(low), high=months(high))
     at = curve.at(ALT_MONTH)
     # Past the last observation the curve says nothing.
     known = at.value is not None and not at.beyond_last
-    then = (
-        captions.KM_AT.format(survival=percent(at.value), month=f"{ALT_MONTH:g}") if known else ""
-    )
-    return captions.KM_PART.format(
-        label=times.label, size=size(times), events=_events(times), median=middle, at=then
-    )
+    then = f", {percent(at.value)} at {ALT_MONTH:g} months" if known else ""
+    return f"{times.label}, {size(times)}, {_events(times)}: median {_median(curve)}{then}"
+
+
+def _median(curve: KM) -> str:
+    value, low, high = curve.median
+    if value is None:
+        return words.NOT_REACHED
+    if low is None and high is None:
+        return f"{months(value)} months (interval not estimable)"
+    return f"{months(value)} months (95% CI {months(low)} to {months(high)})"
 
 
 # --- the book's curves --------------------------------------------------------------------------
@@ -279,113 +279,94 @@ def _part(times: Times) -> str:
 
 def os_from_infusion(cohort: Cohort) -> Figure | Absent:
     """Overall survival of all patients from CAR-T infusion."""
-    return km(
-        cohort.study, [survival.from_infusion(cohort)], "fig-os-infusion", captions.OS_INFUSION
-    )
+    times = survival.from_infusion(cohort)
+    return km(cohort.study, [times], "fig-os-infusion", OS["infusion"])
 
 
 def os_from_relapse(cohort: Cohort) -> Figure | Absent:
     """Overall survival of all patients from relapse."""
     times = survival.from_relapse(cohort)
-    return km(
-        cohort.study, [times], "fig-os-relapse", captions.OS_RELAPSE, axis=captions.MONTHS_RELAPSE
-    )
+    return km(cohort.study, [times], "fig-os-relapse", OS["relapse"], axis=MONTHS["relapse"])
 
 
 def os_by_relapse_group(cohort: Cohort, origin: Literal["infusion", "relapse"]) -> Figure | Absent:
     """Overall survival of early and late relapse; the caption warns of the guarantee time."""
-    infusion = origin == "infusion"
-    times = survival.from_infusion(cohort) if infusion else survival.from_relapse(cohort)
+    times = {"infusion": survival.from_infusion, "relapse": survival.from_relapse}[origin](cohort)
     late = cohort.late.to_numpy()
+    cut = words.months(cohort.study.early_relapse_months)
+    what = f"{OS[origin]}, by time of relapse (cut-off {cut})"
+    if late.all() or not late.any():
+        return _not_drawn(cohort.study, what, "one of the two groups has no patient")
     groups = [
         Times(words.RELAPSE_GROUPS[key], times.time[rows], times.event[rows], times.patient[rows])
         for key, rows in (("early", ~late), ("late", late))
     ]
-    what = captions.BY_GROUP.format(
-        what=captions.OS_INFUSION if infusion else captions.OS_RELAPSE,
-        cut=words.months(cohort.study.early_relapse_months),
-    )
-    if late.all() or not late.any():
-        return Absent(
-            cohort.study, captions.KM_EMPTY.format(what=what, reason=captions.KM_ONE_GROUP)
-        )
     return km(
         cohort.study,
         groups,
         f"fig-os-{origin}-by-relapse",
         what,
-        axis=captions.MONTHS_INFUSION if infusion else captions.MONTHS_RELAPSE,
+        axis=MONTHS[origin],
         looks=[style.GROUP["early"], style.GROUP["late"]],
-        note=captions.KM_GUARANTEE_NOTE if infusion else captions.KM_SELECTED_NOTE,
+        note=GUARANTEE_NOTE[origin],
     )
 
 
-def line_curves(
-    cohort: Cohort, category: str, durations: Sequence[str] = ("pfs", "ttnt", "os_from_start")
-) -> Figure | Absent:
+def line_curves(cohort: Cohort, category: str) -> Figure | Absent:
     """PFS, time to next treatment and survival from the start of lines, side by side.
 
     A duration for which the cohort has no column is left out, and the caption says so.
     """
     lines = survival.with_outcome(cohort)
     lines = lines[lines["category"] == category]
-    what = captions.LINE_CURVES.format(category=prose(cohort.study, category))
     if lines.empty:
-        return Absent(
-            cohort.study,
-            captions.NO_CATEGORY.format(
-                category=words.CATEGORIES_PROSE[category], what=captions.LINES_COURSE
-            ),
-        )
-    found = {key: survival.line_times(cohort, lines, key) for key in durations}
-    drawn = [times for times in found.values() if times is not None and times.n]
-    missing = [key for key, times in found.items() if times is None or not times.n]
-    left_out = "".join(
-        captions.KM_LEFT_OUT.format(
-            what=words.DURATIONS[key].lower(),
-            reason=captions.KM_NOT_RECORDED[key] if found[key] is None else captions.KM_NOBODY,
-        )
-        for key in missing
-    )
+        return nobody_received(cohort.study, category, "The course of its lines")
+    by_key = {key: survival.line_times(cohort, lines, key) for key in LINE_DURATIONS}
+    drawn = [times for times in by_key.values() if times is not None and times.n]
+    what = f"Course after the start of {words.category_prose(category, cohort.study.labels)}"
     if not drawn:
-        return Absent(cohort.study, captions.KM_EMPTY.format(what=what, reason=captions.KM_NOBODY))
-    look = style.Look(style.CATEGORY[category].colour, "o")
+        return _not_drawn(cohort.study, what, NOBODY)
+    left_out = "".join(
+        f" Not shown: {words.DURATIONS[key].lower()}, because "
+        f"{NOT_RECORDED[key] if times is None else NOBODY}."
+        for key, times in by_key.items()
+        if times is None or not times.n
+    )
+    look = style.Look(style.CATEGORY[category].colour)
     wide = max(times.n for times in drawn) >= 10_000
     with style.drawing(3.2 + 3 * PITCH / style.POINTS) as figure:
         row = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
         for place, (axes, times) in enumerate(zip(row, drawn, strict=True)):
             most = 8 if len(drawn) == 1 else 3 if wide else 4
-            ylabel = captions.KM_FREE if place == 0 else ""
+            ylabel = "Without the event, %" if place == 0 else ""
             panel(axes, [(times, look)], "", ylabel, named=place == 0, most_ticks=most)
             axes.set_title(style.wrap(times.label, 66 // len(drawn)))
-        figure.supxlabel(captions.MONTHS_LINE, fontsize=style.SIZE)
-    return _figure(
-        cohort.study, drawn, f"fig-{words.slug(category)}-course", what, figure, left_out, None
-    )
+        figure.supxlabel("Months since the start of the line", fontsize=style.SIZE)
+    name = f"fig-{words.slug(category)}-course"
+    return _figure(cohort.study, drawn, name, what, figure, left_out)
 
 
 def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
     """Duration of response of one category, or of all salvage lines."""
     lines = survival.with_outcome(cohort)
-    what, name, look = captions.DOR_ALL, "fig-dor", style.ALL
+    what, name, look = f"{words.DURATIONS['dor']}, all salvage lines", "fig-dor", style.ALL
     if category is not None:
-        label = words.category(category, cohort.study.labels)
-        what = captions.OF_CATEGORY.format(what=words.DURATIONS["dor"], category=label)
+        what = f"{words.DURATIONS['dor']}, {words.category(category, cohort.study.labels)}"
         name = f"fig-{words.slug(category)}-dor"
-        look = style.Look(style.CATEGORY[category].colour, "o")
+        look = style.Look(style.CATEGORY[category].colour)
         lines = lines[lines["category"] == category]
     times = survival.line_times(cohort, lines, "dor")
     if times is None or not times.n:
-        responded = lines["best_response"].isin(RESPONSE).any()
-        reason = captions.KM_NOT_RECORDED["dor"] if responded else captions.KM_NO_RESPONSE
-        return Absent(cohort.study, captions.KM_EMPTY.format(what=what, reason=reason))
+        reason = NOT_RECORDED["dor"] if responded(lines, "orr").any() else "no line responded"
+        return _not_drawn(cohort.study, what, reason)
     return km(
         cohort.study,
         [times],
         name,
         what,
-        axis=captions.MONTHS_RESPONSE,
-        ylabel=captions.KM_RESPONSE,
+        axis="Months since the response",
+        ylabel="Still in response, %",
         looks=[look],
-        note=captions.DOR_NOTE,
+        note=" From the first CR or PR to progression or death; a new treatment censors. Only those"
+        " who responded are counted.",
     )

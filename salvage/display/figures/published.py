@@ -3,28 +3,38 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from salvage import words
 from salvage.analysis.estimate import Unit
-from salvage.analysis.provenance import Mark
 from salvage.cohort.study import Study
-from salvage.display.figures import captions, style
-from salvage.display.figures.forest import RATIO_TICKS
+from salvage.display.figures import style
+from salvage.display.figures.forest import RATIO_TICKS, fixed_ticks
 from salvage.display.show import CLEARED, Absent, Cleared, Figure
 from salvage.display.wording import number, p_value
 
 ROW: Final = 0.42
 STRIP: Final = 0.78
 STRIP_BINS: Final = 70
+OPEN_PANELS: Final = {"events": "Lines", "orr": "ORR, %", "cr": "CR, %"}
+DEATHS: Final = (24, 25, 26, 27, 28, 29)
+SKY: Final = "#56B4E9"
+DOT: Final[dict[str, Any]] = {"linestyle": "none", "marker": "o", "color": style.GREY}
+DIAMOND: Final[dict[str, Any]] = {
+    "linestyle": "none",
+    "marker": "D",
+    "markersize": 8,
+    "markerfacecolor": style.INK,
+    "markeredgecolor": "white",
+}
 Floats = NDArray[np.float64]
 
 
@@ -33,10 +43,6 @@ def open_ranges(
     ranges: pd.DataFrame,
     assumed: Mapping[str, tuple[int, int, int]] | None = None,
     possible: Mapping[str, Sequence[int]] | None = None,
-    labels: Mapping[str, str] | None = None,
-    *,
-    name: str = "fig-open-ranges",
-    marks: Sequence[Mark] = ("implied", "assumed"),
 ) -> Figure | Absent:
     """What stays open for each category: the lowest to the highest lines, ORR and CR rate.
 
@@ -46,102 +52,82 @@ def open_ranges(
     always all between the ends.
     """
     if ranges.empty:
-        return Absent(CLEARED, captions.OPEN_NOTHING)
-    keys = [str(key) for key in ranges.index]
-    names = [words.category_short(key, dict(labels or {})) for key in keys]
-    columns = ("events", "orr", "cr")
-    with style.drawing(1.0 + ROW * len(keys)) as figure:
+        return Absent(
+            CLEARED,
+            "No table of counts is consistent with the printed figures, so no range is drawn.",
+        )
+    ticks = " Ticks: the numbers of lines that occur." if possible else ""
+    dots = " Open dots: the assumed table of this book." if assumed else ""
+    return Figure(
+        study if assumed else CLEARED,
+        "fig-open-ranges",
+        _ranges(ranges, assumed or {}, possible or {}),
+        "What the printed figures leave open for each category: lines, response rate and complete "
+        "response rate, each from the lowest to the highest value that occurs in any table "
+        f"consistent with the abstract.{ticks}{dots}",
+        "Ranges that the abstract leaves open. "
+        f"{'; '.join(_open_part(ranges, str(key)) for key in ranges.index)}.",
+        ("implied", "assumed") if assumed else ("implied",),
+    )
+
+
+def _ranges(
+    ranges: pd.DataFrame,
+    assumed: Mapping[str, tuple[int, int, int]],
+    possible: Mapping[str, Sequence[int]],
+) -> style.BookFigure:
+    names = [words.category_short(str(key)) for key in ranges.index]
+    with style.drawing(1.0 + ROW * len(names)) as figure:
         panels = figure.subplots(1, 3, sharey=True, width_ratios=(1, 1, 1))
-        for axes, column, title in zip(panels, columns, captions.OPEN_PANELS, strict=True):
+        for axes, (column, title) in zip(panels, OPEN_PANELS.items(), strict=True):
             scale = 1 if column == "events" else 100
-            for y, key in enumerate(keys):
-                low, high = (
-                    scale * float(ranges[f"{column}_{end}"][key]) for end in ("low", "high")
-                )
+            for y, key in enumerate(map(str, ranges.index)):
+                low, high = (scale * end for end in _ends(ranges, column, key))
                 _open_bar(axes, y, low, high, style.CATEGORY[key])
-                if column == "events" and possible and key in possible:
-                    axes.plot(
-                        list(possible[key]),
-                        [y] * len(possible[key]),
-                        "|",
-                        color=style.INK,
-                        markersize=9,
-                    )
-                if assumed and key in assumed:
-                    axes.plot(
-                        _own(assumed[key], column),
-                        y,
-                        "o",
-                        color="white",
-                        markeredgecolor=style.INK,
-                        markersize=6,
-                        zorder=4,
-                    )
+                if column == "events" and key in possible:
+                    values = list(possible[key])
+                    axes.plot(values, [y] * len(values), "|", color=style.INK, markersize=9)
+                if key in assumed:
+                    value = _assumed(assumed[key], column)
+                    dot = {"color": "white", "markeredgecolor": style.INK, "markersize": 6}
+                    axes.plot(value, y, "o", zorder=4, **dot)
             axes.set_title(title)
-            axes.set_ylim(len(keys) - 0.4, -0.6)
-            axes.grid(axis="x", color=style.PALE, linewidth=0.6)
-            style.bare(axes, "left")
+            style.name_rows(axes, names, margin=0.6)
+            style.guide_lines(axes, "x")
             if scale == 100:
                 axes.set_xlim(-3, 103)
                 axes.set_xticks([0, 25, 50, 75, 100])
             else:
                 axes.set_xlim(left=0)
-                style.whole(axes.xaxis)
-        panels[0].set_yticks(range(len(keys)), names, fontsize=style.SIZE)
-    return Figure(
-        study if assumed else CLEARED,
-        name,
-        figure,
-        captions.OPEN_CAPTION
-        + (captions.OPEN_TICKS if possible else "")
-        + (captions.OPEN_ASSUMED if assumed else ""),
-        captions.OPEN_ALT.format(parts="; ".join(_open_part(ranges, key, labels) for key in keys)),
-        tuple(mark for mark in marks if mark != "assumed" or assumed),
-    )
+                style.whole_number_ticks(axes.xaxis)
+    return figure
+
+
+def _ends(ranges: pd.DataFrame, column: str, key: str) -> tuple[float, float]:
+    return float(ranges[f"{column}_low"][key]), float(ranges[f"{column}_high"][key])
 
 
 def _open_bar(axes: Axes, y: float, low: float, high: float, look: style.Look) -> None:
+    """A bar from end to end, or an upright line where only one value is left."""
     if high > low:
-        axes.barh(
-            y,
-            high - low,
-            left=low,
-            height=0.5,
-            color=look.colour,
-            hatch=look.hatch,
-            edgecolor=style.INK,
-            linewidth=0.6,
-            zorder=2,
-        )
+        axes.barh(y, high - low, left=low, height=0.5, zorder=2, **look.fill)
     else:
-        axes.plot(
-            [low, low],
-            [y - 0.25, y + 0.25],
-            color=look.colour,
-            linewidth=4,
-            solid_capstyle="butt",
-            zorder=2,
-        )
+        line: dict[str, Any] = {"linewidth": 4, "solid_capstyle": "butt", "zorder": 2}
+        axes.plot([low, low], [y - 0.25, y + 0.25], color=look.colour, **line)
 
 
-def _own(counts: tuple[int, int, int], column: str) -> float:
+def _assumed(counts: tuple[int, int, int], column: str) -> float:
     n, responses, complete = counts
     return {"events": float(n), "orr": 100 * responses / n, "cr": 100 * complete / n}[column]
 
 
-def _open_part(ranges: pd.DataFrame, key: str, labels: Mapping[str, str] | None) -> str:
+def _open_part(ranges: pd.DataFrame, key: str) -> str:
     def span(column: str, unit: Unit) -> str:
-        low, high = (float(ranges[f"{column}_{end}"][key]) for end in ("low", "high"))
-        if low == high:
-            return number(low, unit)
-        return captions.OPEN_RANGE.format(low=number(low, unit), high=number(high, unit))
+        low, high = (number(end, unit) for end in _ends(ranges, column, key))
+        return low if low == high else f"{low} to {high}"
 
-    return captions.OPEN_PART.format(
-        category=words.category(key, dict(labels or {})),
-        n=span("events", "count"),
-        orr=span("orr", "proportion"),
-        cr=span("cr", "proportion"),
-    )
+    lines, orr, cr = span("events", "count"), span("orr", "proportion"), span("cr", "proportion")
+    return f"{words.category(key)}: {lines} lines, ORR {orr}, CR {cr}"
 
 
 # --- over many cohorts --------------------------------------------------------------------------
@@ -167,55 +153,31 @@ class Spread:
         return self.values[np.isfinite(self.values)]
 
 
-def spread_over_cohorts(
-    study: Study | Cleared,
-    spreads: Sequence[Spread],
-    *,
-    agree: str = "",
-    name: str = "fig-spread",
-    marks: Sequence[Mark] = ("assumed",),
-) -> Figure | Absent:
+def spread_over_cohorts(study: Study | Cleared, spreads: Sequence[Spread]) -> Figure | Absent:
     """Each quantity as a strip with one mark for each cohort; quantities have axes of their own."""
     drawn = [spread for spread in spreads if len(spread.known)]
     if not drawn:
-        return Absent(CLEARED, captions.SPREAD_NOTHING)
-    n = max(len(spread.values) for spread in drawn)
+        return Absent(CLEARED, "No alternative cohort is stored, so no spread is drawn.")
     with style.drawing(0.55 + (STRIP + 0.42) * len(drawn)) as figure:
         panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
         for axes, spread in zip(panels, drawn, strict=True):
             _strip(axes, spread)
-        own = Line2D(
-            [],
-            [],
-            linestyle="none",
-            marker="D",
-            markersize=8,
-            markerfacecolor=style.INK,
-            markeredgecolor="white",
-            label=captions.SPREAD_OWN,
-        )
-        dot = Line2D(
-            [],
-            [],
-            linestyle="none",
-            marker="o",
-            markersize=4,
-            color=style.GREY,
-            label=captions.SPREAD_DOT,
-        )
-        style.legend_below(
-            figure, [dot, own] if any(s.own is not None for s in drawn) else [dot], 2
-        )
-    cohorts = words.count(n, "cohort")
+        handles = [
+            Line2D([], [], markersize=4, label="A cohort that fits the abstract", **DOT),
+            Line2D([], [], label="This book's cohort", **DIAMOND),
+        ]
+        own = any(spread.own is not None for spread in drawn)
+        style.legend_below(figure, handles if own else handles[:1], 2)
+    cohorts = words.count(max(len(spread.values) for spread in drawn), "cohort")
     return Figure(
         CLEARED if all(spread.own is None for spread in spreads) else study,
-        name,
+        "fig-spread",
         figure,
-        captions.SPREAD_CAPTION.format(n=cohorts, agree=agree),
-        captions.SPREAD_ALT.format(
-            n=cohorts, parts="; ".join(_spread_part(spread) for spread in drawn)
-        ),
-        tuple(marks),
+        f"Quantities that the abstract does not print, over {cohorts} that agree with every "
+        "printed figure. The spread is a range over the cohorts that the search found: it is "
+        "neither a confidence interval nor a probability.",
+        f"Spread over {cohorts} that fit the abstract. {'; '.join(map(_spread_part, drawn))}.",
+        ("assumed",),
     )
 
 
@@ -224,78 +186,50 @@ def offsets(values: Floats) -> Floats:
     low, high = float(values.min()), float(values.max())
     width = (high - low) / STRIP_BINS or 1.0
     places = np.floor((values - low) / width).astype(int)
-    made = np.zeros(len(values))
+    heights = np.zeros(len(values))
     for place in np.unique(places):
         here = np.flatnonzero(places == place)
-        made[here] = np.arange(len(here)) - (len(here) - 1) / 2
-    return made / max(1.0, float(np.abs(made).max()))
+        heights[here] = np.arange(len(here)) - (len(here) - 1) / 2
+    return heights / max(1.0, float(np.abs(heights).max()))
 
 
 def _strip(axes: Axes, spread: Spread) -> None:
     values = np.log(spread.known) if spread.unit == "ratio" else spread.known
-    axes.plot(
-        spread.known,
-        offsets(values),
-        "o",
-        markersize=3,
-        color=style.GREY,
-        alpha=0.7,
-        markeredgewidth=0,
-        zorder=2,
-    )
-    if spread.unit == "ratio":
-        axes.set_xscale("log")
+    dots: dict[str, Any] = {"markersize": 3, "alpha": 0.7, "markeredgewidth": 0, "zorder": 2}
+    axes.plot(spread.known, offsets(values), **DOT, **dots)
     if spread.reference is not None:
         axes.axvline(spread.reference, color=style.INK, linestyle="--", linewidth=1, zorder=1)
     if spread.own is not None and np.isfinite(spread.own):
-        axes.plot(
-            spread.own,
-            0,
-            "D",
-            markersize=8,
-            markerfacecolor=style.INK,
-            markeredgecolor="white",
-            zorder=3,
-        )
+        axes.plot(spread.own, 0, zorder=3, **DIAMOND)
     axes.set_ylim(-1.35, 1.35)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.margins(x=0.04)
     axes.set_title(spread.label)
     if spread.unit == "ratio":
+        axes.set_xscale("log")
         low, high = axes.get_xlim()
         ticks = [t for t in (*RATIO_TICKS, 0.3, 0.4, 0.6, 0.7, 0.8, 1.5, 3.0) if low <= t <= high]
-        axes.xaxis.set_major_locator(
-            FixedLocator(sorted(ticks) or [float(np.exp(np.median(values)))])
-        )
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+        fixed_ticks(axes, sorted(ticks) or [float(np.exp(np.median(values)))], "{:.3g}")
     elif spread.unit in ("count", "events"):
-        style.whole(axes.xaxis)
+        style.whole_number_ticks(axes.xaxis)
     elif spread.unit in ("proportion", "probability"):
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
 
 
 def _spread_part(spread: Spread) -> str:
-    low, high = float(spread.known.min()), float(spread.known.max())
-    texts = (p_value(v) if spread.unit == "p" else number(v, spread.unit) for v in (low, high))
-    return captions.SPREAD_PART.format(
-        label=spread.label, **dict(zip(("low", "high"), texts, strict=True))
+    low, high = (
+        p_value(end) if spread.unit == "p" else number(end, spread.unit)
+        for end in (float(spread.known.min()), float(spread.known.max()))
     )
+    return f"{spread.label}: {low} to {high}"
 
 
 # --- the standard error -------------------------------------------------------------------------
 
 
 def se_region(
-    corners: Floats,
-    with_p: Sequence[Floats],
-    printed: str,
-    p: str = "",
-    deaths: Sequence[int] = (24, 25, 26, 27, 28, 29),
-    *,
-    name: str = "fig-se-region",
-    marks: Sequence[Mark] = ("published", "implied"),
+    corners: Floats, with_p: Sequence[Floats], printed: str, p: str = ""
 ) -> Figure | Absent:
     """Log hazard ratios and standard errors that print the figures, and bounds by deaths.
 
@@ -303,68 +237,62 @@ def se_region(
     :mod:`salvage.evidence.rounding`); ``with_p`` has the parts that also print ``p``.
     """
     if not len(corners):
-        return Absent(CLEARED, captions.SE_NOTHING.format(printed=printed))
+        return Absent(
+            CLEARED,
+            f"No hazard ratio and standard error print as {printed}, so no region is drawn.",
+        )
     low, high = float(corners[:, 1].min()), float(corners[:, 1].max())
-    bounds = {d: 2 / np.sqrt(d) for d in deaths}
+    excluded = [d for d in DEATHS if least_error(d) > high]
+    deaths = (
+        f"fewer than {max(excluded) + 1} deaths cannot give so small a standard error"
+        if excluded
+        else "no number of deaths shown is excluded"
+    )
+    dark = f"The dark part also prints the P-value {p}." if with_p else ""
+    return Figure(
+        CLEARED,
+        "fig-se-region",
+        _region(corners, with_p, printed, p),
+        f"Hazard ratios and standard errors that print as {printed}: the shaded region. Dotted "
+        f"lines: 2/√d, the smallest standard error that d deaths can give. {dark}",
+        f"Standard errors from {low:.4f} to {high:.4f} print the published interval; {deaths}.",
+        ("published", "implied"),
+    )
+
+
+def least_error(deaths: int) -> float:
+    """The smallest standard error of a log hazard ratio that so many deaths can give."""
+    return 2 / math.sqrt(deaths)
+
+
+def _region(corners: Floats, with_p: Sequence[Floats], printed: str, p: str) -> style.BookFigure:
     with style.drawing(4.1) as figure:
         axes = figure.add_subplot()
-        axes.add_patch(
-            Polygon(
-                corners,
-                facecolor="#56B4E9",
-                alpha=0.6,
-                edgecolor=style.INK,
-                linewidth=1,
-                label=captions.SE_REGION.format(printed=printed),
-            )
-        )
-        for i, part in enumerate(with_p):
-            axes.add_patch(
-                Polygon(
-                    part,
-                    facecolor=style.DEEP,
-                    hatch="////",
-                    edgecolor=style.INK,
-                    linewidth=1,
-                    label=captions.SE_REGION_P.format(p=p) if i == 0 else "_again",
-                )
-            )
+        edge: dict[str, Any] = {"edgecolor": style.INK, "linewidth": 1}
+        whole = Polygon(corners, facecolor=SKY, alpha=0.6, label=f"prints {printed}", **edge)
+        parts = [
+            Polygon(part, facecolor=style.DEEP, hatch="////", label=f"and P = {p}", **edge)
+            for part in with_p
+        ]
+        for patch in (whole, *parts):
+            axes.add_patch(patch)
+        for d in DEATHS:
+            axes.axhline(least_error(d), color=style.GREY, linestyle=":", linewidth=1.2)
+            place = ("axes fraction", "data")
+            text, at = f"{d} deaths", (1, least_error(d))
+            style.note(axes, text, at, (4, 0), xycoords=place, va="center")
         left, right = float(corners[:, 0].min()), float(corners[:, 0].max())
         room = 0.35 * (right - left)
-        for d, bound in bounds.items():
-            axes.axhline(bound, color=style.GREY, linestyle=":", linewidth=1.2)
-            axes.annotate(
-                captions.SE_LINE.format(d=d),
-                xy=(1, bound),
-                xycoords=("axes fraction", "data"),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=style.SMALL,
-                annotation_clip=False,
-            )
         axes.set_xlim(left - room, right + room)
-        ends = [low, high, *bounds.values()]
+        ends = [*corners[:, 1], *map(least_error, DEATHS)]
         pad = 0.08 * (max(ends) - min(ends))
         axes.set_ylim(min(ends) - pad, max(ends) + pad)
         ratios = round_ratios(left - room, right + room)
         axes.set_xticks(list(map(math.log, ratios)), list(ratios.values()))
-        axes.set_xlabel(captions.SE_X)
-        axes.set_ylabel(captions.SE_Y)
-        handles, _ = axes.get_legend_handles_labels()
-        style.legend_below(
-            figure, [h for h in handles if not str(h.get_label()).startswith("_")], 2
-        )
-    short = [d for d, bound in bounds.items() if bound > high]
-    told = captions.SE_DEATHS.format(d=max(short) + 1) if short else captions.SE_ANY_DEATHS
-    return Figure(
-        CLEARED,
-        name,
-        figure,
-        captions.SE_CAPTION.format(printed=printed) + (captions.SE_P.format(p=p) if with_p else ""),
-        captions.SE_ALT.format(low=f"{low:.4f}", high=f"{high:.4f}", deaths=told),
-        tuple(marks),
-    )
+        axes.set_xlabel("Hazard ratio (log scale)")
+        axes.set_ylabel("Standard error of log HR")
+        style.legend_below(figure, [whole, *parts[:1]], 2)
+    return figure
 
 
 def round_ratios(low: float, high: float) -> dict[float, str]:

@@ -1,6 +1,6 @@
 """Best responses of salvage lines: counts and rates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -11,40 +11,39 @@ from salvage import words
 from salvage.analysis import response
 from salvage.analysis.comparison import shrink
 from salvage.analysis.estimate import Estimate
-from salvage.analysis.provenance import Mark
+from salvage.analysis.provenance import Mark, own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
-from salvage.display.figures import captions, style
-from salvage.display.figures.forest import PLAIN, Band, Line, draw
-from salvage.display.show import Absent, Figure
+from salvage.display.figures import style
+from salvage.display.figures.forest import Band, Line, draw
+from salvage.display.show import NO_SALVAGE, Absent, Figure, nobody_received, not_drawn
 from salvage.display.wording import interval_text, percent
 
 ROW: Final = 0.42
 LAST_LINE: Final = 4
+BARS: Final = "The figure of responses"
+BY_LINE: Final = {1: "Line 1", 2: "Line 2", 3: "Line 3", 4: "Line 4 or later"}
+NO_LINES: Final = "no lines"
+KIND: Final = {"orr": "CR or PR", "cr": "CR", "pr": "PR"}
 
 
 def response_bars(cohort: Cohort) -> Figure | Absent:
     """Lines by category and best response, stacked; the counts stand in the bars."""
     lines = cohort.salvage
     if lines.empty:
-        return Absent(cohort.study, captions.NO_SALVAGE.format(what=captions.BARS))
+        return not_drawn(cohort.study, BARS, NO_SALVAGE)
     table = response.counts(lines).reindex(list(CATEGORY_KEYS), fill_value=0)
-    parts = "; ".join(
-        captions.BARS_PART.format(
-            category=words.category(str(key), cohort.study.labels), **_told(row)
-        )
-        for key, row in table.iterrows()
-        if row.sum()
-    )
-    labels = {key: words.category_short(key, cohort.study.labels) for key in CATEGORY_KEYS}
+    labels = {key: words.category(key, cohort.study.labels) for key in CATEGORY_KEYS}
+    short = {key: words.category_short(key, cohort.study.labels) for key in CATEGORY_KEYS}
     return Figure(
         cohort.study,
         "fig-responses",
-        _stacked(table, labels),
-        captions.BARS_CAPTION.format(**_counted(lines)),
-        captions.BARS_ALT.format(parts=f"{parts}."),
-        style.marks_of(cohort.study),
+        _stacked(table, short),
+        f"Best response by category of salvage therapy: {_counted(lines)}. Figures in the bars are "
+        "lines; lines that were not evaluable are shown and count in every denominator.",
+        f"Best responses by category. {_responses(table, labels)}.",
+        own_mark(cohort.study),
     )
 
 
@@ -52,54 +51,41 @@ def response_bars_by_line(cohort: Cohort, category: str) -> Figure | Absent:
     """Lines of one category by salvage line and best response; one row from the fourth on."""
     lines = cohort.category(category)
     if lines.empty:
-        return Absent(cohort.study, _no_category(category, captions.BARS))
+        return nobody_received(cohort.study, category, BARS)
     table = response.counts(lines.assign(group=lines["line"].clip(upper=LAST_LINE)), "group")
-    parts = "; ".join(
-        captions.BARS_LINE_PART.format(line=captions.BARS_LINE[int(str(key))], **_told(row))
-        for key, row in table.iterrows()
-    )
-    label = prose(cohort.study, category)
+    label = words.category_prose(category, cohort.study.labels)
     return Figure(
         cohort.study,
         f"fig-{words.slug(category)}-by-line",
-        _stacked(table, captions.BARS_LINE),
-        captions.BARS_LINE_CAPTION.format(category=label, **_counted(lines)),
-        captions.BARS_LINE_ALT.format(category=label, parts=parts),
-        style.marks_of(cohort.study),
+        _stacked(table, BY_LINE),
+        f"Best response to {label} by salvage line: {_counted(lines)}. Figures in the bars are "
+        "lines.",
+        f"Best responses to {label} by salvage line. {_responses(table, BY_LINE)}.",
+        own_mark(cohort.study),
     )
 
 
-def prose(study: Study, category: str) -> str:
-    """A category within a sentence; the study's own label wins."""
-    return study.labels.get(category, words.CATEGORIES_PROSE[category])
+def _counted(lines: pd.DataFrame) -> str:
+    patients = words.count(lines["patient_id"].nunique(), "patient")
+    return f"{words.count(len(lines), 'salvage line')} of {patients}"
 
 
-def _no_category(category: str, what: str) -> str:
-    return captions.NO_CATEGORY.format(category=words.CATEGORIES_PROSE[category], what=what)
-
-
-def _counted(lines: pd.DataFrame) -> dict[str, str]:
-    return {
-        "lines": words.count(len(lines), "salvage line"),
-        "patients": words.count(lines["patient_id"].nunique(), "patient"),
-    }
-
-
-def _told(row: "pd.Series[int]") -> dict[str, int]:
-    return {
-        "n": int(row.sum()),
-        "responding": int(row["CR"] + row["PR"]),
-        "complete": int(row["CR"]),
-    }
+def _responses(table: pd.DataFrame, labels: Mapping[Any, str]) -> str:
+    """Each row of a table of responses in words; a row without lines is left out."""
+    return "; ".join(
+        f"{labels[key]}: {row['CR'] + row['PR']} of {row.sum()} responded, {row['CR']} completely"
+        for key, row in table.iterrows()
+        if row.sum()
+    )
 
 
 def _stacked(table: pd.DataFrame, labels: Mapping[Any, str]) -> style.BookFigure:
     """One bar for each row of ``table`` (columns: responses), the first row on top."""
     totals = table.sum(axis=1)
     names = [f"{style.wrap(labels[key], 22)} (n = {total:,})" for key, total in totals.items()]
+    longest = max(int(totals.max()), 1)
     with style.drawing(1.25 + ROW * len(table)) as figure:
         axes = figure.add_subplot()
-        longest = max(int(totals.max()), 1)
         # The width that a count needs, in lines: a narrower segment stays without its count.
         needed = {
             n: style.text_width(figure, [f"{n:,}"]) / 4.8 * longest
@@ -108,17 +94,7 @@ def _stacked(table: pd.DataFrame, labels: Mapping[Any, str]) -> style.BookFigure
         start = pd.Series(0, index=table.index)
         for key, look in style.RESPONSE.items():
             counts = table[key]
-            axes.barh(
-                range(len(table)),
-                counts,
-                left=start,
-                height=0.72,
-                label=key,
-                color=look.colour,
-                hatch=look.hatch,
-                edgecolor=style.INK,
-                linewidth=0.6,
-            )
+            axes.barh(range(len(table)), counts, left=start, height=0.72, label=key, **look.fill)
             for y, (left, n) in enumerate(zip(start, counts, strict=True)):
                 if n and needed[n] < n:
                     axes.text(
@@ -127,24 +103,20 @@ def _stacked(table: pd.DataFrame, labels: Mapping[Any, str]) -> style.BookFigure
                         f"{n:,}",
                         ha="center",
                         va="center",
-                        color=style.on(look.colour),
+                        color=style.text_colour_on(look.colour),
                         bbox=_plate(look.colour) if look.hatch else None,
                     )
             start = start + counts
         for y, total in enumerate(totals):
             if not total:
-                axes.text(0, y, f" {captions.BARS_NONE}", va="center", color=style.GREY)
-        axes.set_yticks(range(len(table)), names, fontsize=style.SIZE)
-        axes.set_ylim(len(table) - 0.5, -0.5)
+                axes.text(0, y, f" {NO_LINES}", va="center", color=style.GREY)
+        style.name_rows(axes, names)
         axes.set_xlim(0, 1.01 * longest)
-        style.whole(axes.xaxis)
-        axes.set_xlabel(captions.LINES_AXIS)
-        style.bare(axes, "left")
-        style.legend_below(
-            figure,
-            [style.box(look, words.RESPONSES[key]) for key, look in style.RESPONSE.items()],
-            3,
-        )
+        style.whole_number_ticks(axes.xaxis)
+        axes.set_xlabel("Salvage lines")
+        looks = style.RESPONSE.items()
+        legend = [style.legend_patch(look, words.RESPONSES[key]) for key, look in looks]
+        style.legend_below(figure, legend, 3)
     return figure
 
 
@@ -155,98 +127,93 @@ def _plate(colour: str) -> dict[str, Any]:
 
 # --- rates --------------------------------------------------------------------------------------
 
+Rates = dict[str, tuple[Estimate, Estimate]]
 
-def _sets(cohort: Cohort) -> dict[str, tuple[pd.DataFrame, str]]:
-    return {key: found for key, found in response.groups(cohort).items() if key in CATEGORY_KEYS}
+
+def _rates(cohort: Cohort, measure: str) -> Rates:
+    """The rate of each category, with its exact interval and with that on the effective n."""
+    return {
+        key: response.both(cohort, measure, lines, key, label)
+        for key, (lines, label) in response.groups(cohort).items()
+        if key in CATEGORY_KEYS
+    }
 
 
 def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
     """Rate of all lines and of each category; ``measure`` is ``orr``, ``cr`` or ``pr``."""
-    lines = cohort.salvage
+    lines, labels = cohort.salvage, cohort.study.labels
     what = words.MEASURES[measure]
+    name = f"fig-forest-{measure}"
     if lines.empty:
-        sentence = captions.NO_SALVAGE.format(what=captions.FOREST.format(measure=what.lower()))
-        return Absent(cohort.study, sentence, name=f"fig-forest-{measure}")
-    sets = _sets(cohort)
-    pairs = {
-        key: response.both(cohort, measure, part, key, label) for key, (part, label) in sets.items()
-    }
-    overall = response.both(cohort, measure, lines, "all", "all salvage lines")
-    shrunken = _shrunken([exact for exact, _ in pairs.values()])
-    rows = [_rate_line(captions.FOREST_ALL, *overall, None, style.ALL)]
-    for (key, (exact, wilson)), pooled in zip(pairs.items(), shrunken, strict=True):
-        label = words.category_short(key, cohort.study.labels)
-        rows.append(_rate_line(label, exact, wilson, pooled, style.CATEGORY[key]))
-    with style.drawing(1.55 + 0.5 * len(rows)) as figure:
-        draw(
-            figure,
-            rows,
-            axis=captions.RATE_AXIS.format(measure=what),
-            head=captions.FOREST_HEAD,
-            limits=(0, 1),
-            percent=True,
+        return not_drawn(
+            cohort.study, f"The forest plot of the {what.lower()}", NO_SALVAGE, name=name
         )
-        handles = _interval_handles(any(shrunken))
+    rates = _rates(cohort, measure)
+    all_lines = response.both(cohort, measure, lines, "all", "all salvage lines")
+    overall = all_lines[0]
+    shrunken = _shrunken([exact for exact, _ in rates.values()])
+    rows = [_rate_line("All lines", *all_lines, None, style.ALL)]
+    for (key, pair), pooled in zip(rates.items(), shrunken, strict=True):
+        label = words.category_short(key, labels)
+        rows.append(_rate_line(label, *pair, pooled, style.CATEGORY[key]))
+    with style.drawing(1.55 + 0.5 * len(rows)) as figure:
+        head = ("Lines", "Rate, % (exact 95% CI)")
+        draw(figure, rows, axis=f"{what}, %", head=head, limits=(0, 1), percent=True)
+        handles = style.interval_legend(marker="s")
+        if any(shrunken):
+            diamond: dict[str, Any] = {"marker": "D", "markerfacecolor": "white", "linewidth": 1.0}
+            handles.append(Line2D([], [], color=style.INK, label="Shrunken rate, 95%", **diamond))
         style.legend_below(figure, handles, len(handles))
-    counted = [e for e, _ in pairs.values() if e.n]
-    marks = {m for pair in [overall, *pairs.values()] for e in pair for m in _marks(e)}
+    known = {key: exact for key, (exact, _) in rates.items() if exact.n}
+    parts = "; ".join(f"{words.category(key, labels)} {_rate_text(e)}" for key, e in known.items())
+    diamonds = (
+        " Diamonds: rates shrunken towards their common mean by a hierarchical beta-binomial model,"
+        " with 95% credible intervals."
+        if any(shrunken)
+        else ""
+    )
     return Figure(
         cohort.study,
-        f"fig-forest-{measure}",
+        name,
         figure,
-        captions.FOREST_CAPTION.format(
-            measure=what,
-            events=overall[0].events,
-            kind=captions.FOREST_KIND[measure],
-            shrunken=captions.FOREST_SHRUNKEN if any(shrunken) else "",
-            **_counted(lines),
-        ),
-        captions.FOREST_ALT.format(
-            measure=what,
-            overall=_rate_text(overall[0]),
-            parts="; ".join(_part(e, key, cohort) for key, (e, _) in pairs.items() if e.n),
-            overlap=_overlap(counted),
-        ).strip(),
-        tuple(marks),
+        f"{what} by category: {_counted(lines)}, {overall.events} with {KIND[measure]}. Squares "
+        "with thick bars: rate with the exact interval of Clopper and Pearson. Thin bars: Wilson "
+        f"interval on the effective n, which allows for patients with several lines.{diamonds} The "
+        "categories were not randomised and cannot be ranked.",
+        f"{what}, all lines {_rate_text(overall)}. {parts}.{_overlap(list(known.values()))}",
+        _marks([*all_lines, *(e for pair in rates.values() for e in pair)]),
     )
 
 
-def _marks(e: Estimate) -> tuple[Mark, ...]:
-    return (e.provenance, e.provenance_n, e.provenance_interval) if e.n else ()
+def _marks(estimates: Iterable[Estimate]) -> tuple[Mark, ...]:
+    """The marks of all parts of those estimates that have a denominator."""
+    parts = ((e.provenance, e.provenance_n, e.provenance_interval) for e in estimates if e.n)
+    return tuple({mark for marks in parts for mark in marks})
 
 
 def _rate_text(e: Estimate) -> str:
     return f"{e.events} of {e.n}, {percent(e.value)} (95% CI {interval_text(e)})"
 
 
-def _part(e: Estimate, key: str, cohort: Cohort) -> str:
-    return captions.FOREST_PART.format(
-        category=words.category(key, cohort.study.labels),
-        events=e.events,
-        n=e.n,
-        rate=percent(e.value),
-        interval=interval_text(e),
-    )
-
-
 def _overlap(exact: Sequence[Estimate]) -> str:
     """Whether one rate lies in the intervals of all categories; nothing is said of a single one."""
     if len(exact) < 2:
         return ""
-    common = max(e.low or 0 for e in exact) <= min(1 if e.high is None else e.high for e in exact)
-    return captions.FOREST_OVERLAP if common else captions.FOREST_APART
+    if max(e.low or 0 for e in exact) <= min(1 if e.high is None else e.high for e in exact):
+        return " All exact intervals of the categories share a common range."
+    return " Not all exact intervals of the categories overlap."
 
 
 def _shrunken(exact: Sequence[Estimate]) -> list[Band | None]:
     """The shrunken rate of each category, ``None`` where it is not estimable."""
-    found = shrink(tuple(e.events or 0 for e in exact), tuple(e.n or 0 for e in exact))
-    if found is None:
+    model = shrink(tuple(e.events or 0 for e in exact), tuple(e.n or 0 for e in exact))
+    if model is None:
         return [None] * len(exact)
     return [
         None
         if mean is None
         else Band(mean, low, high, marker="D", filled=False, offset=0.27, thick=1.0)
-        for mean, low, high in zip(found.mean, found.low, found.high, strict=True)
+        for mean, low, high in zip(model.mean, model.low, model.high, strict=True)
     ]
 
 
@@ -254,126 +221,85 @@ def _rate_line(
     label: str, exact: Estimate, wilson: Estimate, pooled: Band | None, look: style.Look
 ) -> Line:
     if not exact.n:
-        return Line(label, (), ("0", captions.BARS_NONE), look)
+        return Line(label, (), ("0", NO_LINES), look)
     bands = [
         Band(exact.value, exact.low, exact.high, marker="s", offset=-0.22, thick=2.6),
         Band(wilson.value, wilson.low, wilson.high, marker="", offset=0.02, thick=1.0),
+        *([pooled] if pooled else []),
     ]
-    text = f"{100 * (exact.value or 0):.1f} ({interval_text(exact)})"
-    return Line(
-        label,
-        (*bands, *([pooled] if pooled else [])),
-        (f"{exact.events:,}/{exact.n:,}", text),
-        look,
-    )
-
-
-def _interval_handles(shrunken: bool) -> list[Line2D]:
-    handles = [
-        Line2D([], [], color=style.INK, linewidth=2.6, marker="s", label=captions.EXACT),
-        Line2D([], [], color=style.INK, linewidth=1.0, label=captions.EFFECTIVE),
-    ]
-    if shrunken:
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=style.INK,
-                linewidth=1.0,
-                marker="D",
-                markerfacecolor="white",
-                label=captions.SHRUNKEN,
-            )
-        )
-    return handles
+    rate = f"{100 * (exact.value or 0):.1f} ({interval_text(exact)})"
+    return Line(label, bands, (f"{exact.events:,}/{exact.n:,}", rate), look)
 
 
 def overview(cohort: Cohort) -> Figure | Absent:
     """The cover's figure: ORR of each category with its CR in it, and both intervals."""
     lines = cohort.salvage
     if lines.empty:
-        return Absent(
-            cohort.study, captions.NO_SALVAGE.format(what=captions.OVERVIEW), name="fig-overview"
-        )
-    sets = _sets(cohort)
-    orr = {
-        key: response.both(cohort, "orr", part, key, label) for key, (part, label) in sets.items()
-    }
-    cr = {
-        key: response.rate_of(cohort.study, "cr", part, key, label)
-        for key, (part, label) in sets.items()
-    }
-    rows = [
-        _overview_line(words.category_short(key, cohort.study.labels), *orr[key], cr[key])
-        for key in orr
-    ]
-    with style.drawing(1.45 + 0.5 * len(rows)) as figure:
-        draw(
-            figure,
-            rows,
-            axis=captions.RATE_AXIS.format(measure=words.MEASURES["orr"]),
-            head=(captions.OVERVIEW_RESPONSES,),
-            limits=(0, 1),
-            percent=True,
-        )
-        axes = figure.axes[0]
-        for y, key in enumerate(orr):
-            whole, complete, look = orr[key][0].value or 0, cr[key].value or 0, style.CATEGORY[key]
-            outline: dict[str, Any] = {"height": 0.42, "edgecolor": style.INK, "linewidth": 0.6}
-            axes.barh(y - 0.13, whole, color=look.colour, hatch=look.hatch, zorder=2, **outline)
-            axes.barh(y - 0.13, complete, color=style.INK, zorder=2.1, **outline)
-        handles = [
-            Patch(
-                facecolor=style.PALE,
-                edgecolor=style.INK,
-                linewidth=0.6,
-                label=captions.OVERVIEW_ORR,
-            ),
-            Patch(facecolor=style.INK, label=captions.OVERVIEW_CR),
-            Line2D([], [], color=style.INK, linewidth=2.6, label=captions.EXACT),
-            Line2D([], [], color=style.INK, linewidth=1.0, label=captions.EFFECTIVE),
-        ]
-        style.legend_below(figure, handles, 2)
-    marks = {m for key in orr for e in (*orr[key], cr[key]) for m in _marks(e)}
+        what = "The overview of responses"
+        return not_drawn(cohort.study, what, NO_SALVAGE, name="fig-overview")
+    orr = _rates(cohort, "orr")
+    cr = {key: exact for key, (exact, _) in _rates(cohort, "cr").items()}
+    responding = {key: exact for key, (exact, _) in orr.items() if exact.n}
     return Figure(
         cohort.study,
         "fig-overview",
-        figure,
-        captions.OVERVIEW_CAPTION.format(**_counted(lines)),
-        _overview_alt(cohort.study, {k: e for k, (e, _) in orr.items() if e.n}, cr),
-        tuple(marks),
+        _overview(cohort.study, orr, cr),
+        f"Response to each category of salvage therapy: {_counted(lines)}. The bar is the "
+        "objective response rate, its dark part the complete responses. Thick line: exact 95% "
+        "interval of the response rate (Clopper-Pearson); thin line: Wilson interval on the "
+        "effective n. Nobody was randomised to a category: this figure ranks nothing.",
+        _overview_alt(cohort.study, responding, cr),
+        _marks(e for key, pair in orr.items() for e in (*pair, cr[key])),
     )
+
+
+def _overview(study: Study, orr: Rates, cr: Mapping[str, Estimate]) -> style.BookFigure:
+    rows = [
+        _overview_line(words.category_short(key, study.labels), *pair, cr[key])
+        for key, pair in orr.items()
+    ]
+    with style.drawing(1.45 + 0.5 * len(rows)) as figure:
+        axes = draw(
+            figure,
+            rows,
+            axis=f"{words.MEASURES['orr']}, %",
+            head=("Lines: CR / CR or PR / all",),
+            limits=(0, 1),
+            percent=True,
+        )
+        for y, (key, (exact, _)) in enumerate(orr.items()):
+            bar, dark = style.CATEGORY[key].fill, style.ALL.fill
+            axes.barh(y - 0.13, exact.value or 0, height=0.42, zorder=2, **bar)
+            axes.barh(y - 0.13, cr[key].value or 0, height=0.42, zorder=2.1, **dark)
+        handles = [
+            Patch(facecolor=style.PALE, label="Partial response", **style.OUTLINE),
+            Patch(facecolor=style.INK, label="Complete response"),
+            *style.interval_legend(),
+        ]
+        style.legend_below(figure, handles, 2)
+    return figure
 
 
 def _overview_line(label: str, exact: Estimate, wilson: Estimate, complete: Estimate) -> Line:
     if not exact.n:
-        return Line(label, (), (captions.BARS_NONE,), PLAIN)
+        return Line(label, (), (NO_LINES,))
     bands = (
         Band(None, exact.low, exact.high, marker="", offset=0.2, thick=2.6),
         Band(None, wilson.low, wilson.high, marker="", offset=0.36, thick=1.0),
     )
-    return Line(label, bands, (f"{complete.events:,} / {exact.events:,} / {exact.n:,}",), PLAIN)
+    return Line(label, bands, (f"{complete.events:,} / {exact.events:,} / {exact.n:,}",))
 
 
 def _overview_alt(study: Study, orr: Mapping[str, Estimate], cr: Mapping[str, Estimate]) -> str:
+    labels = {key: words.category(key, study.labels) for key in orr}
     parts = "; ".join(
-        captions.OVERVIEW_PART.format(
-            category=words.category(key, study.labels),
-            events=e.events,
-            n=e.n,
-            complete=cr[key].events,
-        )
-        for key, e in orr.items()
+        f"{labels[key]} {e.events} of {e.n}, {cr[key].events} complete" for key, e in orr.items()
     )
     if len(orr) == 1:
-        return captions.OVERVIEW_ONE.format(parts=parts)
+        return f"Objective response rate of the only category with lines. {parts}."
     low = min(orr, key=lambda key: orr[key].value or 0)
     high = max(orr, key=lambda key: orr[key].value or 0)
-    return captions.OVERVIEW_ALT.format(
-        n=len(orr),
-        low_rate=percent(orr[low].value),
-        low=words.category(low, study.labels),
-        high_rate=percent(orr[high].value),
-        high=words.category(high, study.labels),
-        parts=parts,
+    return (
+        f"Objective response rates of {len(orr)} categories, from {percent(orr[low].value)} "
+        f"({labels[low]}) to {percent(orr[high].value)} ({labels[high]}). {parts}."
     )

@@ -1,20 +1,20 @@
 """One visual language for the book: sizes, type, and a fixed look for everything that recurs.
 
-A category, a response or a relapse group has one colour, one marker and one hatch, the same in
-each figure. Categories have the colours of Okabe and Ito (2008), responses the brown-to-teal
-scale BrBG of ColorBrewer: both are safe for colour-blind readers. In grey, hatches, markers and
-printed counts tell apart what lightness does not.
+A category, a response or a relapse group has one colour and one hatch, the same in each figure.
+Categories have the colours of Okabe and Ito (2008), responses the brown-to-teal scale BrBG of
+ColorBrewer: both are safe for colour-blind readers. In grey, hatches and printed counts tell apart
+what lightness does not.
 """
 
 import logging
 import textwrap
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -28,14 +28,14 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from salvage.analysis.provenance import Mark
-from salvage.cohort.study import Study
+from salvage import words
 from salvage.paths import ROOT
 
 WIDTH: Final = 7.2
@@ -75,48 +75,58 @@ FONTS: Final = (
 )
 
 
+OUTLINE: Final[dict[str, Any]] = {"edgecolor": INK, "linewidth": 0.6}
+
+
 @dataclass(frozen=True)
 class Look:
-    """How one thing looks in every figure: colour, marker, hatch and style of line."""
+    """How one thing looks in every figure: colour, hatch and style of line."""
 
     colour: str
-    marker: str
     hatch: str = ""
     line: Any = "-"
 
+    @property
+    def fill(self) -> dict[str, Any]:
+        """Options of a bar or a patch of this look."""
+        return {"facecolor": self.colour, "hatch": self.hatch, **OUTLINE}
+
 
 CATEGORY: Final = {
-    "bispecific": Look("#0072B2", "o", ""),
-    "second_cart": Look("#D55E00", "s", "////"),
-    "radiotherapy": Look("#E69F00", "D", ".."),
-    "polatuzumab": Look("#009E73", "^", "\\\\\\\\"),
-    "checkpoint": Look("#CC79A7", "v", "xxxx"),
-    "other": Look("#BBBBBB", "P", "----"),
+    "bispecific": Look("#0072B2"),
+    "second_cart": Look("#D55E00", "////"),
+    "radiotherapy": Look("#E69F00", ".."),
+    "polatuzumab": Look("#009E73", "\\\\\\\\"),
+    "checkpoint": Look("#CC79A7", "xxxx"),
+    "other": Look("#BBBBBB", "----"),
 }
 RESPONSE: Final = {
-    "CR": Look("#01665E", "*", ""),
-    "PR": Look("#5AB4AC", "^", ""),
-    "SD": Look("#F6E8C3", "s", ""),
-    "PD": Look("#BF812D", "v", "////"),
-    "NE": Look("#FFFFFF", "o", ".."),
+    "CR": Look("#01665E"),
+    "PR": Look("#5AB4AC"),
+    "SD": Look("#F6E8C3"),
+    "PD": Look("#BF812D", "////"),
+    "NE": Look("#FFFFFF", ".."),
 }
-GROUP: Final = {
-    "early": Look("#882255", "o", "", "--"),
-    "late": Look("#6699CC", "s", "", "-"),
-}
-ALL: Final = Look(INK, "o")
-SERIES: Final = (ALL, GROUP["early"], GROUP["late"], Look("#117733", "D", "", "-."))
+GROUP: Final = {"early": Look("#882255", "////", "--"), "late": Look("#6699CC")}
+ALL: Final = Look(INK)
+NO_LINE: Final = Look(FAINT)
+SERIES: Final = (ALL, GROUP["early"], GROUP["late"], Look("#117733", line="-."))
+
+#: With more patients no figure shows single ones.
+MOST_PATIENTS: Final = 80
+INDIVIDUAL: Final = "Individual-level data: internal use only."
+MONTHS_INFUSION: Final = "Months since CAR-T infusion"
 
 
 @cache
 def fonts() -> tuple[str, ...]:
     """The families of :data:`FONTS` that are there: asking for another warns each time."""
-    _list_again()
+    _register_fonts()
     known = set(font_manager.get_font_names())
     return tuple(name for name in FONTS if name in known)
 
 
-def _list_again() -> None:
+def _register_fonts() -> None:
     """Tell matplotlib of the bundled font, and of those installed since it wrote its own list."""
     listed = {entry.fname for entry in font_manager.fontManager.ttflist}
     for path in (*font_manager.findSystemFonts(), str(BUNDLED_HAN)):
@@ -229,7 +239,7 @@ class BookFigure(Figure):
         texts = self.findobj(Text)
         for text in texts:
             find_fonts(text)
-        kind = "path" if covered(texts) else "none"
+        kind = "path" if fonts_cover(texts) else "none"
         with _style(**{"svg.fonttype": kind}):
             super().savefig(fname, **options)
 
@@ -251,7 +261,7 @@ def _characters(family: str) -> frozenset[int]:
     return frozenset(FT2Font(font_manager.findfont(family)).get_charmap())
 
 
-def _written(text: str, family: str) -> bool:
+def _has_characters(text: str, family: str) -> bool:
     """Whether a font has every character of a text."""
     return text.isascii() or all(ord(ch) in _characters(family) for ch in text if not ch.isspace())
 
@@ -260,35 +270,30 @@ def find_fonts(text: Text) -> None:
     """Let a text fall back to other fonts if it needs them: matplotlib looks up each that it is
     given, each time that it measures the text.
     """
-    if not _written(text.get_text(), LATIN):
+    if not _has_characters(text.get_text(), LATIN):
         text.set_fontfamily(list(fonts()))
 
 
-def covered(texts: Iterable[Text]) -> bool:
+def fonts_cover(texts: Iterable[Text]) -> bool:
     """Whether the fonts of this machine have every character of some texts."""
     needed = {ch for text in texts for ch in text.get_text() if not ch.isspace()}
-    return all(any(_written(ch, family) for family in fonts()) for ch in needed)
+    return all(any(_has_characters(ch, family) for family in fonts()) for ch in needed)
 
 
-def marks_of(study: Study) -> tuple[Mark, ...]:
-    """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
-    return ("assumed",) if study.synthetic else ("observed",)
-
-
-def plain(text: object) -> str:
+def one_line(text: object) -> str:
     """One line of printable characters: a line feed in a label must not break a figure."""
     return " ".join("".join(ch if ch.isprintable() else " " for ch in str(text)).split())
 
 
-def _cells(text: str) -> int:
+def _width_in_cells(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(ch) in "WF" else 1 for ch in text)
 
 
 def wrap(text: object, width: int, lines: int = 3) -> str:
     """Text in lines of at most ``width`` Latin characters; what is beyond ``lines`` is cut."""
-    flat = plain(text)
+    flat = one_line(text)
     # A Chinese character is as wide as two Latin ones.
-    wide = _cells(flat) > 1.5 * len(flat)
+    wide = _width_in_cells(flat) > 1.5 * len(flat)
     return "\n".join(
         textwrap.wrap(flat, max(2, width // 2 if wide else width), max_lines=lines, placeholder="…")
     )
@@ -310,18 +315,35 @@ def text_width(figure: Figure, texts: Sequence[str], size: float = SMALL) -> flo
     return widest
 
 
-def on(colour: str) -> str:
+def text_colour_on(colour: str) -> str:
     """Black or white, whichever is read better on ``colour`` (relative luminance of WCAG 2)."""
     channel = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
     luminance = 0.2126 * channel[0] + 0.7152 * channel[1] + 0.0722 * channel[2]
     return "white" if luminance < 0.179 else "black"
 
 
-def box(look: Look, label: str) -> Patch:
+def legend_patch(look: Look, label: str) -> Patch:
     """A legend entry with the colour and hatch of a look."""
-    return Patch(
-        facecolor=look.colour, hatch=look.hatch, edgecolor=INK, linewidth=0.6, label=plain(label)
-    )
+    return Patch(label=one_line(label), **look.fill)
+
+
+def category_legend(used: Collection[str], labels: dict[str, str]) -> list[Artist]:
+    """Legend entries of the categories that are drawn, in their fixed order."""
+    return [
+        legend_patch(look, short(words.category(key, labels), 40))
+        for key, look in CATEGORY.items()
+        if key in used
+    ]
+
+
+def interval_legend(marker: str = "") -> list[Artist]:
+    """Legend entries of the two intervals of a rate; ``marker`` is that of the rate itself."""
+    return [
+        Line2D(
+            [], [], color=INK, linewidth=2.6, marker=marker, label="Exact 95% (Clopper-Pearson)"
+        ),
+        Line2D([], [], color=INK, linewidth=1.0, label="95% on the effective n (Wilson)"),
+    ]
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
@@ -337,17 +359,40 @@ def legend_below(figure: Figure, handles: Sequence[Artist], columns: int) -> Non
     )
 
 
-def bare(axes: Axes, *sides: str) -> None:
-    """Take away the named spines, and the ticks on them."""
-    for side in sides:
-        axes.spines[side].set_visible(False)
-    if "left" in sides:
-        axes.tick_params(axis="y", length=0)
-    if "bottom" in sides:
-        axes.tick_params(axis="x", length=0)
+def note(
+    axes: Axes, text: str, at: tuple[float, float], shift: tuple[float, float], **options: Any
+) -> None:
+    """Small text, ``shift`` points away from a place; it may stand outside the axes."""
+    axes.annotate(
+        text,
+        xy=at,
+        xytext=shift,
+        textcoords="offset points",
+        fontsize=SMALL,
+        annotation_clip=False,
+        **options,
+    )
 
 
-def whole(axis: Axis) -> None:
+def name_rows(axes: Axes, names: Sequence[str], *, margin: float = 0.5, size: float = SIZE) -> None:
+    """Name the rows of a figure, the first on top; ``margin`` rows are left free at both ends."""
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.set_ylim(len(names) - 1 + margin, -margin)
+    hide_left_spine(axes)
+
+
+def hide_left_spine(axes: Axes) -> None:
+    """Take away the left spine and its ticks: what stands beside it names rows."""
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def guide_lines(axes: Axes, axis: Literal["x", "y"]) -> None:
+    """Pale lines at the ticks of an axis."""
+    axes.grid(axis=axis, color=PALE, linewidth=0.6)
+
+
+def whole_number_ticks(axis: Axis) -> None:
     """Ticks at whole numbers only: the axis counts."""
     axis.set_major_locator(MaxNLocator(integer=True))
     axis.set_major_formatter(lambda value, _: f"{value:,.0f}")

@@ -3,66 +3,85 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from salvage import words
+from salvage.analysis.provenance import own_mark
+from salvage.analysis.response import RESPONDING, responded
 from salvage.analysis.survival import with_outcome
 from salvage.cohort import Cohort
-from salvage.cohort.schema import CATEGORY_KEYS, RESPONSE
-from salvage.display.figures import captions, style
+from salvage.display.figures import style
 from salvage.display.figures.histories import History, histories
 from salvage.display.show import Absent, Figure
 
 BAR: Final = 0.68
+#: What a page says around the histories.
+VIEW_WORDS: Final = {
+    "hint": "Point at a lane, tap it, or use the arrow keys to read its history; Escape closes it.",
+    "lanes": "Patients, from the longest to the shortest observed time",
+    "panel": "History of one patient",
+    "months": style.MONTHS_INFUSION,
+    "previous": "Previous",
+    "next": "Next",
+    "close": "Close",
+}
 
 
 def swimmer_plot(cohort: Cohort) -> Figure | Absent:
     """Each patient's course from infusion; absent above 80 patients."""
     n = len(cohort.patients)
-    if n > captions.MOST_PATIENTS:
+    if n > style.MOST_PATIENTS:
         return Absent(
-            cohort.study, captions.SWIMMER_MANY.format(limit=captions.MOST_PATIENTS, n=f"{n:,}")
+            cohort.study,
+            "The swimmer plot draws one lane for each patient and is left out above "
+            f"{style.MOST_PATIENTS} patients; this cohort has {n:,}. The figures of the flow, of "
+            "the sequence of lines and of survival summarise the courses.",
         )
-    lanes = lane_order(cohort)
-    segments = line_segments(cohort)
-    responses = response_marks(cohort)
-    place = {patient: y for y, patient in enumerate(lanes["patient_id"])}
+    lanes, responses = lane_order(cohort), response_marks(cohort)
     told = dict(zip(cohort.patients["patient_id"], histories(cohort), strict=True))
-    lane = min(0.235, max(0.155, 8.0 / n))
-    with style.drawing(1.9 + lane * n) as figure:
-        axes = figure.add_subplot()
-        _lanes(axes, lanes)
-        _segments(axes, segments, place)
-        _markers(axes, cohort, responses, place)
-        cut = cohort.study.early_relapse_months
-        last = float(lanes["os_month"].max())
-        if cut <= last:
-            axes.axvline(cut, color=style.INK, linestyle=":", linewidth=1.2, zorder=1.5)
-        axes.set_ylim(n - 0.35, -0.65)
-        axes.set_yticks(range(n), [style.short(p, 14) for p in lanes["patient_id"]])
-        style.month_axis(axes, last or 1, captions.MONTHS_INFUSION)
-        axes.set_xlim(0, 1.03 * (last or 1))
-        style.bare(axes, "left")
-        style.legend_below(figure, _handles(cohort, segments, responses, cut <= last), 3)
+    figure = _swimmer(cohort, lanes, responses)
     return Figure(
         cohort.study,
         "fig-swimmer",
         figure,
-        captions.SWIMMER_CAPTION.format(
-            individual=captions.INDIVIDUAL,
-            hollow=captions.SWIMMER_HOLLOW if (~responses["dated"]).any() else "",
-            **_counts(cohort),
-        ),
+        _caption(cohort, hollow=not responses["dated"].all()),
         _alt(cohort),
-        style.marks_of(cohort.study),
-        view=partial(view, axes, [told[patient] for patient in place]),
+        own_mark(cohort.study),
+        view=partial(view, figure.axes[0], [told[patient] for patient in lanes["patient_id"]]),
     )
+
+
+def _swimmer(cohort: Cohort, lanes: pd.DataFrame, responses: pd.DataFrame) -> style.BookFigure:
+    segments = line_segments(cohort)
+    symbols = [symbol for symbol in _symbols(cohort, responses) if len(symbol.rows)]
+    place = {patient: y for y, patient in enumerate(lanes["patient_id"])}
+    last, cut = float(lanes["os_month"].max()), cohort.study.early_relapse_months
+    with style.drawing(1.9 + min(0.235, max(0.155, 8.0 / len(lanes))) * len(lanes)) as figure:
+        axes = figure.add_subplot()
+        _lanes(axes, lanes)
+        _segments(axes, segments, place)
+        for symbol in symbols:
+            _draw(axes, symbol, place)
+        handles = [
+            *style.category_legend(set(segments["category"]), cohort.study.labels),
+            style.legend_patch(style.NO_LINE, "No salvage line"),
+            *(Line2D([], [], label=symbol.label, **_LINE, **symbol.look) for symbol in symbols),
+        ]
+        if cut <= last:
+            line: dict[str, Any] = {"color": style.INK, "linestyle": ":"}
+            axes.axvline(cut, linewidth=1.2, zorder=1.5, **line)
+            handles.append(Line2D([], [], label="Early/late cut-off", **line))
+        names = [style.short(patient, 14) for patient in lanes["patient_id"]]
+        style.name_rows(axes, names, margin=0.65, size=style.SMALL)
+        style.month_axis(axes, last or 1, style.MONTHS_INFUSION)
+        axes.set_xlim(0, 1.03 * (last or 1))
+        style.legend_below(figure, handles, 3)
+    return figure
 
 
 def view(axes: Axes, lanes: Sequence[History]) -> dict[str, Any]:
@@ -73,7 +92,7 @@ def view(axes: Axes, lanes: Sequence[History]) -> dict[str, Any]:
     borders = axes.transData.transform([(0, i - 0.5) for i in range(len(lanes) + 1)])[:, 1]
     heights = 1 - borders / axes.figure.bbox.height
     return {
-        "words": captions.HISTORY_VIEW,
+        "words": VIEW_WORDS,
         "lanes": [
             {"top": round(float(top), 5), "bottom": round(float(bottom), 5), **asdict(lane)}
             for lane, top, bottom in zip(lanes, heights, heights[1:], strict=False)
@@ -101,10 +120,11 @@ def line_segments(cohort: Cohort) -> pd.DataFrame:
 
 def response_marks(cohort: Cohort) -> pd.DataFrame:
     """Marks of CR and PR: patient_id, best_response, month, and whether it is recorded."""
-    held = cohort.salvage[cohort.salvage["best_response"].isin(RESPONSE)]
-    dated = held["response_month"].notna()
-    month = held["response_month"].fillna(held["start_month"])
-    return held[["patient_id", "best_response"]].assign(month=month, dated=dated)
+    lines = cohort.salvage[responded(cohort.salvage, "orr") == 1]
+    dated = lines["response_month"].notna()
+    month = lines["response_month"].fillna(lines["start_month"])
+    marks: pd.DataFrame = lines[["patient_id", "best_response"]]
+    return marks.assign(month=month, dated=dated)
 
 
 def _lanes(axes: Axes, lanes: pd.DataFrame) -> None:
@@ -121,151 +141,119 @@ def _lanes(axes: Axes, lanes: pd.DataFrame) -> None:
 
 def _segments(axes: Axes, segments: pd.DataFrame, place: dict[str, int]) -> None:
     for key, part in segments.groupby("category"):
-        look = style.CATEGORY[str(key)]
         axes.barh(
             part["patient_id"].map(place),
             part["end"] - part["start"],
             left=part["start"],
             height=BAR,
-            color=look.colour,
-            hatch=look.hatch,
-            edgecolor=style.INK,
-            linewidth=0.6,
             zorder=2,
+            **style.CATEGORY[str(key)].fill,
         )
 
 
-def _mark(axes: Axes, x: "pd.Series[float]", y: "pd.Series[int]", **options: Any) -> None:
-    # An empty line that is not clipped would claim room at the corner of the page.
-    if len(x):
-        axes.plot(
-            x,
-            y,
-            linestyle="none",
-            markeredgecolor=style.INK,
-            clip_on=False,
-            path_effects=[withStroke(linewidth=2.4, foreground="white")],
-            **options,
-        )
+_LINE: Final[dict[str, Any]] = {"linestyle": "none", "markeredgecolor": style.INK}
 
 
-_RELAPSE: Final[dict[str, Any]] = {"marker": "|", "markersize": 11, "markeredgewidth": 2.0}
-_PROGRESSION: Final[dict[str, Any]] = {
-    "marker": "d",
-    "markersize": 5,
-    "markerfacecolor": style.INK,
-    "markeredgewidth": 0.6,
-}
-_DEATH: Final[dict[str, Any]] = {
-    "marker": "X",
-    "markersize": 7,
-    "markerfacecolor": style.INK,
-    "markeredgewidth": 0.4,
-}
-_ONGOING: Final[dict[str, Any]] = {
-    "marker": ">",
-    "markersize": 7,
-    "markerfacecolor": "white",
-    "markeredgewidth": 1.0,
-}
-_RESPONSE: Final[dict[str, Any]] = {
-    "CR": {"marker": "*", "markersize": 11, "markeredgewidth": 0.6},
-    "PR": {"marker": "^", "markersize": 7, "markeredgewidth": 0.6},
-}
+class Symbol(NamedTuple):
+    """A symbol of the lanes: its rows (patient_id, month; hollow unless dated), its look."""
+
+    label: str
+    rows: pd.DataFrame
+    zorder: float
+    look: dict[str, Any]
 
 
-def _markers(axes: Axes, cohort: Cohort, responses: pd.DataFrame, place: dict[str, int]) -> None:
-    patients = cohort.patients
-    at = patients["patient_id"].map(place)
-    _mark(axes, patients["relapse_month"], at, zorder=3, **_RELAPSE)
-    progressed = cohort.salvage.dropna(subset=["progression_month"])
-    _mark(
-        axes,
-        progressed["progression_month"],
-        progressed["patient_id"].map(place),
-        zorder=4,
-        **_PROGRESSION,
-    )
+def _symbols(cohort: Cohort, responses: pd.DataFrame) -> list[Symbol]:
+    patients = cohort.patients.rename(columns={"os_month": "month"})
     died = patients["died"]
-    _mark(axes, patients["os_month"][died], at[died], zorder=5, **_DEATH)
-    _mark(axes, patients["os_month"][~died], at[~died], zorder=5, **_ONGOING)
-    for key, options in _RESPONSE.items():
-        for dated in (True, False):
-            part = responses[(responses["best_response"] == key) & (responses["dated"] == dated)]
-            fill = style.RESPONSE[key].colour if dated else "white"
-            _mark(
-                axes,
-                part["month"],
-                part["patient_id"].map(place),
-                zorder=6,
-                markerfacecolor=fill,
-                **options,
-            )
-
-
-def _handles(
-    cohort: Cohort, segments: pd.DataFrame, responses: pd.DataFrame, cut: bool
-) -> list[Artist]:
-    """Legend entries of what is drawn, and of nothing else."""
-    used = set(segments["category"])
-    handles: list[Artist] = [
-        style.box(style.CATEGORY[key], style.short(words.category(key, cohort.study.labels), 40))
-        for key in CATEGORY_KEYS
-        if key in used
-    ]
-    handles.append(style.box(style.Look(style.FAINT, ""), captions.SWIMMER_LEGEND["wait"]))
-    died = cohort.patients["died"]
-    symbols: list[tuple[str, dict[str, Any], bool]] = [
-        ("relapse", _RELAPSE, True),
-        *(
-            (
-                key,
-                {**o, "markerfacecolor": style.RESPONSE[key].colour},
-                bool((responses["best_response"] == key).any()),
-            )
-            for key, o in _RESPONSE.items()
+    progressed = cohort.salvage.dropna(subset=["progression_month"])
+    return [
+        Symbol(
+            "Relapse after CAR-T",
+            cohort.patients.rename(columns={"relapse_month": "month"}),
+            3,
+            _look("|", 11, 2.0),
         ),
-        ("progression", _PROGRESSION, cohort.has("salvage", "progression_month")),
-        ("death", _DEATH, bool(died.any())),
-        ("ongoing", _ONGOING, not bool(died.all())),
+        *(
+            Symbol(
+                words.RESPONSES[key],
+                responses[responses["best_response"] == key],
+                6,
+                _look(marker, size, 0.6, style.RESPONSE[key].colour),
+            )
+            for key, marker, size in zip(RESPONDING["orr"], "*^", (11, 7), strict=True)
+        ),
+        Symbol(
+            "Progression on the line",
+            progressed.rename(columns={"progression_month": "month"}),
+            4,
+            _look("d", 5, 0.6),
+        ),
+        Symbol("Death", patients[died], 5, _look("X", 7, 0.4)),
+        Symbol("Alive at last contact", patients[~died], 5, _look(">", 7, 1.0, "white")),
     ]
-    handles += [
-        Line2D(
-            [],
-            [],
-            linestyle="none",
-            markeredgecolor=style.INK,
-            label=captions.SWIMMER_LEGEND[key],
-            **options,
-        )
-        for key, options, shown in symbols
-        if shown
-    ]
-    if cut:
-        handles.append(
-            Line2D([], [], color=style.INK, linestyle=":", label=captions.SWIMMER_LEGEND["cut"])
-        )
-    return handles
 
 
-def _counts(cohort: Cohort) -> dict[str, str]:
+def _look(marker: str, size: float, edge: float, fill: str = style.INK) -> dict[str, Any]:
     return {
-        "patients": words.count(len(cohort.patients), "patient"),
-        "deaths": words.count(int(cohort.patients["died"].sum()), "death"),
-        "lines": words.count(len(cohort.salvage), "salvage line"),
+        "marker": marker,
+        "markersize": size,
+        "markeredgewidth": edge,
+        "markerfacecolor": fill,
     }
 
 
+def _draw(axes: Axes, symbol: Symbol, place: dict[str, int]) -> None:
+    dated = symbol.rows.get("dated", pd.Series(True, index=symbol.rows.index)).astype(bool)
+    for part, look in (
+        (symbol.rows[dated], symbol.look),
+        (symbol.rows[~dated], {**symbol.look, "markerfacecolor": "white"}),
+    ):
+        # An empty line that is not clipped would claim room at the corner of the page.
+        if len(part):
+            axes.plot(
+                part["month"],
+                part["patient_id"].map(place),
+                clip_on=False,
+                path_effects=[withStroke(linewidth=2.4, foreground="white")],
+                zorder=symbol.zorder,
+                **_LINE,
+                **look,
+            )
+
+
+def _counts(cohort: Cohort) -> tuple[str, str, str]:
+    return (
+        words.count(len(cohort.patients), "patient"),
+        words.count(int(cohort.patients["died"].sum()), "death"),
+        words.count(len(cohort.salvage), "salvage line"),
+    )
+
+
+def _caption(cohort: Cohort, hollow: bool) -> str:
+    patients, deaths, lines = _counts(cohort)
+    undated = (
+        "A hollow response mark stands at the start of its line, because the month of the response "
+        "is not recorded. "
+        if hollow
+        else ""
+    )
+    return (
+        f"Course of each patient: {patients}, {deaths}, {lines}. A lane runs from CAR-T infusion "
+        "to death or last contact; lanes are sorted by that time. A coloured stretch is a salvage "
+        "line, up to its end where recorded, else to the next line, death or last contact. "
+        f"{undated}{style.INDIVIDUAL}"
+    )
+
+
 def _alt(cohort: Cohort) -> str:
-    best = cohort.salvage["best_response"]
+    patients, deaths, lines = _counts(cohort)
     late = int(cohort.late.sum())
-    return captions.SWIMMER_ALT.format(
-        observed=" to ".join(
-            dict.fromkeys(f"{m:.1f}" for m in cohort.patients["os_month"].agg(["min", "max"]))
-        ),
-        early=f"{len(cohort.patients) - late:,}",
-        late=f"{late:,}",
-        responding=int(best.isin(RESPONSE).sum()),
-        complete=int((best == "CR").sum()),
-        **_counts(cohort),
+    first, last = (f"{m:.1f}" for m in cohort.patients["os_month"].agg(["min", "max"]))
+    observed = first if first == last else f"{first} to {last}"
+    return (
+        f"Swimmer plot of {patients}, observed for {observed} months after infusion; {deaths}. "
+        f"{len(cohort.patients) - late:,} relapsed early and {late:,} late. Of {lines}, "
+        f"{responded(cohort.salvage, 'orr').sum()} had a response, "
+        f"{responded(cohort.salvage, 'cr').sum()} of them complete."
     )
