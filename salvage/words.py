@@ -1,6 +1,6 @@
 """The reader's words that several tables, figures, sentences or messages share.
 
-What one of them alone says stands in `salvage/tables`, `salvage/sentences` and `salvage/figures`.
+What one of them alone says stands with it, in `salvage/report` and `salvage/display`.
 """
 
 from typing import Final

@@ -386,14 +386,20 @@ def cut_offs(cohort: Cohort) -> Table:
 
 def follow_up(cohort: Cohort) -> Table:
     """Observed time and reverse Kaplan-Meier side by side."""
-    patients = cohort.patients
-    observed, died = patients["os_month"], patients["died"]
+    time, died = cohort.patients["os_month"], cohort.patients["died"]
     estimates = survival.estimates(cohort)
-    reverse = estimates[REVERSE]
+    observed, reverse = estimates[OBSERVED], estimates[REVERSE]
+    shortest, longest = (months(estimates[f"os.range.{end}"].value) for end in ("min", "max"))
     rows = [
-        ("Observed time, all patients", *_observed_cells(observed)),
-        ("Observed time, patients who died", *_observed_cells(observed[died])),
-        ("Observed time, patients alive at last contact", *_observed_cells(observed[~died])),
+        (
+            "Observed time, all patients",
+            f"{observed.n:,}",
+            months(observed.value),
+            f"{shortest} to {longest}",
+            NONE,
+        ),
+        ("Observed time, patients who died", *_observed_cells(time[died])),
+        ("Observed time, patients alive at last contact", *_observed_cells(time[~died])),
         (
             "Reverse Kaplan-Meier, all patients",
             f"{reverse.n:,}",
@@ -413,7 +419,7 @@ def follow_up(cohort: Cohort) -> Table:
             "censoring: death censors, and being alive at last contact is the event "
             "(Schemper and Smith 1996). Log-log interval.",
         ),
-        marks([estimates[OBSERVED], reverse]),
+        marks([observed, reverse]),
     )
 
 
