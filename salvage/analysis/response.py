@@ -13,7 +13,7 @@ from salvage.analysis.estimate import Estimate, by_id, proportion
 from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS, RESPONSE
 from salvage.cohort.study import Study
-from salvage.stats import proportions
+from salvage.stats import clustered
 
 RESPONDING: Final = {"orr": RESPONSE, "cr": ("CR",), "pr": ("PR",)}
 ALL: Final = "all"
@@ -69,7 +69,7 @@ def rate_wilson(
     """The same rate with Wilson's interval on the effective n; id ``measure.key.wilson``.
 
     The effective n allows for patients with several lines (design effect; formula in
-    :func:`salvage.stats.proportions.effective_n`).
+    :func:`salvage.stats.clustered.effective_n`).
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def rate_wilson(
     """
     y = responded(lines, measure)
     wilson = (
-        proportions.wilson_effective(y, _patients(lines), len(cohort.patients)) if len(y) else None
+        clustered.wilson_effective(y, _patients(lines), len(cohort.patients)) if len(y) else None
     )
     return proportion(
         cohort.study,
@@ -101,9 +101,7 @@ def rate_wilson(
 
 def effective_lines(cohort: Cohort, measure: str, lines: pd.DataFrame) -> float:
     """Number of independent lines that would tell as much as ``lines``, at most ``len(lines)``."""
-    return proportions.effective_n(
-        responded(lines, measure), _patients(lines), len(cohort.patients)
-    )
+    return clustered.effective_n(responded(lines, measure), _patients(lines), len(cohort.patients))
 
 
 def _patients(lines: pd.DataFrame) -> np.ndarray:

@@ -35,7 +35,7 @@ from salvage.report.shared import (
     spread,
     this_cohort,
 )
-from salvage.stats import proportions
+from salvage.stats import exact
 
 #: In fewer lines, one response more or less moves the rate much.
 SMALL_GROUP: Final = 20
@@ -293,7 +293,7 @@ def targets_compared(cohort: Cohort) -> Text | Absent:
         )
     compared = (
         f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
-        f" target (Fisher's exact test, {p_phrase(proportions.fisher_2x2(a, n, b, m).p)})."
+        f" target (Fisher's exact test, {p_phrase(exact.fisher_2x2(a, n, b, m).p)})."
     )
     interval = (
         f"The exact interval of the switched group runs from {percent(switched.low, 0)} to"
@@ -322,7 +322,7 @@ def _other_splits(study: Study, own: list[int]) -> str:
     if not study.synthetic or own not in splits or len(splits) == 1:
         return ""
     others = [
-        f"{a}/{n} against {b}/{m} ({p_phrase(proportions.fisher_2x2(a, n, b, m).p)})"
+        f"{a}/{n} against {b}/{m} ({p_phrase(exact.fisher_2x2(a, n, b, m).p)})"
         for a, n, b, m in splits
         if [a, n, b, m] != own
     ]

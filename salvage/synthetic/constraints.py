@@ -1,25 +1,22 @@
 """Whether a cohort prints the published figures, and whether its histories are possible.
 
 Computed from the tables alone, by other means than the search: counts in pandas, the Kaplan-Meier
-median in exact fractions, the Cox model by the ``survival`` package.
+median in exact fractions, the Cox model by lifelines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from salvage.analysis.provenance import figures, prints_as
 from salvage.cohort.schema import CATEGORY_KEYS, POOR_ECOG, RESPONSE
+from salvage.stats import cox
 
 Frames = Mapping[str, pd.DataFrame]
 FIRST_LINES_AT_MONTH_ONE = 2
-LARGEST_LOG_RATIO = 10.0
-"""Beyond it the partial likelihood of a cohort of this size has no maximum."""
 
 
 def kaplan_meier_median(months: Iterable[float], died: Iterable[bool]) -> float | None:
@@ -46,30 +43,12 @@ def late_against_early(patients: pd.DataFrame, cutoff: float) -> dict[str, float
 
     Empty if one group is empty or the model has no finite estimate.
     """
-    from scipy.stats import norm
-    from survival import regression
-
-    engine: Any = regression  # binds its functions at run time, unseen by a type checker
-
     late = (patients["relapse_month"] > cutoff).to_numpy(float)
-    if late.min() == late.max():
+    fitted = cox.cox(late, patients["os_month"], patients["died"])
+    value, low, high, p = fitted.hr[0], fitted.low[0], fitted.high[0], fitted.p[0]
+    if value is None or low is None or high is None or p is None:
         return {}
-    fit = engine.coxph_fit(
-        patients["os_month"].to_numpy(float),
-        patients["died"].to_numpy().astype(int),
-        late[:, None],
-        method="efron",
-    )
-    beta, error = float(np.ravel(fit.coefficients)[0]), float(np.ravel(fit.var)[0]) ** 0.5
-    if abs(beta) > LARGEST_LOG_RATIO:
-        return {}
-    reach = norm.ppf(0.975) * error
-    return {
-        "value": float(np.exp(beta)),
-        "low": float(np.exp(beta - reach)),
-        "high": float(np.exp(beta + reach)),
-        "p": float(2 * norm.sf(abs(beta / error))),
-    }
+    return {"value": value, "low": low, "high": high, "p": p}
 
 
 def _rate(hits: pd.Series[bool]) -> dict[str, float]:
