@@ -1,6 +1,6 @@
 """The reader's words that several tables, figures, sentences or messages share.
 
-What one of them alone says stands with it, in `salvage/report` and `salvage/display`.
+What one of them alone says stands there: a caption with its figure, a note with its table.
 """
 
 from typing import Final
