@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from book.extensions.cores import usable_cores
 from book.extensions.execution import write_atomically
 from book.extensions.worker import Facts
 from salvage import words
-from salvage.cores import usable_cores
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

@@ -22,9 +22,9 @@ from typing import Any
 from sphinx.errors import ExtensionError
 
 from book.extensions import inputs, worker
+from book.extensions.cores import usable_cores
 from book.extensions.worker import Facts
 from salvage import paths
-from salvage.cores import usable_cores
 
 # What the server imports before it forks; every process imports the script that was started, too.
 PRELOADED = ["book.extensions.warm", "jupyter_book.cli.main"]

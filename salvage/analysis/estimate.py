@@ -1,6 +1,7 @@
 """One number of the book: value, interval, denominator, method and where each part comes from."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -86,15 +87,11 @@ def estimate(
 
 def by_id(estimates: Iterable[Estimate]) -> dict[str, Estimate]:
     """Estimates by their id, in their order. Raises ``ValueError`` where an id is repeated."""
-    found: dict[str, Estimate] = {}
-    repeated = set()
-    for e in estimates:
-        if e.id in found:
-            repeated.add(e.id)
-        found[e.id] = e
-    if repeated:
-        raise ValueError(f"ids of estimates must be unique: {', '.join(sorted(repeated))}")
-    return found
+    listed = list(estimates)
+    counts = Counter(e.id for e in listed)
+    if repeated := sorted(id for id, number in counts.items() if number > 1):
+        raise ValueError(f"ids of estimates must be unique: {', '.join(repeated)}")
+    return {e.id: e for e in listed}
 
 
 def proportion(

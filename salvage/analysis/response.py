@@ -70,6 +70,19 @@ def rate_wilson(
 
     The effective n allows for patients with several lines (design effect; formula in
     :func:`salvage.stats.clustered.effective_n`).
+
+    Parameters
+    ----------
+    cohort
+        Whose number of patients corrects the variance between patients.
+    measure, lines
+        As :func:`responded` takes them; ``lines`` say whose each line is.
+    key, label
+        The last part of the id, and what the label says after the measure.
+
+    Returns
+    -------
+    A proportion from 0 to 1, without value and interval where there is no line.
     """
     y = responded(lines, measure)
     wilson = (

@@ -23,6 +23,7 @@ from salvage.report.shared import (
     WILSON_NOTE,
     Shown,
     absent_category,
+    known_share,
     marks,
     median,
     median_row,
@@ -123,12 +124,8 @@ def _with_outcome(cohort: Cohort, key: str) -> pd.DataFrame:
 
 def _share_from(least: int, values: pd.Series) -> str:
     """How many of the recorded values are ``least`` or more, and how many are missing."""
-    known = values.dropna()
-    if known.empty:
-        return words.NOT_RECORDED
-    share = of(int((known >= least).sum()), len(known))
-    missing = len(values) - len(known)
-    return f"{share}; {missing:,} missing" if missing else share
+    share, missing = known_share(values >= least, values), int(values.isna().sum())
+    return f"{share}; {missing:,} missing" if 0 < missing < len(values) else share
 
 
 def regimens(cohort: Cohort, key: str) -> Shown:

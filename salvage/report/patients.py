@@ -18,7 +18,7 @@ from salvage.display import show
 from salvage.display.figures.style import MOST_PATIENTS
 from salvage.display.show import CLEARED, Box, Table, Text
 from salvage.display.wording import interval_text, months
-from salvage.report.shared import NONE, marks, of, spread, this_cohort
+from salvage.report.shared import NONE, known_share, marks, of, spread, this_cohort
 
 #: Alive at last contact: with fewer, the reverse Kaplan-Meier median is imprecise.
 FEW_ALIVE: Final = 10
@@ -148,22 +148,12 @@ def _median(values: pd.Series) -> str:
     return spread(values, 0)
 
 
-def _share(test: Callable[[pd.Series], "pd.Series[bool]"]) -> Callable[[pd.Series], str]:
-    """How many of the recorded values pass the test."""
-
-    def share(values: pd.Series) -> str:
-        known = values.dropna()
-        return of(int(test(known).sum()), len(known)) if len(known) else words.NOT_RECORDED
-
-    return share
-
-
 def _from(least: int) -> Callable[[pd.Series], str]:
-    return _share(lambda values: values >= least)
+    return lambda values: known_share(values >= least, values)
 
 
 def _among(levels: Sequence[object]) -> Callable[[pd.Series], str]:
-    return _share(lambda values: values.isin(levels))
+    return lambda values: known_share(values.isin(levels), values)
 
 
 BASELINE: Final = (
@@ -260,21 +250,19 @@ def _levels(values: pd.Series, column: str) -> list[Item]:
     """One row per value, most frequent first; rare values beyond the sixth share a row."""
     counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     levels = counts.index.tolist()
+    meanings: dict[str, str] = {}
     if column == "cart_best_response":
         levels = [code for code in words.RESPONSES if code in levels]
+        meanings = {code: words.RESPONSES[code].lower() for code in levels}
     most = MOST_LEVELS if len(levels) > MOST_LEVELS + 1 else len(levels)
     items = [
-        Item(f"{LEVELS[column]}: {_level(column, level)}", column, _among([level]))
+        Item(f"{LEVELS[column]}: {meanings.get(level, level)}", column, _among([level]))
         for level in levels[:most]
     ]
     if rest := levels[most:]:
         label = f"{LEVELS[column]}: {words.count(len(rest), 'further value')}"
         items.append(Item(label, column, _among(rest)))
     return items
-
-
-def _level(column: str, value: str) -> str:
-    return words.RESPONSES[value].lower() if column == "cart_best_response" else value
 
 
 def _abbreviations(labels: Sequence[str]) -> str:
@@ -386,14 +374,20 @@ def cut_offs(cohort: Cohort) -> Table:
 
 def follow_up(cohort: Cohort) -> Table:
     """Observed time and reverse Kaplan-Meier side by side."""
-    patients = cohort.patients
-    observed, died = patients["os_month"], patients["died"]
+    time, died = cohort.patients["os_month"], cohort.patients["died"]
     estimates = survival.estimates(cohort)
-    reverse = estimates[REVERSE]
+    observed, reverse = estimates[OBSERVED], estimates[REVERSE]
+    shortest, longest = (months(estimates[f"os.range.{end}"].value) for end in ("min", "max"))
     rows = [
-        ("Observed time, all patients", *_observed_cells(observed)),
-        ("Observed time, patients who died", *_observed_cells(observed[died])),
-        ("Observed time, patients alive at last contact", *_observed_cells(observed[~died])),
+        (
+            "Observed time, all patients",
+            f"{observed.n:,}",
+            months(observed.value),
+            f"{shortest} to {longest}",
+            NONE,
+        ),
+        ("Observed time, patients who died", *_observed_cells(time[died])),
+        ("Observed time, patients alive at last contact", *_observed_cells(time[~died])),
         (
             "Reverse Kaplan-Meier, all patients",
             f"{reverse.n:,}",
@@ -413,7 +407,7 @@ def follow_up(cohort: Cohort) -> Table:
             "censoring: death censors, and being alive at last contact is the event "
             "(Schemper and Smith 1996). Log-log interval.",
         ),
-        marks([estimates[OBSERVED], reverse]),
+        marks([observed, reverse]),
     )
 
 

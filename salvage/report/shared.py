@@ -41,6 +41,12 @@ def of(part: int, total: int) -> str:
     return f"{part:,} ({100 * part / total:.0f}%)" if total else f"{part:,}"
 
 
+def known_share(chosen: "pd.Series[bool]", values: pd.Series) -> str:
+    """How many of the recorded ``values`` are ``chosen``, or that nothing is recorded."""
+    recorded = int(values.notna().sum())
+    return of(int(chosen.sum()), recorded) if recorded else words.NOT_RECORDED
+
+
 def spread(values: pd.Series, digits: int = 1) -> str:
     """Median and range, ``3.2 (0.5 to 9.8)``, or that nothing is recorded."""
     known = values.dropna()

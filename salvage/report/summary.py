@@ -170,7 +170,8 @@ def _provenance(e: Estimate) -> str:
 def evidence(cohort: Cohort) -> Table:
     """The state of the evidence: question, what the data say, and how sure that is."""
     estimates = headline(cohort)
-    infusion, relapse = _contrasts(estimates)
+    infusion = estimates["cox.late_vs_early.hr"]
+    relapse = estimates["cox.late_vs_early.from_relapse.hr"]
     tested = infusion.p is not None or relapse.p is not None
     return Table(
         cohort.study,
@@ -196,14 +197,6 @@ def evidence(cohort: Cohort) -> Table:
         else [],
         own_mark(cohort.study),
         left=(0, 1, 2),
-    )
-
-
-def _contrasts(estimates: Estimates) -> tuple[Estimate, Estimate]:
-    """Late against early relapse, counted from infusion and from relapse."""
-    return (
-        estimates["cox.late_vs_early.hr"],
-        estimates["cox.late_vs_early.from_relapse.hr"],
     )
 
 

@@ -1,5 +1,6 @@
 """Response rates: numerators, denominators and both intervals of every group of lines."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -131,6 +132,12 @@ def test_the_smallest_difference_has_the_stated_power(first: int, second: int) -
     effect = abs(2 * np.arcsin(np.sqrt(high)) - 2 * np.arcsin(np.sqrt(low)))
     power = stats.norm.cdf(effect / np.sqrt(1 / first + 1 / second) - stats.norm.ppf(0.975))
     assert power == pytest.approx(response.POWER, rel=1e-9)
+
+
+def test_the_chance_of_as_many_responses_is_the_sum_of_its_cases() -> None:
+    cases = [math.comb(5, k) * 0.3**k * 0.7 ** (5 - k) for k in (3, 4, 5)]
+    assert response.at_least(3, 5, 0.3) == pytest.approx(sum(cases), rel=1e-12)
+    assert response.at_least(0, 5, 0.3) == 1
 
 
 def test_groups_that_are_too_small_can_show_no_difference() -> None:
