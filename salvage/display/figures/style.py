@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
+import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -136,36 +137,41 @@ def _register_fonts() -> None:
                 font_manager.fontManager.addfont(path)
 
 
-_SETTINGS: Final[dict[str, Any]] = {
-    "font.family": LATIN,
-    "font.size": SIZE,
+_INKS: Final = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+# seaborn's theme of plain axes with ticks, sized for paper, in the book's inks and sizes.
+_THEME: Final[dict[str, Any]] = {
+    **sns.axes_style(
+        "ticks",
+        {
+            **dict.fromkeys(_INKS, INK),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "font.family": LATIN,
+            "grid.color": PALE,
+            # An interval ends where it ends.
+            "lines.solid_capstyle": "butt",
+        },
+    ),
+    **sns.plotting_context(
+        "paper",
+        rc={
+            **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), SIZE),
+            **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), SMALL),
+            **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.8),
+            **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 3.5),
+            "grid.linewidth": 0.6,
+            "lines.linewidth": 1.6,
+            "lines.markersize": 6,
+        },
+    ),
     # A label is data: a dollar sign in it must not start a formula.
     "text.parse_math": False,
     "axes.formatter.use_mathtext": False,
-    "axes.unicode_minus": True,
-    "axes.titlesize": SIZE,
     "axes.titlelocation": "left",
-    "axes.labelsize": SIZE,
-    "axes.edgecolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
     "legend.frameon": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "lines.linewidth": 1.6,
     "hatch.linewidth": 0.5,
-    "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "savefig.transparent": False,
-    "axes.facecolor": "white",
-    "path.simplify": True,
 }
 
 
@@ -177,7 +183,7 @@ def _style(**more: str) -> Iterator[None]:
     """
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
-    settings: Any = {**_SETTINGS, **more}
+    settings: Any = {**_THEME, **more}
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         log.setLevel(logging.ERROR)
@@ -385,11 +391,6 @@ def hide_left_spine(axes: Axes) -> None:
     """Take away the left spine and its ticks: what stands beside it names rows."""
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-
-
-def guide_lines(axes: Axes, axis: Literal["x", "y"]) -> None:
-    """Pale lines at the ticks of an axis."""
-    axes.grid(axis=axis, color=PALE, linewidth=0.6)
 
 
 def whole_number_ticks(axis: Axis) -> None:
