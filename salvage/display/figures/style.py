@@ -177,7 +177,7 @@ _THEME: Final[dict[str, Any]] = {
 
 @contextmanager
 def _style(**more: str) -> Iterator[None]:
-    """The book's style, in silence about characters that no font has and about fonts without bold.
+    """The book's theme, without warnings of characters that no font has or of fonts without bold.
 
     The build names such characters once.
     """
@@ -196,8 +196,8 @@ def _style(**more: str) -> Iterator[None]:
 class BookAxes(Axes):
     """Axes whose labels are measured once for the layout.
 
-    matplotlib measures all of them again after a first layout, since other ticks may fit then. That
-    takes its time, and moves ours by a point or two.
+    After a first layout matplotlib measures them all again, since other ticks may fit then: slow,
+    and here it moves the axes by a point or two at most.
     """
 
     around: NDArray[np.float64] | None = None
@@ -215,14 +215,14 @@ class BookAxes(Axes):
 
 
 class BookFigure(Figure):
-    """A figure that is also drawn and saved in the book's style: ticks are only made then."""
+    """A figure that is drawn and saved in the book's style, for ticks only come into being then."""
 
     unfinished = False
 
     def add_subplot(self, *place: Any, **options: Any) -> Axes:
         """Add axes as matplotlib does."""
-        made: Axes = super().add_subplot(*place, **{"axes_class": BookAxes} | options)
-        return made
+        axes: Axes = super().add_subplot(*place, **{"axes_class": BookAxes} | options)
+        return axes
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw as matplotlib does, in the book's style."""
@@ -273,8 +273,9 @@ def _has_characters(text: str, family: str) -> bool:
 
 
 def find_fonts(text: Text) -> None:
-    """Let a text fall back to other fonts if it needs them: matplotlib looks up each that it is
-    given, each time that it measures the text.
+    """Let a text fall back to other fonts, but only if it needs them.
+
+    matplotlib looks up each font of a text each time that it measures the text.
     """
     if not _has_characters(text.get_text(), LATIN):
         text.set_fontfamily(list(fonts()))
