@@ -251,10 +251,10 @@ class BookFigure(Figure):
 
 
 @contextmanager
-def drawing(height: float, width: float = WIDTH) -> Iterator[BookFigure]:
-    """A fresh figure of this size in inches; what is drawn inside has the book's style."""
+def drawing(height: float) -> Iterator[BookFigure]:
+    """A fresh figure of this height in inches; what is drawn inside has the book's style."""
     with _style():
-        figure = BookFigure(figsize=(width, height), layout="constrained")
+        figure = BookFigure(figsize=(WIDTH, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)  # type: ignore[union-attr, call-arg]
         figure.unfinished = True
