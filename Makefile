@@ -78,6 +78,7 @@ format: $(TEST_ENV)
 sync: $(TEST_ENV)
 	$(BIN)/python -m tests.reference_notebooks sync
 	$(BIN)/python -m salvage.report.pages
+	$(BIN)/python -m tests.reference.agreement
 
 accept: $(TEST_ENV)
 	$(BIN)/python -m tests.reference_notebooks accept

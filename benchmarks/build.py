@@ -102,9 +102,9 @@ class Copy:
         if not pages_only:
             shutil.rmtree(build, ignore_errors=True)
             return
-        for made in build.iterdir():
-            if made.name != ".cache":
-                shutil.rmtree(made)
+        for entry in build.iterdir():
+            if entry.name != ".cache":
+                shutil.rmtree(entry)
         for note in (build / ".cache").glob("*.*"):
             note.unlink()
 
@@ -178,9 +178,9 @@ def copy(name: str, scratch: Path, source: Path, change: Callable[[dict[str, Any
         else:
             shutil.copy(source / part, root / part)
     compileall.compile_dir(root, quiet=2)
-    made = Copy(root)
-    made.settings(change)
-    return made
+    book = Copy(root)
+    book.settings(change)
+    return book
 
 
 @dataclass

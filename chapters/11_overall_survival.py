@@ -128,11 +128,5 @@ report_survival.response_reading(cohort)
 # - **Follow-up.** Reverse Kaplan-Meier {cite}`schemper1996`.
 # - **Restricted mean.** The area under the curve to the horizon, with the standard error of R's `print(survfit)`.
 # - **Ties by rounding.** Months that differ only by the rounding of a subtraction count as one time, as in R.
-# - **Checked against.** R's `survival` package: its answers are stored with the tests. A table at the end of the chapter repeats its estimates with lifelines, an independent implementation.
+# - **Computed and checked.** lifelines computes the curves. Where R's `survival` package has another rule, the book follows R; [](../book/methods_against_r.md) names each rule and how near the results come to R's.
 # :::
-
-# %% tags=["hide-cell"]
-report_survival.second_implementation(cohort)
-
-# %% tags=["hide-input"]
-report_survival.cross_check(cohort)

@@ -1,184 +1,167 @@
 """The command line: ``python -m salvage COMMAND``.
 
-A command is a row of :data:`COMMANDS`: its name, what it does, its arguments, and a function that
-runs it and returns the exit code. Modules are imported when their command runs. What cannot be used
-as input ends in one message on standard error that lists every problem, and exit code 1.
+A command is a function under :func:`_command`: its name is the command's, the first line of its
+docstring is what ``--help`` says, and it yields what is printed. A new command is one more of them.
+What it needs is imported when it runs. What cannot be used as input ends in one message on standard
+error that lists every problem, and exit code 1.
 """
 
 import argparse
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from salvage.paths import DATA, cohort_path
 from salvage.problems import InputError, Problem
 
+_Run = Callable[..., Iterator[str]]
+_Argument = tuple[str, dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class Command:
-    """One subcommand: ``arguments`` adds to its parser, ``run`` returns the exit code."""
+    """One subcommand: what it does, and the arguments that ``run`` is given by their names."""
 
     name: str
     purpose: str
-    arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
+    arguments: tuple[_Argument, ...]
+    run: _Run
 
 
-def _results_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "cohort", nargs="?", type=Path, help="the cohort; $SALVAGE_COHORT or data/ without it"
-    )
-    parser.add_argument("--format", choices=("json", "csv"), default="json", help="json by default")
+COMMANDS: Final[list[Command]] = []
 
 
-def _results(arguments: argparse.Namespace) -> int:
+def _command(*arguments: _Argument) -> Callable[[_Run], _Run]:
+    """Make the function below it a command that takes ``arguments``."""
+
+    def add(run: _Run) -> _Run:
+        title = (run.__doc__ or "").partition(".\n")[0].removesuffix(".")
+        purpose = title[:1].lower() + title[1:]
+        COMMANDS.append(Command(run.__name__.rstrip("_"), purpose, arguments, run))
+        return run
+
+    return add
+
+
+def _argument(name: str, help: str, **options: Any) -> _Argument:
+    """An argument, a path unless ``options`` (of argparse's ``add_argument``) say otherwise."""
+    kind = {} if "action" in options else {"type": Path}
+    return name, {**kind, "help": help, **options}
+
+
+@_command(
+    _argument("cohort", "the cohort; $SALVAGE_COHORT or data/ without it", nargs="?"),
+    _argument("--format", "json by default", type=str, choices=("json", "csv"), default="json"),
+)
+def results(cohort: Path | None, format: str) -> Iterator[str]:
+    """Print every estimate of the book."""
     from salvage.cohort import load
     from salvage.report import results
 
-    found = results.collect(load(arguments.cohort or cohort_path()))
-    to_text = {"json": results.to_json, "csv": results.to_csv}[arguments.format]
-    sys.stdout.write(to_text(found))
-    return 0
+    to_text = {"json": results.to_json, "csv": results.to_csv}[format]
+    yield to_text(results.collect(load(cohort or cohort_path())))
 
 
-def _check_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, help="the cohort to check")
-
-
-def _check(arguments: argparse.Namespace) -> int:
+@_command(_argument("path", "the cohort to check"))
+def check(path: Path) -> Iterator[str]:
+    """Say whether a cohort can be used."""
     from salvage.cohort import load
-    from salvage.cohort.check import told
+    from salvage.cohort.check import summary_lines
 
-    lines = told(load(arguments.path), arguments.path.name)
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    return 0
+    yield from (f"{line}\n" for line in summary_lines(load(path), path.name))
 
 
-def _template_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "workbook", nargs="?", type=Path, help="the Excel file to write, such as cohort.xlsx"
-    )
-    parser.add_argument(
+@_command(
+    _argument("workbook", "the Excel file to write, such as cohort.xlsx", nargs="?"),
+    _argument(
         "--redcap",
-        type=Path,
+        "write a REDCap data dictionary, and beside it the mapping of its export",
         metavar="FILE.csv",
-        help="write a REDCap data dictionary, and beside it the mapping of its export",
-    )
-
-
-def _template(arguments: argparse.Namespace) -> int:
+    ),
+)
+def template(workbook: Path | None, redcap: Path | None) -> Iterator[str]:
+    """Write an empty cohort to fill in."""
     from salvage.cohort import template
 
-    if arguments.workbook is None and arguments.redcap is None:
-        raise InputError("Nothing to write", [Problem("template", None, "", "", "a file name")])
-    written = []
-    if arguments.workbook is not None:
-        written.append(template.write_workbook(arguments.workbook))
-    if arguments.redcap is not None:
-        written += template.write_redcap(arguments.redcap)
-    sys.stdout.writelines(f"{path}\n" for path in written)
-    return 0
+    if workbook is None and redcap is None:
+        raise InputError("Nothing to write", [Problem("template", expected="a file name")])
+    written = [] if workbook is None else [template.write_workbook(workbook)]
+    if redcap is not None:
+        written += template.write_redcap(redcap)
+    yield from (f"{path}\n" for path in written)
 
 
-def _import_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="the folder or file to import")
-    parser.add_argument("--mapping", type=Path, required=True, help="how it maps to a cohort, YAML")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the cohort folder to write"
-    )
-
-
-def _import(arguments: argparse.Namespace) -> int:
+@_command(
+    _argument("source", "the folder or file to import"),
+    _argument("--mapping", "how it maps to a cohort, YAML", required=True),
+    _argument("--out", "the cohort folder to write", required=True, metavar="DIR"),
+)
+def import_(source: Path, mapping: Path, out: Path) -> Iterator[str]:
+    """Make a cohort from any other files."""
     from salvage.cohort import importing
 
-    imported = importing.run(arguments.source, arguments.mapping, arguments.out)
-    sys.stdout.write(imported.report())
+    imported = importing.run(source, mapping, out)
+    yield imported.report()
     if imported.cohort is None:
         subject = f"The cohort {imported.folder.name} was written but cannot be used yet"
         raise InputError(subject, list(imported.problems))
-    return 0
 
 
-def _calibrate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--out", type=Path, default=DATA, metavar="DIR", help="where to write; data/ by default"
-    )
-    parser.add_argument(
+@_command(
+    _argument("--out", "where to write; data/ by default", default=DATA, metavar="DIR"),
+    _argument(
         "--alternatives",
+        "search for the many other cohorts that print the same figures (chapter 14), and, in data/,"
+        " measure what varies over them",
         action="store_true",
-        help="search for the many other cohorts that print the same figures (chapter 14), and, in"
-        " data/, measure what varies over them",
-    )
-    parser.add_argument(
+    ),
+    _argument(
         "--sequences",
+        "search again for the sequences of deaths that print the published ratio (chapter 14)",
         action="store_true",
-        help="search again for the sequences of deaths that print the published ratio (chapter 14)",
-    )
-
-
-def _calibrate(arguments: argparse.Namespace) -> int:
+    ),
+)
+def calibrate(out: Path, alternatives: bool, sequences: bool) -> Iterator[str]:
+    """Search again for the synthetic cohort."""
     from salvage import synthetic
     from salvage.evidence import audit
     from salvage.synthetic import spread
 
-    if arguments.sequences:
-        written = [audit.write_witnesses(arguments.out / audit.SEQUENCES.name)]
-    elif arguments.alternatives:
-        written = synthetic.write_alternatives(arguments.out)
-        if arguments.out.resolve() == DATA.resolve():
+    if sequences:
+        written = [audit.write_witnesses(out / audit.SEQUENCES.name)]
+    elif alternatives:
+        written = synthetic.write_alternatives(out)
+        if out.resolve() == DATA.resolve():
             written.append(spread.write())
     else:
-        written = synthetic.write(arguments.out)
-    sys.stdout.writelines(f"{path}\n" for path in written)
-    return 0
+        written = synthetic.write(out)
+    yield from (f"{path}\n" for path in written)
 
 
-def _audit_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("facts", type=Path, help="the printed figures of an abstract, as YAML")
-
-
-def _audit(arguments: argparse.Namespace) -> int:
+@_command(_argument("facts", "the printed figures of an abstract, as YAML"))
+def audit(facts: Path) -> Iterator[str]:
+    """Check the printed figures of an abstract against each other."""
     from salvage.evidence import audit
 
-    sys.stdout.write(str(audit.audit_facts(arguments.facts)))
-    return 0
-
-
-COMMANDS: Final = (
-    Command("results", "print every estimate of the book", _results_arguments, _results),
-    Command("check", "say whether a cohort can be used", _check_arguments, _check),
-    Command("template", "write an empty cohort to fill in", _template_arguments, _template),
-    Command("import", "make a cohort from any other files", _import_arguments, _import),
-    Command(
-        "calibrate",
-        "search again for the synthetic cohort",
-        _calibrate_arguments,
-        _calibrate,
-    ),
-    Command(
-        "audit",
-        "check the printed figures of an abstract against each other",
-        _audit_arguments,
-        _audit,
-    ),
-)
+    yield str(audit.audit_facts(facts))
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of every command."""
-    made = argparse.ArgumentParser(
+    """The parser of every command; beside the arguments it gives ``run``, the command itself."""
+    main_parser = argparse.ArgumentParser(
         prog="python -m salvage", description="Salvage therapy after CAR-T failure: the analysis."
     )
-    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = main_parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
-        one = commands.add_parser(command.name, help=command.purpose, description=command.purpose)
-        command.arguments(one)
-        one.set_defaults(run=command.run)
-    return made
+        own = commands.add_parser(command.name, help=command.purpose, description=command.purpose)
+        for name, options in command.arguments:
+            own.add_argument(name, **options)
+        own.set_defaults(run=command.run)
+    return main_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -187,9 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The same bytes on every system; Windows would otherwise print in its own code page.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", newline="\n")
-    given = parser().parse_args(arguments)
+    options = vars(parser().parse_args(arguments))
+    run = options.pop("run")
     try:
-        code: int = given.run(given)
+        sys.stdout.writelines(run(**options))
         sys.stdout.flush()
     except InputError as error:
         sys.stderr.write(f"{error}\n")
@@ -201,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"{error.filename or 'file'}: {error.strerror or error}\n")
         return 1
-    return code
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One problem of an input; ``row`` counts as a spreadsheet does, the header is row 1."""
+    """One problem of an input, and what was expected there.
+
+    ``row`` counts as a spreadsheet does, the header is row 1. A problem of a whole file has no row,
+    column or value. ``hint`` is what was probably meant.
+    """
 
     file: str
-    row: int | None
-    column: str
-    value: str
-    expected: str
+    row: int | None = None
+    column: str = ""
+    value: str = ""
+    expected: str = ""
     hint: str = ""
 
     def __str__(self) -> str:
@@ -19,24 +23,28 @@ class Problem:
         if self.row is not None:
             place += f", row {self.row}"
         if self.column:
-            place += f", column {_printable(self.column)}"
-        found = f": found {_quoted(self.value)}" if self.value else ""
+            place += f", column {printable(self.column)}"
+        value = f": found {_quoted(self.value)}" if self.value else ""
         hint = f" (did you mean {self.hint})" if self.hint else ""
-        return f"{place}{found}; expected {self.expected}{hint}"
+        return f"{place}{value}; expected {self.expected}{hint}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A file's text made safe for one line of a terminal."""
-    return "".join(ch if ch.isprintable() else "�" for ch in text)
+    return "".join(ch if ch.isprintable() else "\ufffd" for ch in text)
 
 
-def _quoted(value: str, limit: int = 60) -> str:
-    clean = _printable(value)
-    return f'"{clean[: limit - 1]}…"' if len(clean) > limit else f'"{clean}"'
+def _quoted(value: str) -> str:
+    """A value in quotes, at most 60 characters of it."""
+    clean = printable(value)
+    return f'"{clean[:59]}…"' if len(clean) > 60 else f'"{clean}"'
 
 
 class InputError(ValueError):
-    """An input that cannot be used; ``problems`` lists every reason."""
+    """An input that cannot be used; ``problems`` lists every reason.
+
+    ``subject`` is the first line of its message, with their number: "The cohort x cannot be used".
+    """
 
     def __init__(self, subject: str, problems: list[Problem]) -> None:
         self.problems = problems

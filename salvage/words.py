@@ -1,34 +1,27 @@
 """The reader's words that several tables, figures, sentences or messages share.
 
-What one of them alone says stands there: a caption with its figure, a note with its table.
+What one of them alone says stands with it: in a chapter's module of :mod:`salvage.report`, or with
+a figure in :mod:`salvage.display.figures`.
 """
 
 from typing import Final
 
-CATEGORIES: Final = {
-    "bispecific": "Bispecific antibody",
-    "second_cart": "Second CAR-T infusion",
-    "radiotherapy": "Radiotherapy",
-    "polatuzumab": "Polatuzumab-based regimen",
-    "checkpoint": "Checkpoint inhibitor",
-    "other": "Other targeted or chemotherapy drugs",
+#: Each category of salvage therapy: its long label, a short one for axes, and inside a sentence.
+_CATEGORY_WORDS: Final = {
+    "bispecific": ("Bispecific antibody", "Bispecific", "a bispecific antibody"),
+    "second_cart": ("Second CAR-T infusion", "Second CAR-T", "a second CAR-T infusion"),
+    "radiotherapy": ("Radiotherapy", "Radiotherapy", "radiotherapy"),
+    "polatuzumab": ("Polatuzumab-based regimen", "Pola-based", "a polatuzumab-based regimen"),
+    "checkpoint": ("Checkpoint inhibitor", "Checkpoint", "a checkpoint inhibitor"),
+    "other": (
+        "Other targeted or chemotherapy drugs",
+        "Other drugs",
+        "another targeted or chemotherapy drug",
+    ),
 }
-CATEGORIES_SHORT: Final = {
-    "bispecific": "Bispecific",
-    "second_cart": "Second CAR-T",
-    "radiotherapy": "Radiotherapy",
-    "polatuzumab": "Pola-based",
-    "checkpoint": "Checkpoint",
-    "other": "Other drugs",
-}
-CATEGORIES_PROSE: Final = {
-    "bispecific": "a bispecific antibody",
-    "second_cart": "a second CAR-T infusion",
-    "radiotherapy": "radiotherapy",
-    "polatuzumab": "a polatuzumab-based regimen",
-    "checkpoint": "a checkpoint inhibitor",
-    "other": "another targeted or chemotherapy drug",
-}
+CATEGORIES: Final = {key: label for key, (label, _, _) in _CATEGORY_WORDS.items()}
+CATEGORIES_SHORT: Final = {key: short for key, (_, short, _) in _CATEGORY_WORDS.items()}
+CATEGORIES_PROSE: Final = {key: prose for key, (_, _, prose) in _CATEGORY_WORDS.items()}
 RESPONSES: Final = {
     "CR": "Complete response",
     "PR": "Partial response",

@@ -116,7 +116,7 @@ def make_book(root: Path, chapters: Mapping[str, str]) -> Book:
 
     The package, the data, the extensions, the styles and the settings are copies of the real ones.
     """
-    for folder in "salvage", "data", "book/extensions", "book/_static":
+    for folder in "salvage", "data", "book/extensions", "book/_static", "book/print":
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in "_config.yml", "requirements.txt":
         shutil.copy(ROOT / file, root / file)

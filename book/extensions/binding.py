@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
-from sphinx.errors import ExtensionError
 
-from book.extensions.execution import ChapterError, write_atomically
+from book.extensions.execution import write_atomically
 from book.extensions.worker import Facts
 from salvage import words
+from salvage.cores import usable_cores
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -45,12 +45,12 @@ def read_record(app: "Sphinx") -> dict[str, str]:
     return record if isinstance(record, dict) else {}
 
 
-def outdated(
+def pages_to_read(
     app: "Sphinx", env: "BuildEnvironment", added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """Pages to read again because their outputs are others than those on disk."""
+    """Pages to read again because their outputs have changed since they were written."""
     record = read_record(app)
-    app.record_before = record  # type: ignore[attr-defined]  # for `written_again`
+    app.last_record = record  # type: ignore[attr-defined]  # for `pages_to_write`
     record_file(app).unlink(missing_ok=True)
     again = sorted(
         name
@@ -64,38 +64,32 @@ def outdated(
     return again if record else sorted(env.found_docs)
 
 
-def written_again(app: "Sphinx", env: "BuildEnvironment") -> list[str]:
+def pages_to_write(app: "Sphinx", env: "BuildEnvironment") -> list[str]:
     """Title the book; every page is written again when the title or the notice changed."""
     facts = cohort_facts(app)
     app.config.html_title = facts["title"]
-    record: dict[str, str] = app.record_before  # type: ignore[attr-defined]
+    record: dict[str, str] = app.last_record  # type: ignore[attr-defined]
     if record.get(ON_EVERY_PAGE) != on_every_page(facts):
         return sorted(env.found_docs)
     return []
+
+
+def write_in_parallel(app: "Sphinx", env: object) -> None:
+    """Write the pages on all cores, once all are read: a chapter is read as soon as it has run.
+
+    Sphinx cuts the pages into one part fewer than it is told, and more parts than cores keep the
+    cores busy to the end.
+    """
+    app.parallel = max(app.parallel, 2 * usable_cores() + 1)
 
 
 def cohort_facts(app: "Sphinx") -> Facts:
     """Title and kind of the cohort.
 
     Raises:
-        ExtensionError: the cohort did not pass its checks; the terminal has shown why.
+        ChapterError: the cohort did not pass its checks; the terminal has shown why.
     """
-    try:
-        return app.chapters.runner.facts()  # type: ignore[attr-defined, no-any-return]
-    except ChapterError as error:
-        raise ExtensionError(f"the book stops here: {error}") from None
-
-
-def results_text(app: "Sphinx") -> str:
-    """The text of results.json.
-
-    Raises:
-        ExtensionError: the estimates could not be computed; the terminal has shown why.
-    """
-    try:
-        return app.chapters.runner.results()  # type: ignore[attr-defined, no-any-return]
-    except ChapterError as error:
-        raise ExtensionError(f"the book stops here: {error}") from None
+    return app.chapters.runner.facts()  # type: ignore[attr-defined, no-any-return]
 
 
 def on_every_page(facts: Facts) -> str:
@@ -111,8 +105,8 @@ def notice(facts: Facts) -> str:
 
 
 def index_page(app: "Sphinx", facts: Facts) -> str:
-    """The page that a folder opens with: it leads to the cover, and says of what data like every
-    page.
+    """The page that a folder opens with: it leads to the cover, under the title and the notice that
+    every page has.
     """
     cover = app.builder.get_target_uri(app.config.root_doc)
     title = html.escape(facts["title"])
@@ -147,26 +141,26 @@ def finish(app: "Sphinx", exception: Exception | None) -> None:
     if exception is not None:
         return
     facts = cohort_facts(app)
+    chapters = app.chapters  # type: ignore[attr-defined]
     if app.builder.format == "html":
-        write_atomically(Path(app.outdir) / RESULTS_FILE, results_text(app))
+        write_atomically(Path(app.outdir) / RESULTS_FILE, chapters.runner.results())
         write_atomically(Path(app.outdir) / "index.html", index_page(app, facts))
         # Pieces of the theme's templates that it copies along: not pages, and without the notice.
         for piece in Path(app.outdir, "_static").glob("*macros.html"):
             piece.unlink()
-        remove_pictures_of_before(app)
-    chapters = app.chapters  # type: ignore[attr-defined]
-    chapters.runner.prune()
-    # A page that warned must warn again, so that a second build is no greener than the first; and a
-    # page made while an input was being edited is made from nobody knows what.
+        remove_unused_pictures(app)
+    chapters.runner.cache.prune()
+    # A page that warned must warn again, so that a second build is no greener than the first; and
+    # if an input was edited meanwhile, nobody knows what the pages were made from.
     if not app._warncount and chapters.runner.unchanged():
         record = chapters.digests() | {ON_EVERY_PAGE: on_every_page(facts)}
         write_atomically(record_file(app), json.dumps(record, ensure_ascii=False))
 
 
-def remove_pictures_of_before(app: "Sphinx") -> None:
-    """Take away the pictures that no page shows any more.
+def remove_unused_pictures(app: "Sphinx") -> None:
+    """Delete the pictures that no page shows any more, which Sphinx leaves where they are.
 
-    Sphinx leaves them. Those of an internal book must not stay beside the pages of a public one.
+    Those of an internal book must not stay beside the pages of a public one.
     """
     shown = {name for _, name in app.env.images.values()}
     drawn = {Path(uri).name for uri in app.env.images}
@@ -181,8 +175,9 @@ def remove_pictures_of_before(app: "Sphinx") -> None:
 
 def setup(app: "Sphinx") -> None:
     """Connect to Sphinx."""
-    app.connect("env-get-outdated", outdated)
-    app.connect("env-updated", written_again)
+    app.connect("env-get-outdated", pages_to_read)
+    app.connect("env-updated", pages_to_write)
+    app.connect("env-updated", write_in_parallel)
     # After the theme, which sets its own announcement.
     app.connect("html-page-context", add_to_page, priority=900)
     # After the table of contents, which writes an index.html of its own where there is none.

@@ -1,9 +1,9 @@
-"""Run the chapters that need it, in parallel, and keep what they said until something changes.
+"""Run the chapters that need it, in parallel, and keep what they showed until something changes.
 
-Every chapter runs in a process of its own, forked from a server that has imported the heavy
-libraries once; the server starts while Sphinx is still loading. Where there is no fork (Windows),
-each process is spawned. Outputs are kept in files named by a digest of everything that they depend
-on (:mod:`book.extensions.inputs`), written whole or not at all.
+Every job runs in a process of its own, forked from a server that has imported the heavy libraries
+once; the server starts while Sphinx is still loading. Where there is no fork (Windows), each
+process is spawned. Answers are kept in files named by a digest of everything that they depend on
+(:mod:`book.extensions.inputs`), written whole or not at all.
 """
 
 import json
@@ -11,27 +11,29 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
+
+from sphinx.errors import ExtensionError
 
 from book.extensions import inputs, worker
-from book.extensions.worker import Facts, Run
+from book.extensions.worker import Facts
 from salvage import paths
 from salvage.cores import usable_cores
 
-# Imported by the server before it forks.
-WARM_MODULE = "book.extensions.warm"
-# Outputs kept for each chapter: enough to go back and forth between a few cohorts or branches.
+# What the server imports before it forks; every process imports the script that was started, too.
+PRELOADED = ["book.extensions.warm", "jupyter_book.cli.main"]
+# Answers kept for each job: enough to go back and forth between a few cohorts or branches.
 KEPT = 4
 
 
-class ChapterError(Exception):
-    """Chapters that could not be run; the terminal has shown why."""
+class ChapterError(ExtensionError):
+    """Chapters that could not be run; the terminal has shown why. It ends a build of Sphinx."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ class Cache:
                 entries.setdefault(path.stem.rpartition("-")[0], []).append(path)
             else:
                 path.unlink(missing_ok=True)
-        for found in entries.values():
-            found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-            for path in found[KEPT:]:
+        for files in entries.values():
+            files.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+            for path in files[KEPT:]:
                 path.unlink(missing_ok=True)
 
 
@@ -80,91 +82,54 @@ def write_atomically(path: Path, text: str) -> None:
     part.replace(path)
 
 
-class Progress:
-    """A line for each chapter as it starts; a failing chapter's cell and traceback at once."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
-        self._total = 0
-        self._started = 0
-
-    def expect(self, number: int) -> None:
-        with self._lock:
-            self._total += number
-
-    def started(self, name: str) -> None:
-        with self._lock:
-            self._started += 1
-            filled = round(20 * self._started / max(self._total, self._started))
-            bar = "#" * filled + "-" * (20 - filled)
-            print(
-                f"running chapters [{bar}] {self._started}/{self._total} {name}",
-                file=self._stream,
-                flush=True,
-            )
-
-    def failed(self, name: str, text: str) -> None:
-        with self._lock:
-            print(f"\n{name} failed\n{text}\n", file=sys.stderr, flush=True)
-
-
 @dataclass(frozen=True)
-class Chapter:
-    """A chapter as far as running it goes: its name, its file, and its code cells."""
+class Job:
+    """A task of :mod:`book.extensions.worker`; its answer is kept by name and digest."""
 
     name: str
-    file: Path
-    sources: tuple[str, ...]
+    digest: str
+    task: Callable[..., Any]
+    arguments: tuple[Any, ...] = ()
 
 
 class Runner:
-    """Runs chapters on all cores, each at most once for each state of its inputs."""
+    """Runs jobs on all cores, each at most once for each state of its inputs."""
 
-    def __init__(self, cache: Cache, stream: TextIO) -> None:
+    def __init__(self, cache: Cache) -> None:
         self.shared = inputs.shared_digest()
-        self._cache = cache
-        self._progress = Progress(stream)
-        self._futures: dict[tuple[str, str], Future[Any]] = {}
-        self._context: BaseContext | None = None
+        self.cache = cache
+        self._facts = Job("cohort", self.shared, worker.collect_facts)
+        self._results = Job("results", self.shared, worker.collect_results)
+        self._answers: dict[Job, Future[Any]] = {}
         self._threads = ThreadPoolExecutor(max_workers=usable_cores())
-        self._failures: list[str] = []
+        self._lock = threading.Lock()
+        self._started = self._total = 0
+        self._problems: set[str] = set()
 
-    def digest(self, chapter: Chapter) -> str:
-        return inputs.chapter_digest(self.shared, chapter.name, chapter.sources)
+    def chapter(self, name: str, sources: Sequence[str], folder: Path) -> Job:
+        """The job of running a chapter; its answer is a :class:`~book.extensions.worker.Run`."""
+        digest = inputs.chapter_digest(self.shared, name, sources)
+        return Job(name, digest, worker.run_cells, (tuple(sources), str(folder)))
 
-    def start(self, chapters: Sequence[Chapter]) -> None:
-        """Begin to run what is not in the cache: what is known of the cohort, then the chapters in
-        the order in which they are read, then the estimates, which are wanted when all is written.
+    def start(self, chapters: Sequence[Job]) -> None:
+        """Begin what is not in the cache: what is known of the cohort, then the chapters in the
+        order in which they are read, then the estimates, which are wanted when all is written.
         """
-        if not self._has_kept("facts", self.shared):
-            self._submit("facts", self.shared, worker.collect_facts)
-        waiting = [c for c in chapters if not self._has_kept(c.name, self.digest(c))]
-        self._progress.expect(len(waiting))
-        for chapter in waiting:
-            self._run(chapter)
-        if not self._has_kept("results", self.shared):
-            self._submit("results", self.shared, worker.collect_results)
+        self._begin([self._facts, *chapters, self._results])
 
-    def has_work(self) -> bool:
-        """Whether anything had to be run in this build."""
-        return self._context is not None
-
-    def outputs(self, chapter: Chapter) -> Run:
-        """The outputs of a chapter, from the cache or as soon as it has run.
+    def answer(self, job: Job) -> Any:
+        """The answer of a job, from the cache or as soon as it has run.
 
         Raises:
-            ChapterError: it failed, or another did; all have run and shown their failures.
+            ChapterError: it failed; all have run and shown their failures.
         """
-        key = chapter.name, self.digest(chapter)
-        if key not in self._futures and not self._has_kept(*key):
-            self._progress.expect(1)
-            self._run(chapter)
-        return self._await(key)  # type: ignore[no-any-return]  # JSON of a Run
-
-    def unchanged(self) -> bool:
-        """Whether the inputs are still those of the digest: someone may have saved a file since."""
-        return inputs.shared_digest() == self.shared
+        if job not in self._answers:
+            self._begin([job])
+        try:
+            return self._answers[job].result()
+        except ChapterError:
+            failed = sorted({j.name for j, answer in self._answers.items() if answer.exception()})
+            raise ChapterError(f"the book stops here: not run: {', '.join(failed)}") from None
 
     def facts(self) -> Facts:
         """Title and kind of the cohort.
@@ -172,7 +137,7 @@ class Runner:
         Raises:
             ChapterError: the cohort did not pass its checks.
         """
-        return self._await(("facts", self.shared))  # type: ignore[no-any-return]
+        return self.answer(self._facts)  # type: ignore[no-any-return]
 
     def results(self) -> str:
         """The text of results.json.
@@ -180,158 +145,91 @@ class Runner:
         Raises:
             ChapterError: the estimates could not be computed.
         """
-        return self._await(("results", self.shared))  # type: ignore[no-any-return]
+        return self.answer(self._results)  # type: ignore[no-any-return]
 
-    def prune(self) -> None:
-        self._cache.prune()
+    def unchanged(self) -> bool:
+        """Whether the inputs are still those of the digest: someone may have saved a file since."""
+        return inputs.shared_digest() == self.shared
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _has_kept(self, name: str, digest: str) -> bool:
+    @cached_property
+    def _context(self) -> BaseContext:
+        return warm_context()
+
+    def _begin(self, jobs: Sequence[Job]) -> None:
+        waiting = [job for job in jobs if not self._is_kept(job)]
+        self._total += len(waiting)
+        for job in waiting:
+            self._answers[job] = self._threads.submit(self._run, self._context, job)
+
+    def _is_kept(self, job: Job) -> bool:
         """Whether the cache has an answer, which is then read once and held for who asks."""
-        kept = self._cache.read(name, digest)
+        kept = self.cache.read(job.name, job.digest)
         if kept is None:
             return False
-        done: Future[Any] = Future()
-        done.set_result(kept)
-        self._futures[name, digest] = done
+        self._answers[job] = Future()
+        self._answers[job].set_result(kept)
         return True
 
-    def _run(self, chapter: Chapter) -> None:
-        self._submit(
-            chapter.name,
-            self.digest(chapter),
-            worker.run_cells,
-            list(chapter.sources),
-            str(chapter.file.parent),
-        )
-
-    def _submit(self, name: str, digest: str, task: Callable[..., Any], *arguments: Any) -> None:
-        if self._context is None:
-            self._context = warm_context()
-        self._futures[name, digest] = self._threads.submit(
-            self._work, self._context, name, digest, task, arguments
-        )
-
-    def _work(
-        self,
-        context: BaseContext,
-        name: str,
-        digest: str,
-        task: Callable[..., Any],
-        arguments: tuple[Any, ...],
-    ) -> Any:
-        if task is worker.run_cells:
-            self._progress.started(name)
-        answer = in_process(context, task, *arguments)
-        if answer[0] == "error":
-            self._fail(name, answer[2] if answer[1] == "CohortError" else answer[3])
-        value = answer[1]
-        failure = value["failure"] if task is worker.run_cells else None
-        if failure:
-            if failure["name"] == "CohortError":
-                self._fail("cohort", failure["message"])
-            cell = "\n".join(f"    {line}" for line in failure["cell"].splitlines())
-            self._fail(name, f"in the cell\n\n{cell}\n\n{failure['traceback']}")
+    def _run(self, context: BaseContext, job: Job) -> Any:
+        with self._lock:
+            self._started += 1
+            filled = round(20 * self._started / self._total)
+            bar = "#" * filled + "-" * (20 - filled)
+            place = f"{self._started}/{self._total}"
+            print(f"running chapters [{bar}] {place} {job.name}", flush=True)
+        answer, problem = in_process(context, job.task, *job.arguments)
+        if problem:
+            self._tell(job.name, problem)
+            raise ChapterError(job.name)
         if self.unchanged():
-            self._cache.write(name, digest, value)
-        return value
+            self.cache.write(job.name, job.digest, answer)
+        return answer
 
-    def _fail(self, name: str, text: str) -> None:
-        # A cohort with problems stops every chapter in the same words: say them once.
-        if text not in self._failures:
-            self._failures.append(text)
-            self._progress.failed(name, text)
-        raise ChapterError(name)
-
-    def _await(self, key: tuple[str, str]) -> Any:
-        try:
-            return self._futures[key].result()
-        except ChapterError:
-            failed = sorted(
-                {key[0] for key, future in self._futures.items() if future.exception() is not None}
-            )
-            raise ChapterError(f"not run: {', '.join(failed)}") from None
+    def _tell(self, name: str, problem: str) -> None:
+        with self._lock:
+            # A cohort with problems stops every chapter in the same words: say them once.
+            if problem not in self._problems:
+                self._problems.add(problem)
+                print(f"\n{name} failed\n{problem}\n", file=sys.stderr, flush=True)
 
 
 def warm_context() -> BaseContext:
-    """A way to start processes, its server already importing :data:`WARM_MODULE` in the background.
+    """A way to start processes; its server, if any, imports :data:`PRELOADED` in the background.
 
     The server lives as long as this build, so that what it has imported of `salvage` is never old.
     """
+    os.environ |= worker.KERNEL_ENVIRONMENT | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.getenv("PYTHONPATH")])),
+        # The chapters share the cores among themselves: linear algebra needs no threads of its own.
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    # Every process imports the script that was started; for Jupyter Book's own that is worth
-    # sharing too.
-    started = [name for name in ("jupyter_book.cli.main",) if name in sys.modules]
-    context.set_forkserver_preload([WARM_MODULE, *started])
-    search = os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")]))
-    # The chapters share the cores among themselves: linear algebra needs no threads of its own.
-    with environment(
-        PYTHONPATH=search, MPLBACKEND=worker.MATPLOTLIB_BACKEND, OPENBLAS_NUM_THREADS="1"
-    ):
-        forkserver.ensure_running()
+    context.set_forkserver_preload(PRELOADED)
+    forkserver.ensure_running()
     return context
 
 
-@contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """Environment variables for the processes started inside the block."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def new_process(
-    context: BaseContext, connection: Any, task: Callable[..., Any], arguments: tuple[Any, ...]
-) -> Any:
-    """A process that runs ``task`` and sends its answer over the connection."""
+def in_process(
+    context: BaseContext, task: Callable[..., Any], *arguments: Any
+) -> tuple[Any | None, str]:
+    """Run ``task`` in a new process: its answer and an empty text, or None and what stopped it."""
+    ours, theirs = context.Pipe(duplex=False)
     process = context.Process(  # type: ignore[attr-defined]  # BaseContext does not declare it
-        target=worker.serve, args=(connection, task, *arguments), daemon=True
+        target=worker.serve, args=(theirs, task, *arguments), daemon=True
     )
     process.start()
-    return process
-
-
-def in_process(context: BaseContext, task: Callable[..., Any], *arguments: Any) -> tuple[Any, ...]:
-    """Answer of ``task`` run in a new process: ``("ok", answer)`` or ``("error", name, message,
-    trace)``.
-    """
-    ours, theirs = context.Pipe(duplex=False)
-    try:
-        process = new_process(context, theirs, task, arguments)
-    except (ConnectionError, EOFError):  # the server has died: do without it
-        process = new_process(multiprocessing.get_context("spawn"), theirs, task, arguments)
     theirs.close()
     try:
-        answer: tuple[Any, ...] = ours.recv()
+        answer: tuple[Any | None, str] = ours.recv()
     except EOFError:
         process.join()
-        text = f"its process ended without an answer (exit code {process.exitcode})"
-        return ("error", "EOFError", text, text)
+        return None, f"its process ended without an answer (exit code {process.exitcode})"
     process.join()
     return answer
-
-
-def read_chapters(root: Path, names: Iterable[str]) -> list[Chapter]:
-    """The pages among ``names`` that hold code cells."""
-    chapters = []
-    for name in names:
-        file = root / f"{name}.md"
-        if not file.is_file():
-            continue
-        sources = inputs.code_cells(file.read_text(encoding="utf-8"))
-        if sources:
-            chapters.append(Chapter(name, file, tuple(sources)))
-    return chapters

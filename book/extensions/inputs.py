@@ -3,13 +3,16 @@
 import hashlib
 import os
 import platform
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from salvage import paths
 
-_SKIPPED_FOLDERS = {"__pycache__"}
 _WORKER = Path(__file__).with_name("worker.py")
+# A fence of code, and its options: a YAML block or lines such as ``:tags: [show-input]``.
+CELL = re.compile(r"^(?P<fence>`{3,})\{code-cell\}.*\n(?P<body>(?s:.*?))^(?P=fence)`* *$", re.M)
+OPTIONS = re.compile(r"\A(?:---\n(?s:.*?)\n---.*\n|(?::.*\n)+)")
 
 
 def files_under(folder: Path) -> list[Path]:
@@ -19,10 +22,7 @@ def files_under(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file()
         and path.suffix not in {".md", ".pyc"}
-        and not any(
-            part in _SKIPPED_FOLDERS or part.startswith(".")
-            for part in path.relative_to(folder).parts
-        )
+        and not any(p.startswith((".", "__pycache__")) for p in path.relative_to(folder).parts)
     )
 
 
@@ -77,51 +77,14 @@ def chapter_digest(shared: str, name: str, sources: Sequence[str]) -> str:
 
 
 def code_cells(text: str) -> list[str]:
-    """Sources of the code cells of a chapter in MyST Markdown, top-level fences only.
+    """Sources of the code cells of a chapter in MyST Markdown.
 
     This is a quick reading made before Sphinx and its Markdown parser are loaded. The page's own
     parser has the last word: where it disagrees, the chapter is executed again from its cells.
     """
-    cells: list[str] = []
-    lines = iter(text.splitlines())
-    for line in lines:
-        fence = _opening_fence(line)
-        if not fence:
-            continue
-        body = _until(lines, fence)
-        if line[len(fence) :].strip().startswith("{code-cell}"):
-            cells.append(normal("\n".join(_without_options(body))))
-    return cells
+    return [normal(OPTIONS.sub("", cell["body"])) for cell in CELL.finditer(text)]
 
 
 def normal(source: str) -> str:
     """A cell's source without blank lines around it: the same code, however it was read."""
     return source.strip("\n").rstrip()
-
-
-def _opening_fence(line: str) -> str:
-    for mark in "`", "~", ":":
-        length = len(line) - len(line.lstrip(mark))
-        if length >= 3:
-            return mark * length
-    return ""
-
-
-def _until(lines: Iterator[str], fence: str) -> list[str]:
-    """Lines up to the closing fence: the same mark, at least as long, alone on its line."""
-    body: list[str] = []
-    for line in lines:
-        mark = line.strip()
-        if mark.startswith(fence) and not mark.strip(fence[0]):
-            break
-        body.append(line)
-    return body
-
-
-def _without_options(body: list[str]) -> list[str]:
-    """Body of a directive without its options: ``:key: value`` lines, or a YAML block."""
-    if body and body[0].startswith("---"):
-        closing = next((i for i, line in enumerate(body[1:], 1) if line.startswith("---")), 0)
-        return body[closing + 1 :]
-    first = next((i for i, line in enumerate(body) if not line.startswith(":")), len(body))
-    return body[first:]

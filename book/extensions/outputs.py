@@ -1,13 +1,12 @@
 """Put the outputs of each chapter into its page.
 
-MyST-NB reads the chapters and renders outputs; it is told not to execute. In place of its own
-execution client stands :class:`FilledClient`, which takes the outputs from the
-:class:`~book.extensions.execution.Runner`.
+MyST-NB reads the chapters and renders outputs; it is told not to execute. Before it reads a
+chapter, the chapter becomes a notebook that has its outputs, which the
+:class:`~book.extensions.execution.Runner` has.
 """
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +14,12 @@ from sphinx.errors import ExtensionError
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from book.extensions import inputs
-from book.extensions.execution import (
-    Cache,
-    Chapter,
-    ChapterError,
-    Runner,
-    read_chapters,
-    write_atomically,
-)
+from book.extensions.execution import Cache, Job, Runner, write_atomically
 from salvage import paths
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.config import Config
 
 FIGURE_MIME = "application/x-salvage-figure+json"
 FIGURE_FOLDER = "/_build/figures"  # what the Markdown of a figure names
@@ -43,34 +36,33 @@ class Chapters:
         self.root = root
         self.figures = build / "figures"
         self._figure_link = "/" + Path(os.path.relpath(self.figures, root)).as_posix() + "/"
-        self.runner = Runner(Cache(build / ".cache" / "outputs"), sys.stdout)
-        self.planned = {chapter.name: chapter for chapter in read_chapters(root, names)}
-        self.runner.start(list(self.planned.values()))
+        self.runner = Runner(Cache(build / ".cache" / "outputs"))
+        pages = {name: root / f"{name}.md" for name in names}
+        self.texts = {n: f.read_text(encoding="utf-8") for n, f in pages.items() if f.is_file()}
+        sources = {name: inputs.code_cells(text) for name, text in self.texts.items()}
+        self._jobs = {name: self._job(name, cells) for name, cells in sources.items() if cells}
+        self.runner.start(list(self._jobs.values()))
 
     def digests(self) -> dict[str, str]:
         """For each page with code, the digest of everything that its outputs depend on."""
-        return {name: self.runner.digest(chapter) for name, chapter in self.planned.items()}
+        return {name: job.digest for name, job in self._jobs.items()}
 
-    def fill(self, notebook: Any, file: Path) -> list[float]:
-        """Give the code cells of a notebook their outputs; seconds of each cell.
+    def fill(self, name: str, notebook: Any) -> None:
+        """Give the code cells of a notebook their outputs.
 
         Raises:
             ChapterError: a chapter could not be run.
         """
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         if not cells:
-            return []
-        name = file.relative_to(self.root).with_suffix("").as_posix()
-        chapter = Chapter(name, file, tuple(inputs.normal(cell.source) for cell in cells))
-        from nbformat.notebooknode import from_dict
-
-        run = self.runner.outputs(chapter)
+            return
+        run = self.runner.answer(self._job(name, [inputs.normal(cell.source) for cell in cells]))
         for cell, outputs, count in zip(cells, run["outputs"], run["counts"], strict=True):
-            cell.outputs = from_dict(  # type: ignore[no-untyped-call]
-                [self._shown(output) for output in outputs]
-            )
+            cell.outputs = [self._shown(output) for output in outputs]
             cell.execution_count = count
-        return run["seconds"]
+
+    def _job(self, name: str, sources: list[str]) -> Job:
+        return self.runner.chapter(name, sources, (self.root / name).parent)
 
     def _shown(self, output: dict[str, Any]) -> dict[str, Any]:
         """An output as the page needs it; the picture of a figure goes to the file that its
@@ -123,40 +115,45 @@ def start_chapters(app: "Sphinx") -> None:
     app.chapters = chapters  # type: ignore[attr-defined]  # the one object that the extensions share
 
 
+def read_as_notebooks(app: "Sphinx", config: "Config") -> None:
+    """Tell MyST-NB to read chapters as what :func:`fill_outputs` makes of them.
+
+    It knows a format by the end of a path, in the form of the system: here that is a whole name.
+    """
+    from myst_nb.core.read import is_myst_markdown_notebook
+
+    texts = app.chapters.texts.items()  # type: ignore[attr-defined]
+    config.nb_custom_formats = {
+        str(Path(f"{name}.md")): ("nbformat.reads", {"as_version": 4})
+        for name, text in texts
+        if is_myst_markdown_notebook(text)
+    }
+
+
+def fill_outputs(app: "Sphinx", docname: str, source: list[str]) -> None:
+    """Turn a chapter in Markdown into a notebook with outputs.
+
+    Raises:
+        ChapterError: it could not be run; the terminal has shown why.
+    """
+    from myst_nb.core.read import read_myst_markdown_notebook
+
+    if str(Path(f"{docname}.md")) not in app.config.nb_custom_formats:
+        return
+    markdown = app.env.myst_config  # type: ignore[attr-defined]  # MyST's
+    notebook = read_myst_markdown_notebook(source[0], markdown, add_source_map=True)
+    app.chapters.fill(docname, notebook)  # type: ignore[attr-defined]
+    source[0] = json.dumps(notebook)
+
+
 def setup(app: "Sphinx") -> None:
-    """Replace MyST-NB's execution client."""
-    _replace_client(app.chapters)  # type: ignore[attr-defined]
-    app.connect("build-finished", _close)
+    """Connect to Sphinx."""
+    # After MyST-NB, which would take the names of chapters for suffixes of their own.
+    app.connect("config-inited", read_as_notebooks, priority=600)
+    app.connect("source-read", fill_outputs)
+    app.connect("build-finished", close)
 
 
-def _replace_client(chapters: Chapters) -> None:
-    import myst_nb.sphinx_
-    from myst_nb.core.execute.base import NotebookClientBase
-
-    class FilledClient(NotebookClientBase):  # type: ignore[misc]  # untyped
-        """Fills the notebook with outputs instead of executing it."""
-
-        def start_client(self) -> None:
-            try:
-                seconds = chapters.fill(self.notebook, self.path)
-            except ChapterError as error:
-                raise ExtensionError(f"the book stops here: {error}") from None
-            self.exec_metadata = {
-                "mtime": 0.0,
-                "runtime": round(sum(seconds), 3),
-                "method": "salvage",
-                "succeeded": True,
-                "error": None,
-                "traceback": None,
-            }
-
-    def create_client(
-        notebook: Any, source: str, nb_config: Any, logger: Any, read_fmt: Any = None
-    ) -> FilledClient:
-        return FilledClient(notebook, Path(source), nb_config, logger)
-
-    myst_nb.sphinx_.create_client = create_client
-
-
-def _close(app: "Sphinx", exception: Exception | None) -> None:
+def close(app: "Sphinx", exception: Exception | None) -> None:
+    """Run no more chapters."""
     app.chapters.runner.close()  # type: ignore[attr-defined]

@@ -1,8 +1,9 @@
 """Pages of the book as Pandoc's document model, from which it makes Typst and Word.
 
 A page arrives as Sphinx has resolved it: references lead somewhere, citations have their labels.
-What differs between the two outputs is a :class:`Dialect`. Pandoc's model is documented in
-pandoc-types (``Text.Pandoc.Definition``, API 1.23); its values are written here as plain JSON.
+What differs between the outputs is a :class:`Dialect`; a further output is one more of them.
+Pandoc's model is documented in pandoc-types (``Text.Pandoc.Definition``, API 1.23); its values are
+written here as plain JSON.
 """
 
 import re
@@ -88,7 +89,7 @@ class Book:
 
 
 class Dialect(ABC):
-    """How one output shows what Pandoc's model has no form for."""
+    """How one output shows what Pandoc's document model does not have."""
 
     def joined(self, inlines: list[Inline]) -> list[Inline]:
         """Inlines as they may stand in one line; most outputs take them as they are."""
@@ -124,13 +125,13 @@ def attributes(label: str = "", classes: Sequence[str] = (), **pairs: str) -> li
 
 def words(text: str) -> list[Inline]:
     """Text as Pandoc's words and the spaces between them; a space that may not break stays."""
-    found: list[Inline] = []
+    inlines: list[Inline] = []
     for index, word in enumerate(split(tied(text))):
         if index:
-            found.append({"t": "Space"})
+            inlines.append({"t": "Space"})
         if word:
-            found.append({"t": "Str", "c": word})
-    return found
+            inlines.append({"t": "Str", "c": word})
+    return inlines
 
 
 def tied(text: str) -> str:
@@ -145,6 +146,11 @@ def split(text: str) -> list[str]:
     parts = text.split(" ")
     inner = [part for part in parts[1:-1] if part]
     return parts if len(parts) == 1 else [parts[0], *inner, parts[-1]]
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks."""
+    return " ".join(text.split())
 
 
 def para(inlines: list[Inline]) -> Block:
@@ -184,17 +190,17 @@ def label_of(docname: str, identifier: str) -> str:
 
 def aliases(doctree: nodes.document) -> dict[str, str]:
     """For each anchor of a page, the anchor that its node is known by; the title's is empty."""
-    found: dict[str, str] = {}
+    known_by: dict[str, str] = {}
     first = next(iter(doctree.findall(nodes.section)), None)
     for node in doctree.findall(nodes.Element):
         ids = node.get("ids") or []
         for identifier in ids:
-            found[identifier] = "" if node is first else ids[0]
+            known_by[identifier] = "" if node is first else ids[0]
         refid = node.get("refid")
         if isinstance(node, nodes.target) and refid:
             for identifier in ids:
-                found[identifier] = refid
-    return {identifier: found.get(name, name) for identifier, name in found.items()}
+                known_by[identifier] = refid
+    return {identifier: known_by.get(name, name) for identifier, name in known_by.items()}
 
 
 @dataclass
@@ -219,11 +225,11 @@ class Page:
 
     def write(self) -> None:
         """Add the page to the book; under its title stands where its code is."""
-        made = self.blocks(self.doctree.children)
-        if holds_code(self.doctree):
-            at = next((i for i, block in enumerate(made, 1) if block["t"] == "Header"), 0)
-            made[at:at] = self.dialect.styled("code-place", [para(self._code_place())])
-        self.book.blocks += made
+        blocks = self.blocks(self.doctree.children)
+        if any(is_code(node) for node in self.doctree.findall(nodes.container)):
+            title = next((i for i, block in enumerate(blocks, 1) if block["t"] == "Header"), 0)
+            blocks[title:title] = self.dialect.styled("code-place", [para(self._code_place())])
+        self.book.blocks += blocks
 
     def _code_place(self) -> list[Inline]:
         """A line that says where the code of the page is."""
@@ -331,15 +337,6 @@ class Page:
     def _literal_block(self, node: nodes.literal_block) -> Iterator[Block]:
         yield {"t": "CodeBlock", "c": [attributes(), node.astext()]}
 
-    def _line_block(self, node: nodes.line_block) -> Iterator[Block]:
-        yield para(
-            [
-                inline
-                for line in node.findall(nodes.line)
-                for inline in [*self.inlines(line.children), {"t": "LineBreak"}]
-            ][:-1]
-        )
-
     def _raw(self, node: nodes.raw) -> list[Block]:
         return []
 
@@ -382,7 +379,7 @@ class Page:
             number,
             label,
             caption,
-            alt=" ".join(image.get("alt", "").split()) or text_of(caption),
+            alt=one_line(image["alt"]),
             image=self.root / image["uri"],
         )
         self.book.numbered.append(item)
@@ -393,8 +390,8 @@ class Page:
         ]
 
     def _image(self, node: nodes.image) -> list[Block]:
-        alt = " ".join(node.get("alt", "").split())
-        item = Numbered("image", "", "", [], alt=alt, image=self.root / node["uri"])
+        alt, file = one_line(node.get("alt", "")), self.root / node["uri"]
+        item = Numbered("image", "", "", [], alt=alt, image=file)
         return self.dialect.figure(item, [])
 
     def _table(self, node: nodes.table) -> list[Block]:
@@ -513,28 +510,6 @@ def are_notes(node: nodes.Node | None) -> bool:
     return index > 0 and isinstance(node.parent[index - 1], nodes.table)
 
 
-def holds_code(doctree: nodes.document) -> bool:
-    """Whether a page has code that print leaves out."""
-    return any(is_code(node) for node in doctree.findall(nodes.container))
-
-
 def alignment(entry: nodes.Element) -> str:
     """Pandoc's alignment of a cell."""
     return next((ALIGNMENTS[name] for name in entry["classes"] if name in ALIGNMENTS), "AlignLeft")
-
-
-def text_of(value: Any) -> str:
-    """The text of inlines or blocks."""
-    if isinstance(value, list):
-        return "".join(text_of(item) for item in value)
-    if not isinstance(value, dict):
-        return ""
-    if value["t"] == "Str":
-        return str(value["c"])
-    if value["t"] in ("Space", "SoftBreak", "LineBreak"):
-        return " "
-    if value["t"] in ("RawBlock", "RawInline"):
-        return ""
-    if value["t"] in ("Code", "CodeBlock"):
-        return str(value["c"][1])
-    return text_of(value.get("c", []))

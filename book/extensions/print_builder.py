@@ -12,7 +12,7 @@ import json
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -37,6 +37,7 @@ from book.extensions.print_ast import (
 )
 from book.extensions.print_cover import Cover, Part
 from book.extensions.terms import without_margins
+from salvage import __version__, words
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -67,12 +68,6 @@ class PaperBuilder(Builder, ABC):
     def get_relative_uri(self, from_: str, to: str, typ: str | None = None) -> str:
         """The same from everywhere."""
         return self.get_target_uri(to, typ)
-
-    def prepare_writing(self, docnames: set[str]) -> None:
-        """Nothing to prepare."""
-
-    def write_doc(self, docname: str, doctree: nodes.document) -> None:
-        """Pages are not written one by one."""
 
     @abstractmethod
     def write(self, *ignored: Any) -> None:
@@ -118,8 +113,8 @@ def _with_children(env: "BuildEnvironment", name: str) -> Iterator[str]:
 
 
 @contextmanager
-def in_charge(app: "Sphinx", builder: Builder) -> Iterator[None]:
-    """Transforms ask the application for its builder: let that be ours for a while."""
+def acting_builder(app: "Sphinx", builder: Builder) -> Iterator[None]:
+    """Let ``builder`` be the application's for a while: transforms ask the application for it."""
     before = app.builder
     app.builder = builder
     try:
@@ -129,8 +124,10 @@ def in_charge(app: "Sphinx", builder: Builder) -> Iterator[None]:
 
 
 @contextmanager
-def own_citations(env: "BuildEnvironment") -> Iterator[None]:
-    """The bibliography writes into nodes that it keeps: give it others than the pages will use."""
+def copied_citations(env: "BuildEnvironment") -> Iterator[None]:
+    """Give the bibliography copies of its nodes: it writes into them, and the pages need them as
+    they were.
+    """
     domain: Any = env.get_domain("cite")
     kept = [bibliography.citation_nodes for bibliography in domain.bibliographies.values()]
     before = [dict(citations) for citations in kept]
@@ -147,7 +144,7 @@ def resolve(builder: PaperBuilder) -> dict[str, nodes.document]:
     """Every page of the table of contents with its references resolved, in the order of reading."""
     env = builder.env
     names = [name for _, part in page_names(env, builder.config.root_doc) for name in part]
-    with in_charge(builder.app, builder), own_citations(env):
+    with acting_builder(builder.app, builder), copied_citations(env):
         pages = {name: env.get_and_resolve_doctree(name, builder) for name in names}
     for page in pages.values():
         for node in list(page.findall(addnodes.toctree)):
@@ -187,9 +184,6 @@ def assemble(builder: PaperBuilder, pages: dict[str, nodes.document], dialect: D
 
 def cover_of(app: "Sphinx") -> Cover:
     """What stands on the cover and in the header."""
-    from salvage import __version__
-    from salvage import words as reader_words
-
     facts = binding.cohort_facts(app)
     return Cover(
         title=facts["title"],
@@ -197,7 +191,7 @@ def cover_of(app: "Sphinx") -> Cover:
         window=facts["window"],
         data_cut_off=facts["data_cut_off"],
         version=__version__,
-        notice=reader_words.SYNTHETIC_NOTICE if facts["synthetic"] else "",
+        notice=words.SYNTHETIC_NOTICE if facts["synthetic"] else "",
         language=app.config.language,
     )
 
@@ -221,30 +215,15 @@ class Job:
         """Write both files, unless those there are of the same content; what must be told."""
         stamp, digest = self.cache / STAMP, digest_of(self)
         files = [self.folder / name for name in FILES]
-        if all(file.is_file() for file in files) and _read(stamp) == digest:
+        if all(file.is_file() for file in (stamp, *files)) and stamp.read_text("utf-8") == digest:
             return []
         for old in (stamp, *files):
             old.unlink(missing_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(1) as threads:
-            word: list[Future[None]] = []
-
-            def start_word() -> None:
-                word.append(
-                    threads.submit(print_word.make, self.word, self.cover, files[1], self.cache)
-                )
-
-            # Typst sets the pages on all cores, and then a few of them again on one.
-            problems = print_pdf.make(
-                print_pdf.translate(self.typst, self.cover),
-                self.typst,
-                self.cover,
-                self.parts,
-                files[0],
-                self.cache,
-                when_set=start_word,
-            )
-            word[0].result()
+            word = threads.submit(print_word.make, self.word, self.cover, files[1], self.cache)
+            problems = print_pdf.make(self.typst, self.cover, self.parts, files[0], self.cache)
+            word.result()
         if not problems:
             write_atomically(stamp, digest)
         return problems
@@ -268,16 +247,12 @@ def prepare(builder: PaperBuilder, folder: Path) -> Job:
 
 
 def tell(problems: Iterable[str]) -> None:
-    """Say what is wrong with the printed book; what only a better computer could mend is no fault
-    of the book, and fails no build.
+    """Say what is wrong with the printed book. Advice is no warning: what only another font on the
+    computer could mend fails no build.
     """
     for problem in problems:
         log = logger.info if isinstance(problem, print_pdf.Advice) else logger.warning
         log("%s", problem)
-
-
-def _read(stamp: Path) -> str:
-    return stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
 
 
 def digest_of(job: Job) -> str:
@@ -301,11 +276,13 @@ def attempt(builder: PaperBuilder, folder: Path) -> list[str]:
     try:
         return prepare(builder, folder).run()
     except Exception as error:  # the pages are good: let them be finished, and the build fail
-        return failed(folder, f"{type(error).__name__}: {error}")
+        return give_up(folder, f"{type(error).__name__}: {error}")
 
 
-def failed(folder: Path, why: str) -> list[str]:
-    """Leave no book of before beside the pages of now; what must be told."""
+def give_up(folder: Path, why: str) -> list[str]:
+    """Delete the printed book of an earlier build, which says other than the pages; what must be
+    told.
+    """
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
     return [f"the printed book could not be made: {why}"]
@@ -316,7 +293,7 @@ def wanted(app: "Sphinx") -> bool:
     return app.builder.name == "html" and bool(app.config.print_with_html)
 
 
-class Beside:
+class PrintTask:
     """Makes the printed book in a process of its own while Sphinx writes the pages, and puts it
     beside them.
     """
@@ -352,7 +329,7 @@ class Beside:
         try:
             self._task.join()
         except EOFError:
-            self._problems = failed(self._folder(app), "its process was killed")
+            self._problems = give_up(self._folder(app), "its process was killed")
         tell(self._problems)
         for name in FILES:
             if (self._folder(app) / name).is_file():
@@ -368,7 +345,7 @@ def setup(app: "Sphinx") -> None:
     app.add_builder(PrintBuilder)
     app.add_builder(TablesBuilder)
     app.add_config_value("print_with_html", default=False, rebuild="")
-    beside = Beside()
-    app.connect("env-check-consistency", beside.begin)
+    task = PrintTask()
+    app.connect("env-check-consistency", task.begin)
     # Before `binding.finish`, which notes whether the build had warnings.
-    app.connect("build-finished", beside.finish, priority=850)
+    app.connect("build-finished", task.finish, priority=850)

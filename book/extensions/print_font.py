@@ -77,12 +77,12 @@ def main() -> None:
     Raises:
         SystemExit: the whole font is not installed.
     """
-    found = [
+    fonts = [
         (path, index) for name, path, index in candidates(system=True) if name == SOURCE_FAMILY
     ]
-    if not found:
+    if not fonts:
         raise SystemExit(f"{SOURCE_FAMILY} is not installed (Debian: fonts-noto-cjk)")
-    write_subset(*found[0], shipped_characters() | set(PUNCTUATION), FILE)
+    write_subset(*fonts[0], shipped_characters() | set(PUNCTUATION), FILE)
 
 
 if __name__ == "__main__":

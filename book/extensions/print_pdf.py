@@ -7,11 +7,13 @@ import re
 import shutil
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pypandoc
+import typst
 
 from book.extensions.print_ast import (
     Block,
@@ -28,9 +30,6 @@ from book.extensions.print_ast import (
 )
 from book.extensions.print_cover import Cover, Part
 from book.extensions.print_widths import height, is_tight, widths, with_widths
-
-if TYPE_CHECKING:
-    import typst
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "print" / "template.typ"
 FONTS = TEMPLATE.parent / "fonts"
@@ -79,12 +78,12 @@ class TypstDialect(Dialect):
 
     def joined(self, inlines: list[Inline]) -> list[Inline]:
         """A full stop and a letter after a link would be read as a field of the link."""
-        made: list[Inline] = []
+        line: list[Inline] = []
         for inline in inlines:
-            if made and made[-1]["t"] not in ("Str", "Space") and FIELD.match(str(inline.get("c"))):
-                made.append(raw_inline("typst", ";"))
-            made.append(inline)
-        return made
+            if line and line[-1]["t"] not in ("Str", "Space") and FIELD.match(str(inline.get("c"))):
+                line.append(raw_inline("typst", ";"))
+            line.append(inline)
+        return line
 
     def box(self, kind: str, title: list[Inline], body: list[Block]) -> list[Block]:
         return [
@@ -117,14 +116,14 @@ class TypstDialect(Dialect):
         # Typst finds the widths of a table that fits; one that does not gets shares of the page.
         if sum(widths(cells)) > ALMOST_ALL:
             table = with_widths(table, cells)
-        made: list[Block] = [{"t": "Table", "c": table}]
+        blocks: list[Block] = [{"t": "Table", "c": table}]
         if is_tight(cells):
-            made = within("tight-table", made)
+            blocks = within("tight-table", blocks)
         if notes:
-            made += within("table-notes", notes)
+            blocks += within("table-notes", notes)
         if label and height(cells) <= SHORT:
-            made = within(f"unit({quoted(label)})", made)
-        return made
+            blocks = within(f"unit({quoted(label)})", blocks)
+        return blocks
 
 
 def within(function: str, body: list[Block]) -> list[Block]:
@@ -169,11 +168,11 @@ def points(length: str) -> float:
     Raises:
         ValueError: it has another unit.
     """
-    found = re.fullmatch(r"([\d.]+)(pt|px|in|mm|cm)?", length)
-    if not found:
+    parts = re.fullmatch(r"([\d.]+)(pt|px|in|mm|cm)?", length)
+    if not parts:
         raise ValueError(f"a length in pt, px, in, mm or cm was expected, not {length!r}")
     unit = {"pt": 1.0, "px": 0.75, "in": 72.0, "mm": 72 / 25.4, "cm": 72 / 2.54}
-    return float(found[1]) * unit[found[2] or "px"]
+    return float(parts[1]) * unit[parts[2] or "px"]
 
 
 def fitted(width: float, height: float) -> tuple[float, float]:
@@ -229,7 +228,6 @@ def families(text: str, *, system: bool = True) -> Families:
 
 def candidates(system: bool) -> list[tuple[str, Path, int]]:
     """Han fonts in the order of preference: family, file, index in the file."""
-    import typst
 
     fonts = typst.Fonts(include_system_fonts=system, font_paths=[FONTS]).fonts()
     found = []
@@ -254,7 +252,6 @@ def characters(path: Path, index: int) -> frozenset[int]:
 
 def set_alone(text: str, files: Mapping[str, bytes], **options: Any) -> list[bytes]:
     """Output of a small Typst source that reads a few files: a PDF, or a PNG for each page."""
-    import typst
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -262,8 +259,8 @@ def set_alone(text: str, files: Mapping[str, bytes], **options: Any) -> list[byt
             (folder / file).write_bytes(data)
         main = folder / "main.typ"
         main.write_text(text, encoding="utf-8")
-        made = typst.compile(main, root=folder, **options)
-    return made if isinstance(made, list) else [made]
+        output = typst.compile(main, root=folder, **options)
+    return output if isinstance(output, list) else [output]
 
 
 def value(item: object) -> str:
@@ -275,44 +272,22 @@ def value(item: object) -> str:
     return quoted(str(item))
 
 
-@dataclass(frozen=True)
-class Translation:
-    """The pages in Typst, and the fonts that they need."""
-
-    body: str
-    fonts: Families
-
-
-def translate(book: Book, cover: Cover) -> Translation:
-    """Have Pandoc write the pages in Typst, and meanwhile look for fonts."""
-    import pypandoc
-
-    pictures = [item.image for item in book.numbered if item.image is not None]
-    told = json.dumps(book.document(), ensure_ascii=False)
-    with ThreadPoolExecutor(1) as threads:
-        body = threads.submit(
-            pypandoc.convert_text,
-            told,
-            "typst",
-            format="json",
-            extra_args=["--wrap=none"],
-        )
-        fonts = families(told + str(cover) + "".join(map(picture_text, pictures)))
-    return Translation(body.result(), fonts)
-
-
-def source(pages: Translation, cover: Cover, parts: Sequence[Part]) -> str:
+def source(book: Book, cover: Cover, parts: Sequence[Part], fonts: Sequence[str]) -> str:
     """The whole book in Typst."""
+
+    body = pypandoc.convert_text(
+        json.dumps(book.document()), "typst", format="json", extra_args=["--wrap=none"]
+    )
     arguments = {
         "title": cover.title,
         "language": cover.language,
-        "families": pages.fonts.names,
+        "families": fonts,
         "lines": cover.lines(),
         "notice": cover.notice,
         "parts": [{"caption": part.caption, "label": part.label} for part in parts],
     }
     given = "".join(f"  {name}: {value(item)},\n" for name, item in arguments.items())
-    return f'#import "template.typ": *\n#show: book.with(\n{given})\n\n{pages.body}'
+    return f'#import "template.typ": *\n#show: book.with(\n{given})\n\n{body}'
 
 
 def stage(text: str, book: Book, cache: Path) -> Path:
@@ -334,7 +309,7 @@ def stage(text: str, book: Book, cache: Path) -> Path:
     return main
 
 
-def units_of(compiler: "typst.Compiler") -> list[tuple[str, float, bool]]:
+def units_of(compiler: typst.Compiler) -> list[tuple[str, float, bool]]:
     """Of each table and figure that may float: its label, the points that are left of the page
     above it, and whether it has moved to the next page.
     """
@@ -344,7 +319,7 @@ def units_of(compiler: "typst.Compiler") -> list[tuple[str, float, bool]]:
     return units
 
 
-def arrange(compiler: "typst.Compiler", folder: Path) -> None:
+def arrange(compiler: typst.Compiler, folder: Path) -> None:
     """Let the tables and figures float that would leave a page half empty.
 
     One of them that does not fit goes to the next page. Where that leaves more than a little of
@@ -364,18 +339,8 @@ def arrange(compiler: "typst.Compiler", folder: Path) -> None:
         (folder / FLOATING).write_text(json.dumps(floating), encoding="utf-8")
 
 
-def make(
-    pages: Translation,
-    book: Book,
-    cover: Cover,
-    parts: Sequence[Part],
-    path: Path,
-    cache: Path,
-    when_set: Callable[[], None] = lambda: None,
-) -> list[str]:
+def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Path) -> list[str]:
     """Write the PDF; what a reader of the terminal must be told.
-
-    ``when_set`` is called when all pages have been set once, which is most of the work.
 
     The PDF is tagged and checked against PDF/UA-1 by Typst. Where its checks do not allow that,
     the PDF is written without the standard, and the reason is told.
@@ -383,13 +348,13 @@ def make(
     Raises:
         typst.TypstError: the book cannot be set at all.
     """
-    import typst
 
-    told: list[str] = [Advice(pages.fonts.problem)] if pages.fonts.problem else []
-    main = stage(source(pages, cover, parts), book, cache)
+    pictures = [item.image for item in book.numbered if item.image is not None]
+    text = json.dumps(book.blocks, ensure_ascii=False) + str(cover)
+    fonts = families(text + "".join(map(picture_text, pictures)))
+    told: list[str] = [Advice(fonts.problem)] if fonts.problem else []
+    main = stage(source(book, cover, parts, fonts.names), book, cache)
     compiler = typst.Compiler(main, root=main.parent, font_paths=[FONTS])
-    units_of(compiler)
-    when_set()
     arrange(compiler, main.parent)
     try:
         data = compiler.compile(format="pdf", timestamp=0, pdf_standards=STANDARD)

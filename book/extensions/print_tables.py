@@ -32,7 +32,7 @@ def write(items: Sequence[Numbered], cover: Cover, folder: Path) -> None:
             text = as_csv(item.cells)
             # The mark at the start tells Excel that this is UTF-8.
             path.with_suffix(".csv").write_text(text, encoding="utf-8-sig", newline="")
-            print_word.write(list(item.blocks), path.with_suffix(".docx"), cover)
+            print_word.write(list(item.blocks), path.with_suffix(".docx"), cover, folder)
         elif path and item.image is not None:
             shutil.copyfile(item.image, path.with_suffix(item.image.suffix))
             write_pdf(item, path.with_suffix(".pdf"))

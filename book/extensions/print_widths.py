@@ -30,7 +30,7 @@ def widths(cells: Cells, page: float = PAGE) -> list[float]:
     what its longest word needs; what is left goes step by step to the column where it saves most
     lines, so that short cells, such as an interval, stay on one line and text is broken instead.
     """
-    return [width / page for width in _given(cells, page)]
+    return [width / page for width in _in_ems(cells, page)]
 
 
 def is_tight(cells: Cells) -> bool:
@@ -40,7 +40,7 @@ def is_tight(cells: Cells) -> bool:
 
 def height(cells: Cells) -> int:
     """Lines that the rows of a table take together."""
-    columns = zip(_columns(cells), _given(cells, PAGE), strict=True)
+    columns = zip(_columns(cells), _in_ems(cells, PAGE), strict=True)
     broken = [[_lines(cell, width) for cell in column] for column, width in columns]
     return sum(map(max, zip(*broken, strict=True)))
 
@@ -55,8 +55,8 @@ def with_widths(table: list[Any], cells: Cells, page: float = PAGE) -> list[Any]
 
 
 @functools.cache
-def _given(cells: Cells, page: float) -> tuple[float, ...]:
-    """Width of each column."""
+def _in_ems(cells: Cells, page: float) -> tuple[float, ...]:
+    """Width of each column in ems."""
     columns = _columns(cells)
     least, most = list(map(_least, columns)), list(map(_most, columns))
     if sum(most) <= page:

@@ -1,5 +1,6 @@
-"""The printed book as a Word file: Pandoc writes it, python-docx gives it styles, header and
-footer.
+"""The printed book as a Word file: Pandoc writes it, python-docx gives it header and footer.
+
+Its paper, styles and fonts are those of book/print/reference.docx, which Word opens and saves.
 """
 
 import hashlib
@@ -11,7 +12,16 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import docx
+import pypandoc
+from docx.document import Document
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.oxml.text.paragraph import CT_P
+from docx.shared import Cm, Inches, Pt
+from docx.text.paragraph import Paragraph
 
 from book.extensions.print_ast import (
     Block,
@@ -28,32 +38,20 @@ from book.extensions.print_ast import (
     words,
 )
 from book.extensions.print_cover import Cover
-from book.extensions.print_pdf import fitted, picture_size, set_alone
+from book.extensions.print_pdf import TEMPLATE, fitted, picture_size, set_alone
 from book.extensions.print_widths import PAGE, with_widths
 
-if TYPE_CHECKING:
-    from docx.document import Document
-    from docx.styles.style import ParagraphStyle
-    from docx.text.paragraph import Paragraph
-
+REFERENCE = TEMPLATE.with_name("reference.docx")
 PICTURES = "pictures"
 DOTS_PER_INCH = 300
-CODE_FONT = "Courier New"
-# Fonts that Word has everywhere; the second of each pair sets Chinese.
-TEXT_FONTS = ("Times New Roman", "SimSun")
-TITLE_FONTS = ("Arial", "SimHei")
-MARGIN_CM = 2.5
-PAGE_CM = (21.0, 29.7)
 # Rows, the head included, of a table that is not broken over pages, and those that stay together
 # at the head of a longer one.
 SHORT, FIRST = 22, 3
-ACCENTS = {"answer": "1F4E79", "not-conclude": "A33B20", "method": "555555"}
-QUIET = "555555"
+# Kinds of boxes that the reference has styles for.
+BOXES = ("answer", "not-conclude", "method")
 CELL, NOTES = "Table Text", "Table Notes"
 # Another program may put a wider face in the place of Word's: columns keep room for it.
 SLACK = 0.86
-# Where the numbers of a list stand in Pandoc's Word files, in points: the edge of a box is there.
-LIST_INDENT = 18
 BREAK = '<w:p><w:r><w:br w:type="page"/></w:r></w:p>'
 
 
@@ -79,9 +77,9 @@ class WordDialect(Dialect):
         return [*words(f"{kind} {chapter}"), count, *words(last), field_end("<w:b/>")]
 
     def box(self, kind: str, title: list[Inline], body: list[Block]) -> list[Block]:
-        accent = kind if kind in ACCENTS else "method"
-        head = in_style(f"Box {accent} title", [para(title)]) if title else []
-        return [*head, *in_style(f"Box {accent}", body)]
+        look = kind if kind in BOXES else "method"
+        head = in_style(f"Box {look} title", [para(title)]) if title else []
+        return [*head, *in_style(f"Box {look}", body)]
 
     def styled(self, style: str, body: list[Block]) -> list[Block]:
         names = {
@@ -187,15 +185,15 @@ def contents(blocks: Sequence[Block]) -> list[Block]:
     """
     headings = [block["c"] for block in blocks if block["t"] == "Header" and block["c"][0] <= 2]
     begin = field_begin('TOC \\o "1-2" \\h \\z \\u', ' w:dirty="true"')
-    made = in_style("TOC Heading", [para(words("Contents"))])
+    listing = in_style("TOC Heading", [para(words("Contents"))])
     for index, (level, (label, _, _), title) in enumerate(headings):
         entry: list[Inline] = [{"t": "Link", "c": [attributes(), title, [f"#{label}", ""]]}]
         if index == 0:
             entry.insert(0, begin)
         if index == len(headings) - 1:
             entry.append(field_end())
-        made += in_style(f"TOC {level}", [para(entry)])
-    return made
+        listing += in_style(f"TOC {level}", [para(entry)])
+    return listing
 
 
 def make(book: Book, cover: Cover, path: Path, cache: Path) -> None:
@@ -205,10 +203,8 @@ def make(book: Book, cover: Cover, path: Path, cache: Path) -> None:
     write([*front(cover, book.blocks), *book.blocks], path, cover, cache)
 
 
-def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path | None = None) -> None:
+def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path) -> None:
     """Write blocks as a Word file; ``pictures`` is the folder that their addresses start from."""
-    import pypandoc
-    from docx import Document
 
     part = path.with_name(f"{path.name}.part")
     pypandoc.convert_text(
@@ -216,9 +212,9 @@ def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path | None =
         "docx",
         format="json",
         outputfile=str(part),
-        extra_args=[f"--resource-path={pictures}"] if pictures else [],
+        extra_args=[f"--reference-doc={REFERENCE}", f"--resource-path={pictures}"],
     )
-    document = Document(str(part))
+    document = docx.Document(str(part))
     dress(document, cover)
     stream = io.BytesIO()
     document.save(stream)
@@ -228,28 +224,22 @@ def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path | None =
 
 def dateless(data: bytes) -> bytes:
     """A Word file without the time at which it was made: the same content gives the same bytes."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(stream, "w") as new:
         for name in old.namelist():
             # A picture is compressed already.
             how = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
             new.writestr(zipfile.ZipInfo(name), old.read(name), how)
-    return made.getvalue()
+    return stream.getvalue()
 
 
-def dress(document: "Document", cover: Cover) -> None:
-    """Give a document of Pandoc its paper, styles, header, footer and properties."""
-    from docx.shared import Cm
+def dress(document: Document, cover: Cover) -> None:
+    """Give a document of Pandoc its header, footer and properties, and its tables their rows."""
 
     section = document.sections[0]
-    section.page_width, section.page_height = (Cm(side) for side in PAGE_CM)
-    section.left_margin = section.right_margin = Cm(MARGIN_CM)
-    section.top_margin = Cm(3.6 if cover.notice else MARGIN_CM)
-    section.bottom_margin = Cm(2.2)
-    section.header_distance = section.footer_distance = Cm(1.2)
-    set_styles(document)
     head = section.header.paragraphs[0]
     if cover.notice:
+        section.top_margin = Cm(3.6)
         head.text = cover.notice
         head.style = document.styles["Notice Header"]
         head = section.header.add_paragraph()
@@ -264,10 +254,8 @@ def dress(document: "Document", cover: Cover) -> None:
     describe(document, cover)
 
 
-def resize_pictures(document: "Document") -> None:
+def resize_pictures(document: Document) -> None:
     """Show every picture at its 300 dots per inch: Pandoc fits it to the paper of its template."""
-    from docx.oxml.ns import qn
-    from docx.shared import Inches
 
     for shape in document.inline_shapes:
         relation = next(shape._inline.iter(qn("a:blip"))).get(qn("r:embed"))
@@ -276,9 +264,8 @@ def resize_pictures(document: "Document") -> None:
         shape.height = Inches(image.px_height / DOTS_PER_INCH)
 
 
-def describe(document: "Document", cover: Cover) -> None:
+def describe(document: Document, cover: Cover) -> None:
     """Title, author and language of a document; no dates."""
-    from docx.oxml.ns import qn
 
     properties = document.core_properties
     for name in ("dcterms:created", "dcterms:modified"):
@@ -291,10 +278,8 @@ def describe(document: "Document", cover: Cover) -> None:
     properties.language = cover.language
 
 
-def add_field(paragraph: "Paragraph", instruction: str, shown: str) -> None:
+def add_field(paragraph: Paragraph, instruction: str, shown: str) -> None:
     """Append a field; ``shown`` stands there until Word computes it."""
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
 
     field = OxmlElement("w:fldSimple")
     field.set(qn("w:instr"), instruction)
@@ -306,16 +291,11 @@ def add_field(paragraph: "Paragraph", instruction: str, shown: str) -> None:
     paragraph._p.append(field)
 
 
-def dress_tables(document: "Document") -> None:
+def dress_tables(document: Document) -> None:
     """Style the cells; keep each row on one page, and a short table as well, with its notes.
 
     Pandoc has marked the heads, which Word repeats on every page.
     """
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-    from docx.oxml.text.paragraph import CT_P
-    from docx.shared import Pt
-    from docx.text.paragraph import Paragraph
 
     cell_style, notes = (document.styles[name].style_id for name in (CELL, NOTES))
     for table in document.element.body.iter(qn("w:tbl")):
@@ -336,190 +316,11 @@ def dress_tables(document: "Document") -> None:
                 paragraph.pPr.pStyle.addnext(OxmlElement("w:keepNext"))
 
 
-def keep_together(document: "Document") -> None:
+def keep_together(document: Document) -> None:
     """Keep the paragraphs of a box, and the notes of a table, on one page."""
-    from docx.oxml.text.paragraph import CT_P
 
     kept = {s.style_id for s in document.styles if str(s.name).startswith(("Box ", NOTES))}
     for element, following in itertools.pairwise(document.element.body):
         style = getattr(element, "style", None)
         if style in kept and isinstance(following, CT_P) and following.style == style:
             element.get_or_add_pPr().get_or_add_keepNext()
-
-
-def set_styles(document: "Document") -> None:
-    """The look of paragraphs and tables."""
-    from docx.enum.text import WD_ALIGN_PARAGRAPH
-    from docx.shared import Pt, RGBColor
-
-    quiet = RGBColor.from_string(QUIET)
-    body = paragraph_style(document, "Body Text", 10.5, after=6)
-    for name in ("Normal", "First Paragraph", "Compact", "Bibliography", "Definition"):
-        paragraph_style(document, name, 10.5, after=2 if name == "Compact" else 6)
-    title = paragraph_style(document, "Title", 26, fonts=TITLE_FONTS, before=120, after=36)
-    title.font.bold = True
-    title.paragraph_format.alignment = WD_ALIGN_PARAGRAPH.LEFT
-    for name, size, before in (
-        ("Heading 1", 18, 0),
-        ("Heading 2", 13, 16),
-        ("Heading 3", 11, 12),
-        ("TOC Heading", 18, 0),
-    ):
-        style = paragraph_style(document, name, size, fonts=TITLE_FONTS, before=before, after=8)
-        style.font.bold = True
-        style.paragraph_format.keep_with_next = True
-    document.styles["Heading 1"].paragraph_format.page_break_before = True
-    for name, indent in (("TOC 1", 0), ("TOC 2", 14)):
-        style = paragraph_style(document, name, 10, after=2)
-        style.paragraph_format.left_indent = Pt(indent)
-        style.font.bold = name == "TOC 1"
-        style.element.name_val = name.lower()  # the built-in one
-    caption = paragraph_style(document, "Table Caption", 9.5, before=12, after=4)
-    caption.paragraph_format.keep_with_next = True
-    below = paragraph_style(document, "Image Caption", 9.5, before=4, after=12)
-    below.paragraph_format.keep_together = True
-    picture = paragraph_style(document, "Captioned Figure", 10.5, before=10, after=0)
-    picture.paragraph_format.keep_with_next = True
-    for name in ("Table Caption", "Image Caption"):
-        document.styles[name].font.italic = False
-    paragraph_style(document, CELL, 8.5, before=1, after=1)
-    for name in (NOTES, "Code Place"):
-        paragraph_style(document, name, 8.5, before=2, after=8).font.color.rgb = quiet
-    _close_up(document.styles[NOTES])
-    document.styles["Definition Term"].paragraph_format.keep_with_next = True
-    document.styles["Definition"].paragraph_format.left_indent = Pt(LIST_INDENT)
-    paragraph_style(document, "Absent", 10.5, after=6).font.italic = True
-    paragraph_style(document, "Cover Line", 12, after=6)
-    paragraph_style(document, "Header", 8.5).font.color.rgb = quiet
-    foot = paragraph_style(document, "Footer", 8.5)
-    foot.paragraph_format.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-    for name, size in (("Notice", 11), ("Notice Header", 8)):
-        style = paragraph_style(document, name, size, before=0 if size == 8 else 24, after=6)
-        style.font.color.rgb = RGBColor.from_string(ACCENTS["not-conclude"])
-        edges(style, ACCENTS["not-conclude"], ("top", "left", "bottom", "right"))
-    for kind, accent in ACCENTS.items():
-        for name in (f"Box {kind} title", f"Box {kind}"):
-            # No space after a title: lines and shade of two indents would not meet over it.
-            title_of_box = name.endswith("title")
-            style = paragraph_style(document, name, 10.5, after=0 if title_of_box else 4)
-            style.paragraph_format.left_indent = Pt(LIST_INDENT)
-            style.paragraph_format.keep_together = True
-            edges(style, accent, ("left",), size=18, fill="F4F6F8")
-            if title_of_box:
-                style.font.bold = True
-                style.font.color.rgb = RGBColor.from_string(accent)
-                style.paragraph_format.keep_with_next = True
-    body.paragraph_format.widow_control = True
-    code = document.styles["Verbatim Char"].font
-    code.name, code.size = CODE_FONT, Pt(9)
-    set_table_style(document)
-
-
-def paragraph_style(
-    document: "Document",
-    name: str,
-    size: float,
-    *,
-    fonts: tuple[str, str] = TEXT_FONTS,
-    before: float = 0,
-    after: float = 0,
-) -> "ParagraphStyle":
-    """A paragraph style, made if it is not there, in black."""
-    from docx.enum.style import WD_STYLE_TYPE
-    from docx.oxml.ns import qn
-    from docx.shared import Pt, RGBColor
-
-    if name not in document.styles:
-        document.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
-    style: ParagraphStyle = document.styles[name]
-    style.font.name = fonts[0]
-    style.font.size = Pt(size)
-    style.font.color.rgb = RGBColor(0, 0, 0)
-    found = style.element.rPr.rFonts
-    for theme in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
-        found.attrib.pop(qn(f"w:{theme}"), None)
-    found.set(qn("w:eastAsia"), fonts[1])
-    found.set(qn("w:cs"), fonts[0])
-    style.paragraph_format.space_before = Pt(before)
-    style.paragraph_format.space_after = Pt(after)
-    return style
-
-
-def _close_up(style: "ParagraphStyle") -> None:
-    """No space between paragraphs of a style."""
-    from docx.oxml import OxmlElement
-
-    spacing = OxmlElement("w:contextualSpacing")
-    style.element.get_or_add_pPr().insert_element_before(spacing, *_AFTER_BORDERS[-2:])
-
-
-def edges(
-    style: "ParagraphStyle", colour: str, sides: Sequence[str], size: int = 4, fill: str = ""
-) -> None:
-    """Draw lines beside the paragraphs of a style; ``size`` is in eighths of a point."""
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-
-    properties = style.element.get_or_add_pPr()
-    lines = OxmlElement("w:pBdr")
-    for side in sides:
-        lines.append(_line(side, colour, size, space=4))
-    properties.insert_element_before(lines, *_AFTER_BORDERS)
-    if fill:
-        shade = OxmlElement("w:shd")
-        shade.set(qn("w:val"), "clear")
-        shade.set(qn("w:fill"), fill)
-        properties.insert_element_before(shade, *_AFTER_BORDERS[1:])
-
-
-# What may follow the borders in the properties of a paragraph, in the order of the schema.
-_AFTER_BORDERS = (
-    "w:shd",
-    "w:tabs",
-    "w:suppressAutoHyphens",
-    "w:spacing",
-    "w:ind",
-    "w:contextualSpacing",
-    "w:jc",
-    "w:outlineLvl",
-)
-
-
-def _line(side: str, colour: str, size: int, space: int = 0) -> Any:
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-
-    line = OxmlElement(f"w:{side}")
-    for key, value in (("val", "single"), ("sz", size), ("space", space), ("color", colour)):
-        line.set(qn(f"w:{key}"), str(value))
-    return line
-
-
-def set_table_style(document: "Document") -> None:
-    """Lines above and below a table and under its head, as journals set them."""
-    from docx.oxml import parse_xml
-    from docx.oxml.ns import nsdecls
-
-    style = document.styles["Table"].element
-    for child in list(style):
-        if child.tag.endswith(("}tblPr", "}tblStylePr")):
-            style.remove(child)
-    lines = "".join(
-        f'<w:{side} w:val="single" w:sz="8" w:space="0" w:color="1A1A1A"/>'
-        for side in ("top", "bottom")
-    )
-    names = nsdecls("w")
-    style.append(
-        parse_xml(
-            f'<w:tblPr {names}><w:tblInd w:w="0" w:type="dxa"/><w:tblBorders>{lines}'
-            '</w:tblBorders><w:tblCellMar><w:left w:w="80" w:type="dxa"/>'
-            '<w:right w:w="80" w:type="dxa"/></w:tblCellMar></w:tblPr>'
-        )
-    )
-    style.append(
-        parse_xml(
-            f'<w:tblStylePr {names} w:type="firstRow"><w:rPr><w:b/></w:rPr><w:tcPr><w:tcBorders>'
-            '<w:bottom w:val="single" w:sz="4" w:space="0" w:color="1A1A1A"/></w:tcBorders>'
-            "</w:tcPr></w:tblStylePr>"
-        )
-    )

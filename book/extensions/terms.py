@@ -16,6 +16,8 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
+from book.extensions.transforms import ancestors
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -68,7 +70,7 @@ def _form(form: str) -> str:
 
 def read_terms(text: str) -> list[Term]:
     """The entries of the glossary page."""
-    return [Term(found["title"], found["definition"]) for found in ENTRY.finditer(text)]
+    return [Term(entry["title"], entry["definition"]) for entry in ENTRY.finditer(text)]
 
 
 class LinkTerms(SphinxTransform):
@@ -83,12 +85,12 @@ class LinkTerms(SphinxTransform):
         self.env.note_dependency(str(glossary))
         left = read_terms(glossary.read_text(encoding="utf-8"))
         for text in list(prose(self.document)):
-            found = first_uses(text.astext(), left)
-            if found:
+            uses = first_uses(text.astext(), left)
+            if uses:
                 place = block_of(text)
-                place.parent.insert(place.parent.index(place), [margin(term) for _, term in found])
-                text.parent.replace(text, linked(text, found, self.env.docname))
-                left = [term for term in left if term not in {term for _, term in found}]
+                place.parent.insert(place.parent.index(place), [margin(term) for _, term in uses])
+                text.parent.replace(text, linked(text, uses, self.env.docname))
+                left = [term for term in left if term not in {term for _, term in uses}]
 
 
 def prose(document: nodes.document) -> Iterator[nodes.Text]:
@@ -99,31 +101,24 @@ def prose(document: nodes.document) -> Iterator[nodes.Text]:
                 yield text
 
 
-def ancestors(node: nodes.Node) -> Iterator[nodes.Node]:
-    """The nodes around a node, from the inside out."""
-    while node.parent is not None:
-        node = node.parent
-        yield node
-
-
 def first_uses(text: str, terms: list[Term]) -> list[tuple[re.Match[str], Term]]:
     """Where each term is used first, in order; of two that overlap the longer one."""
-    found = [(match, term) for term in terms if (match := term.pattern.search(text))]
-    found.sort(key=lambda use: (use[0].start(), -use[0].end()))
+    uses = [(match, term) for term in terms if (match := term.pattern.search(text))]
+    uses.sort(key=lambda use: (use[0].start(), -use[0].end()))
     kept: list[tuple[re.Match[str], Term]] = []
-    for match, term in found:
+    for match, term in uses:
         if not kept or match.start() >= kept[-1][0].end():
             kept.append((match, term))
     return kept
 
 
 def linked(
-    text: nodes.Text, found: list[tuple[re.Match[str], Term]], docname: str
+    text: nodes.Text, uses: list[tuple[re.Match[str], Term]], docname: str
 ) -> list[nodes.Node]:
     """The text with its terms as references to the glossary."""
     pieces: list[nodes.Node] = []
     end, whole = 0, text.astext()
-    for match, term in found:
+    for match, term in uses:
         if match.start() > end:
             pieces.append(nodes.Text(whole[end : match.start()]))
         pieces.append(

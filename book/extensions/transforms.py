@@ -2,6 +2,7 @@
 go.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from docutils import nodes
@@ -33,7 +34,7 @@ class FoldCode(SphinxTransform):
 
 
 class RemoveEmptySections(SphinxTransform):
-    """A page about what the cohort has no data for says so once, instead of in every section.
+    """Let a page about what the cohort has no data for say so once, not in every section.
 
     A chapter's cell that lacks its columns returns one sentence of class ``absent``. Sections that
     hold such a sentence and no other output are removed; the first sentence of the page stays,
@@ -52,21 +53,14 @@ class RemoveEmptySections(SphinxTransform):
         ]
         if WITHHELD in first["classes"]:
             first += named(removed)
-        kept = first.deepcopy()
-        self._keep_first(first, kept, removed)
+        outermost = next((section for section in removed if section in ancestors(first)), None)
+        if outermost is not None:
+            outermost.parent.insert(outermost.parent.index(outermost), first.deepcopy())
         for section in removed:
             if section.parent is not None:
                 section.parent.remove(section)
         for sentence in others:
             remove_output(sentence)
-
-    @staticmethod
-    def _keep_first(first: nodes.Node, kept: nodes.Node, removed: list[nodes.section]) -> None:
-        """Put the first sentence in place of the outermost section that goes with it."""
-        holders = [section for section in removed if contains(section, first)]
-        if holders:
-            outermost = holders[0]
-            outermost.parent.insert(outermost.parent.index(outermost), kept)
 
 
 def named(removed: list[nodes.section]) -> list[nodes.paragraph]:
@@ -83,7 +77,7 @@ def named(removed: list[nodes.section]) -> list[nodes.paragraph]:
 
 def is_absent(node: nodes.Node) -> bool:
     """Whether a node is the sentence that stands for missing data."""
-    return isinstance(node, nodes.container | nodes.Element) and ABSENT in node.get("classes", [])
+    return isinstance(node, nodes.Element) and ABSENT in node.get("classes", [])
 
 
 def is_empty(section: nodes.section) -> bool:
@@ -93,8 +87,7 @@ def is_empty(section: nodes.section) -> bool:
     if isinstance(section.parent, nodes.document):
         return False
     outputs = [node for node in section.findall(nodes.container) if is_output(node)]
-    told = [output for output in outputs if any(is_absent(n) for n in output.findall())]
-    return bool(told) and len(told) == len(outputs)
+    return bool(outputs) and all(any(map(is_absent, output.findall())) for output in outputs)
 
 
 def is_output(node: nodes.container) -> bool:
@@ -102,13 +95,11 @@ def is_output(node: nodes.container) -> bool:
     return node.get("nb_element") == "cell_code_output" and bool(node.children)
 
 
-def contains(section: nodes.Node, node: nodes.Node) -> bool:
-    """Whether ``node`` is inside ``section``."""
-    while node is not None:
-        if node is section:
-            return True
+def ancestors(node: nodes.Node) -> Iterator[nodes.Node]:
+    """The nodes around a node, from the inside out."""
+    while node.parent is not None:
         node = node.parent
-    return False
+        yield node
 
 
 def remove_output(sentence: nodes.Node) -> None:

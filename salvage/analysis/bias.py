@@ -18,7 +18,7 @@ from salvage.analysis.estimate import Estimate, estimate
 from salvage.analysis.survival import Times, from_infusion, from_relapse
 from salvage.cohort import Cohort, once
 from salvage.cohort.study import Study
-from salvage.stats import proportions
+from salvage.stats import intervals
 from salvage.stats import survival as km
 
 SETTING: Final = simulate.SETTINGS["default"]
@@ -204,7 +204,7 @@ def null_estimates(study: Study) -> list[Estimate]:
                     f"Share of cohorts without any effect {what}, by"
                     f" {words.ANALYSES[analysis].lower()}",
                     float(row[share]),
-                    proportions.clopper_pearson(round(float(row[share]) * used), used),
+                    intervals.clopper_pearson(round(float(row[share]) * used), used),
                     n=used,
                     events=round(float(row[share]) * used),
                     unit="proportion",

@@ -19,11 +19,12 @@ from salvage.analysis.estimate import Estimate, estimate
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
-from salvage.stats import proportions
-from salvage.stats.proportions import OddsRatio, RaoScott, Shrinkage
+from salvage.stats import clustered, exact, shrinkage
+from salvage.stats.clustered import OddsRatio, RaoScott
+from salvage.stats.shrinkage import Shrinkage
 
 MEASURES: Final = ("orr", "cr")
-LARGEST_GROUP: Final = proportions.SHRINKAGE_LIMIT
+LARGEST_GROUP: Final = shrinkage.SHRINKAGE_LIMIT
 MOST_RESAMPLED: Final = 2_000
 MOST_MODELLED: Final = 20_000
 SEED: Final = 20_260_203
@@ -46,7 +47,7 @@ NO_MODEL: Final = (
     "ratios tell nothing that the raw rates do not"
 )
 TOO_MANY: Final = (
-    f"with groups of this size it has more than {proportions.EXACT_TABLES:,} partial tables, "
+    f"with groups of this size it has more than {exact.EXACT_TABLES:,} partial tables, "
     "and tells nothing that the Rao-Scott test does not"
 )
 
@@ -95,8 +96,8 @@ def reference(cohort: Cohort) -> str:
 
 @cache
 def shrink(events: tuple[int, ...], n: tuple[int, ...]) -> Shrinkage | None:
-    """:func:`salvage.stats.proportions.shrink`, kept: a page asks for the same rates twice."""
-    return proportions.shrink(events, n)
+    """:func:`salvage.stats.clustered.shrink`, kept: a page asks for the same rates twice."""
+    return shrinkage.shrink(events, n)
 
 
 def no_shrinkage(found: Counts) -> str:
@@ -140,7 +141,7 @@ def shrunken(cohort: Cohort, measure: str) -> dict[str, Estimate]:
 def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
     """The test of equal rates that allows for patients who repeat; ``None`` without a contrast."""
     lines = cohort.salvage
-    return proportions.rao_scott(
+    return clustered.rao_scott(
         response.responded(lines, measure),
         lines["category"].to_numpy(),
         lines["patient_id"].to_numpy(),
@@ -154,7 +155,7 @@ def exact_p(found: Counts) -> float | None:
 
 @cache
 def _exact(events: tuple[int, ...], n: tuple[int, ...]) -> float | None:
-    return proportions.exact_kx2(events, n)
+    return exact.exact_kx2(events, n)
 
 
 def no_exact(found: Counts) -> str:
@@ -244,7 +245,7 @@ def pairs(cohort: Cohort, measure: str) -> Pairs:
     if len(cohort.treated) > MOST_MODELLED:
         return Pairs(base, GEE, (), {}, NO_MODEL)
     if not found.zero_cell:
-        ratios = proportions.gee_independence(*_arrays(cohort.salvage, measure), base)
+        ratios = clustered.gee_independence(*_arrays(cohort.salvage, measure), base)
         return Pairs(base, GEE, _ordered(ratios), _holm(ratios))
     if len(cohort.treated) > MOST_RESAMPLED:
         why = f"a cell is 0, and above {MOST_RESAMPLED:,} patients the bootstrap is left out"
@@ -252,7 +253,7 @@ def pairs(cohort: Cohort, measure: str) -> Pairs:
     if len(cohort.treated) < 2:
         return Pairs(base, FIRTH, (), {}, "a bootstrap needs at least two patients")
     lines = _by_content(cohort.salvage, measure)
-    ratios = proportions.firth_odds_ratio(*_arrays(lines, measure), base, seed=SEED)
+    ratios = clustered.firth_odds_ratio(*_arrays(lines, measure), base, seed=SEED)
     return Pairs(base, FIRTH, _ordered(ratios), {})
 
 
@@ -284,7 +285,7 @@ def _ordered(ratios: Sequence[OddsRatio]) -> tuple[OddsRatio, ...]:
 
 def _holm(ratios: Sequence[OddsRatio]) -> dict[str, float]:
     """Holm's adjusted P of each pair that has one."""
-    adjusted = proportions.holm([ratio.p for ratio in ratios])
+    adjusted = exact.holm([ratio.p for ratio in ratios])
     return {r.category: p for r, p in zip(ratios, adjusted, strict=True) if p is not None}
 
 

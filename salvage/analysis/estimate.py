@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from salvage.analysis.provenance import Mark, marks
 from salvage.cohort.study import Study
-from salvage.stats.proportions import clopper_pearson
+from salvage.stats.intervals import clopper_pearson
 
 CLOPPER_PEARSON = "Clopper-Pearson"
 Unit = Literal[

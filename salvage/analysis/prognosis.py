@@ -16,7 +16,7 @@ from salvage.cohort import Cohort, once
 from salvage.cohort.study import Study
 from salvage.stats import cox
 from salvage.stats import survival as km
-from salvage.stats._arrays import TIME_TOLERANCE
+from salvage.stats.r_rules import TIME_TOLERANCE
 
 EVENTS_PER_VARIABLE: Final = 10
 CUT_OFFS: Final = (1.0, 2.0, 3.0, 4.0, 6.0)
@@ -314,7 +314,9 @@ def contrast_tests(cohort: Cohort) -> list[Estimate]:
     return made
 
 
-def _tests_of(fitted: Fit, times: Times, group: "pd.Series[bool]") -> dict[str, km.Test | None]:
+def _tests_of(
+    fitted: Fit, times: Times, group: "pd.Series[bool]"
+) -> dict[str, km.ChiSquare | None]:
     if fitted.model is None:
         return dict.fromkeys(words.TESTS)
     return {

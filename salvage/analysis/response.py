@@ -11,7 +11,7 @@ from salvage.analysis.estimate import Estimate, proportion
 from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
-from salvage.stats import proportions
+from salvage.stats import clustered
 
 RESPONDING: Final = {"orr": ("CR", "PR"), "cr": ("CR",), "pr": ("PR",)}
 ALL: Final = "all"
@@ -53,11 +53,11 @@ def rate_wilson(
     """The same rate with Wilson's interval on the effective n; id ``measure.key.wilson``.
 
     The effective n allows for patients with several lines (design effect; formula in
-    :func:`salvage.stats.proportions.effective_n`).
+    :func:`salvage.stats.clustered.effective_n`).
     """
     y = responded(lines, measure)
     wilson = (
-        proportions.wilson_effective(y, _patients(lines), len(cohort.patients)) if len(y) else None
+        clustered.wilson_effective(y, _patients(lines), len(cohort.patients)) if len(y) else None
     )
     return proportion(
         cohort.study,

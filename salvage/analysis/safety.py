@@ -12,7 +12,7 @@ from salvage.analysis.survival import with_outcome
 from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
-from salvage.stats import rates
+from salvage.stats import intervals
 
 FEVER: Final = "fever"
 SEVERE_GRADE: Final = 3
@@ -200,7 +200,7 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
         table[column] = sizes.reindex(table.index, fill_value=0).astype(int)
     table["rate"] = (table["events"] / table["years"]).where(table["years"] > 0)
     limits = [
-        rates.poisson(int(e), float(t)) if t > 0 else (None, None)
+        intervals.poisson(int(e), float(t)) if t > 0 else (None, None)
         for e, t in zip(table["events"], table["years"], strict=True)
     ]
     table["low"], table["high"] = zip(*limits, strict=True) if limits else ((), ())

@@ -5,11 +5,15 @@ spreadsheet. :func:`guarded` puts an apostrophe before it in every CSV file that
 :func:`unguarded` takes it away again when such a file is read.
 """
 
+import csv
 import datetime as dt
-import math
+import io
 import re
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
+
+import pandas as pd
 
 DAYS_PER_MONTH: Final = 30.4375
 MONTH_DECIMALS: Final = 4
@@ -33,13 +37,11 @@ class NotPlain(ValueError):
     """A cell that holds more than one value, or bytes that are not text."""
 
 
-def text_of(value: object) -> str:
+def text_of(value: Any) -> str:
     """A cell as text: blank for missing, 1 and 0 for true and false, ISO for dates, 3 for 3.0.
 
     Raises :class:`NotPlain` for lists, records and bytes that are not UTF-8.
     """
-    if value is None:
-        return ""
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
@@ -47,10 +49,9 @@ def text_of(value: object) -> str:
             return value.decode("utf-8")
         except UnicodeDecodeError as error:
             raise NotPlain("bytes") from error
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
     if isinstance(value, dt.datetime):
-        # NaT is a datetime that equals nothing, not even itself.
-        if value != value:
-            return ""
         return value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ")
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
@@ -62,12 +63,8 @@ def text_of(value: object) -> str:
     if isinstance(value, int | Decimal):
         return str(value)
     if isinstance(value, float):
-        if math.isnan(value):
-            return ""
-        whole = value.is_integer() and abs(value) < _LARGEST_WHOLE
-        return str(int(value)) if whole else repr(value)
-    if type(value).__name__ in ("NAType", "NaTType"):
-        return ""
+        is_whole = value.is_integer() and abs(value) < _LARGEST_WHOLE
+        return str(int(value)) if is_whole else repr(value)
     raise NotPlain(type(value).__name__)
 
 
@@ -75,6 +72,14 @@ def guarded(text: str) -> str:
     """Text for a cell of a CSV file, which no spreadsheet will take for a formula."""
     risky = _FORMULA.match(text) and not _NUMBER.fullmatch(text)
     return f"'{text}" if risky or _GUARDED.match(text) else text
+
+
+def csv_text(rows: Iterable[Iterable[object]], line_end: str = "\n") -> str:
+    """Rows as the text of a CSV file, each cell :func:`guarded`."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator=line_end)
+    writer.writerows([guarded(str(cell)) for cell in row] for row in rows)
+    return stream.getvalue()
 
 
 def unguarded(text: str) -> str:

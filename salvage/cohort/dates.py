@@ -5,7 +5,6 @@ Beside each column ``x_month`` a file may hold a column ``x_date``; patients the
 ``infusion_date``. A month is 30.4375 days.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -17,23 +16,12 @@ from salvage.cohort.schema import Table
 from salvage.problems import Problem
 
 INFUSION_DATE: Final = "infusion_date"
+#: A table of text and the name of its file, by the table's name.
 Tables = dict[str, tuple[pd.DataFrame, str]]
+#: File, row and column of a cell.
 Place = tuple[str, int | None, str]
+#: By file and column of months, the dates as typed, under the name of their column.
 Dated = dict[tuple[str, str], "pd.Series[str]"]
-
-
-@dataclass
-class Converted:
-    """Tables without dates, and every problem.
-
-    ``reported``: cells of months that are blank or doubtful because of a problem that is listed.
-    ``dated``: by file and column of months, the dates as typed, under the name of their column.
-    """
-
-    tables: Tables = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    reported: set[Place] = field(default_factory=set)
-    dated: Dated = field(default_factory=dict)
 
 
 def date_column(month_column: str) -> str:
@@ -46,106 +34,103 @@ def date_columns(table: Table) -> dict[str, str]:
     return {date_column(c.name): c.name for c in table.columns if c.kind == "month"}
 
 
-def to_months(tables: Tables) -> Converted:
-    """Text tables with every date column turned into its month column and dropped."""
-    made = Converted()
-    infusion, bad = _infusion(tables, made.problems)
+def to_months(tables: Tables, problems: list[Problem]) -> tuple[set[Place], Dated]:
+    """Turn every date column of text tables into its month column, in ``tables`` itself.
+
+    What is wrong is added to ``problems``. Returns the cells of months that are blank or doubtful
+    because of a problem that is listed, and the dates that months were computed from.
+    """
+    reported: set[Place] = set()
+    dated: Dated = {}
+    infusion, bad = _infusion(tables, problems)
     for table in schema.TABLES:
         if table.name not in tables:
             continue
         frame, file = tables[table.name]
-        if any(name in frame.columns for name in date_columns(table)):
-            frame = frame.copy()
-        for date_name, month_name in date_columns(table).items():
-            if date_name in frame.columns:
-                given = frame.loc[frame[date_name] != "", date_name]
-                frame, found, lost = _one_column(frame, date_name, month_name, file, infusion, bad)
-                made.problems += found
-                rows = [*(problem.row for problem in found), *lost]
-                made.reported |= {(file, row, month_name) for row in rows}
-                made.dated[file, month_name] = given
-        if table is schema.PATIENTS:
-            frame = frame.drop(columns=INFUSION_DATE, errors="ignore")
-        made.tables[table.name] = (frame, file)
-    return made
+        present = {d: m for d, m in date_columns(table).items() if d in frame.columns}
+        turned = frame.copy() if present else frame
+        for date_name, month_name in present.items():
+            wrong, lost = _turn(turned, date_name, month_name, file, infusion, bad)
+            problems += wrong
+            reported |= {(file, row, month_name) for row in (*(p.row for p in wrong), *lost)}
+            dated[file, month_name] = frame.loc[frame[date_name] != "", date_name]
+        gone = [*present, INFUSION_DATE] if table is schema.PATIENTS else list(present)
+        tables[table.name] = (turned.drop(columns=gone, errors="ignore"), file)
+    return reported, dated
 
 
 def _infusion(tables: Tables, problems: list[Problem]) -> tuple["pd.Series[float]", set[str]]:
     """Day of each patient's infusion by id, missing where none is given; and ids with a bad one."""
-    frame, file = tables.get("patients", (pd.DataFrame(columns=["patient_id"]), ""))
+    frame, file = tables.get("patients", (pd.DataFrame(), ""))
     if "patient_id" not in frame.columns:
         return pd.Series(dtype=float), set()
-    if INFUSION_DATE not in frame.columns:
-        ids = frame["patient_id"].drop_duplicates()
-        return pd.Series(np.nan, index=pd.Index(ids), dtype=float), set()
-    days = _days(frame[INFUSION_DATE])
-    wrong = days.isna() & (frame[INFUSION_DATE] != "")
-    problems += [
-        _unreadable(file, int(row), INFUSION_DATE, str(frame.loc[row, INFUSION_DATE]))
-        for row in frame.index[wrong]
-    ]
+    text = frame.get(INFUSION_DATE, pd.Series("", index=frame.index, dtype=object))
+    days = day_numbers(text)
+    wrong = days.isna() & (text != "")
+    problems += _unreadable(file, text[wrong])
     by_id = pd.Series(days.to_numpy(), index=pd.Index(frame["patient_id"]))
     return by_id[~by_id.index.duplicated()], set(frame.loc[wrong, "patient_id"])
 
 
-def _unreadable(file: str, row: int, column: str, value: str) -> Problem:
-    """A cell that should be a date; Excel stores one as a number where its cell is no date's."""
-    stored = stored_date(value)
-    hint = f"{stored}, which Excel stores as this number?" if stored else ""
-    return Problem(file, row, column, value, DATE_EXPECTED, hint)
+def _unreadable(file: str, text: "pd.Series[str]") -> list[Problem]:
+    """Cells that should be dates; Excel stores one as a number where its cell is no date's."""
+    problems = []
+    for row, value in zip(text.index, text, strict=True):
+        stored = stored_date(value)
+        hint = f"{stored}, which Excel stores as this number?" if stored else ""
+        problems.append(Problem(file, int(row), str(text.name), value, DATE_EXPECTED, hint))
+    return problems
 
 
-def _days(text: pd.Series) -> "pd.Series[float]":
-    """Day number of each text; missing where it is no date."""
-    known = {value: parse_date(value) for value in text.unique()}
-    return text.map({v: np.nan if d is None else float(d.toordinal()) for v, d in known.items()})
+def day_numbers(text: pd.Series, form: str | None = None) -> "pd.Series[float]":
+    """Day number of each text, missing where :func:`parse_date` finds no date in it."""
+    known = {value: parse_date(value, form) for value in text.unique()}
+    days = {v: np.nan if d is None else float(d.toordinal()) for v, d in known.items()}
+    return text.map(days).astype(float)
 
 
-def _one_column(
+def _turn(
     frame: pd.DataFrame,
     date_name: str,
     month_name: str,
     file: str,
     infusion: "pd.Series[float]",
     bad: set[str],
-) -> tuple[pd.DataFrame, list[Problem], list[int]]:
-    """``frame`` with the column ``date_name`` turned into ``month_name``; its problems; and the
-    rows whose date cannot be counted, since the infusion of the patient is not known.
+) -> tuple[list[Problem], list[int]]:
+    """Fill the column ``month_name`` of ``frame`` from ``date_name``.
+
+    Returns the problems, and the rows whose date cannot be counted, since the infusion of the
+    patient is not known.
     """
     dates = frame[date_name]
-    given = dates != ""
-    day = _days(dates).astype(float)
-    ids = frame.get("patient_id", pd.Series("", index=frame.index))
+    present = dates != ""
+    day = day_numbers(dates)
+    blank = pd.Series("", index=frame.index, dtype=object)
+    ids, typed = frame.get("patient_id", blank), frame.get(month_name, blank)
     origin = ids.map(infusion).astype(float)
-    typed = frame.get(month_name, pd.Series("", index=frame.index))
-    unreadable = given & day.isna()
-    no_origin = given & ids.isin(infusion.index) & ~ids.isin(bad) & origin.isna()
-    early = given & (day < origin)
-    turned = (day - origin).where(given & ~early).map(months, na_action="ignore")
-    both = turned.notna() & (typed != "")
-    differ = both & ~pd.Series(
-        [bool(b) and _same(t, m) for b, t, m in zip(both, typed, turned, strict=True)],
-        index=frame.index,
-        dtype=bool,
-    )
-    expected = pd.Series("", index=frame.index, dtype=object)
+    early = present & (day < origin)
+    months_since = (day - origin).where(present & ~early).map(months, na_action="ignore")
+    both = months_since.notna() & (typed != "")
+    same = [not b or _same(t, m) for b, t, m in zip(both, typed, months_since, strict=True)]
+    differ = both & ~pd.Series(same, index=frame.index, dtype=bool)
+    expected = blank.copy()
+    no_origin = present & ids.isin(infusion.index) & ~ids.isin(bad) & origin.isna()
     expected[no_origin] = f"an {INFUSION_DATE} of this patient in the patients table"
     expected[early] = "a date no earlier than the first CAR-T infusion"
     for row in frame.index[differ]:
         expected[row] = (
             f"the same time as {month_name} {typed[row]} "
-            f"(the date is month {text_of(turned[row])}); give one of the two"
+            f"(the date is month {text_of(months_since[row])}); give one of the two"
         )
+    unreadable = present & day.isna()
     expected[unreadable] = ""
-    problems = [
-        _unreadable(file, int(r), date_name, str(dates[r])) for r in frame.index[unreadable]
-    ]
+    problems = _unreadable(file, dates[unreadable])
     problems += [
-        Problem(file, int(row), date_name, str(dates[row]), expected[row])
+        Problem(file, int(row), date_name, dates[row], expected[row])
         for row in frame.index[expected != ""]
     ]
-    frame[month_name] = typed.where(turned.isna() | differ, turned.map(text_of))
-    return frame.drop(columns=date_name), problems, list(frame.index[given & origin.isna()])
+    frame[month_name] = typed.where(months_since.isna() | differ, months_since.map(text_of))
+    return problems, list(frame.index[present & origin.isna()])
 
 
 def _same(typed: str, exact: float) -> bool:

@@ -6,15 +6,18 @@ ENCODINGS: Final = ("utf-8-sig", "gb18030")
 UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
-def decode(data: bytes, given: str | None = None) -> str | None:
-    """The text of a file in one of the encodings above, or in the one given; else ``None``."""
+def decode(data: bytes, encoding: str | None = None) -> str | None:
+    """The text of a file, or ``None`` where no encoding is certain.
+
+    An ``encoding`` that is named is the only one that is tried.
+    """
     guesses = ("utf-16",) if data[:2] in UTF16_MARKS else ENCODINGS
-    for encoding in (given,) if given else guesses:
+    for guess in (encoding,) if encoding else guesses:
         try:
-            text = data.decode(encoding)
+            text = data.decode(guess)
         except UnicodeDecodeError:
             continue
-        misread = not given and encoding == "gb18030" and not _chinese(text)
+        misread = not encoding and guess == "gb18030" and not _chinese(text)
         return None if "\x00" in text or misread else text
     return None
 

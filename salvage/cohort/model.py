@@ -21,8 +21,8 @@ class Cohort:
     """A checked cohort. Times are months since the first CAR-T infusion; no calendar date enters.
 
     ``patients``, ``salvage`` and ``adverse_events`` hold every column of the schema, in its
-    order; what was not given is missing. ``warnings`` are allowed but unusual; ``left_out``
-    says what was there and is no part of the cohort.
+    order; what the files do not hold is missing. ``warnings`` are allowed but unusual;
+    ``left_out`` says what was there and is no part of the cohort.
     """
 
     study: Study
@@ -59,18 +59,18 @@ class Cohort:
         return bool(frame[column].notna().any())
 
 
-def once(make: Callable[[Owner], Result]) -> Callable[[Owner], Result]:
-    """A function of a cohort (or its release) that is computed once for each and kept with it.
+def once(compute: Callable[[Owner], Result]) -> Callable[[Owner], Result]:
+    """A function of a cohort (or its release) that is computed once for each and stored in it.
 
     What it returns is shared: whoever wants to change it makes a copy.
     """
-    name = f"{make.__module__}.{make.__qualname__}"
+    name = f"{compute.__module__}.{compute.__qualname__}"
 
-    @wraps(make)
-    def kept(owner: Owner) -> Result:
+    @wraps(compute)
+    def stored(owner: Owner) -> Result:
         if name not in owner.__dict__:
-            owner.__dict__[name] = make(owner)
+            owner.__dict__[name] = compute(owner)
         result: Result = owner.__dict__[name]
         return result
 
-    return kept
+    return stored

@@ -1,4 +1,8 @@
-"""Settings of one study, read from its ``study.yaml``; every key has a default."""
+"""Settings of one study, read from its ``study.yaml``; every key has a default.
+
+A new setting is a field of :class:`Study`: the workbook, the data dictionary and the checks know it
+from there.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +66,7 @@ MEANINGS = {
 
 
 def read_study(path: Path) -> tuple[Study, list[Problem]]:
-    """Settings in the YAML file at ``path``, and every problem of it."""
+    """Settings in the YAML file at ``path``, and every problem of it; nothing is raised."""
     try:
         return from_settings(Reader(path.name).load(path, decode), path.name)
     except InputError as error:

@@ -1,24 +1,27 @@
 """What a data manager fills in: an Excel workbook, or a REDCap data dictionary with its mapping.
 
 Both are made from :mod:`salvage.cohort.schema` and :mod:`salvage.cohort.study`, so that they cannot
-disagree with the checks.
+disagree with the checks: a new column or setting appears in them without a change here.
 """
 
-import csv
 import datetime as dt
-import io
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_type_hints
 
+import openpyxl
 import yaml
+from openpyxl.comments import Comment
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.datavalidation import DataValidation
 
 from salvage import words
 from salvage.cohort import schema, study
-from salvage.cohort.cells import DATE_EXPECTED, guarded, months
+from salvage.cohort.cells import DATE_EXPECTED, csv_text, months
 from salvage.cohort.dates import INFUSION_DATE, date_column
 from salvage.cohort.readers import (
     DICTIONARY_SHEET,
@@ -37,58 +40,18 @@ LINE_HEIGHT: Final = 15
 LAST_ROW: Final = 20_000
 #: A drop-down of more numbers than these is slower than typing one.
 MOST_SCORES: Final = 6
-#: Excel refuses longer lists typed into a validation rule.
+#: Excel refuses longer lists typed into a validation rule, and shows no more of a message.
 LONGEST_LIST: Final = 255
+#: The invented course of the schema's examples stands twice: as months and as dates.
 MONTHS_ID: Final = f"{EXAMPLE_PREFIX}-1"
 DATES_ID: Final = f"{EXAMPLE_PREFIX}-2"
-
-#: The same invented course twice: as months for one example, as dates for the other.
 EXAMPLE_INFUSION: Final = dt.date(2024, 1, 15)
-EXAMPLE_DAYS: Final[dict[str, dict[str, int]]] = {
-    "patients": {"relapse_month": 90, "os_month": 400},
-    "salvage": {
-        "start_month": 100,
-        "response_month": 140,
-        "response_end_month": 300,
-        "progression_month": 300,
-        "end_month": 250,
-    },
-    "adverse_events": {"onset_month": 103},
-}
-EXAMPLE_CELLS: Final[dict[str, dict[str, object]]] = {
-    "patients": {
-        "age": 58,
-        "sex": "F",
-        "histology": "DLBCL NOS",
-        "coo": "GCB",
-        "stage": 3,
-        "ipi": 3,
-        "ecog": 1,
-        "ldh_elevated": 1,
-        "extranodal_sites": 1,
-        "bulky": 0,
-        "prior_lines": 2,
-        "refractory": 1,
-        "cart_target": "CD19",
-        "cart_product": "axicabtagene ciloleucel",
-        "cart_best_response": "PR",
-        "died": 1,
-    },
-    "salvage": {
-        "line": 1,
-        "category": "bispecific",
-        "regimen": "glofitamab",
-        "best_response": "PR",
-        "response_end_reason": "progression",
-    },
-    "adverse_events": {"line": 1, "term": "fever", "grade": 1, "scale": "CTCAE 5.0"},
-}
 
 
 def _new(path: Path) -> None:
     """Refuse to write over a file that someone may have filled in."""
     if path.exists():
-        problem = Problem(str(path), None, "", "", "a new file name; this file exists already")
+        problem = Problem(str(path), expected="a new file name; this file exists already")
         raise InputError("Nothing was written", [problem])
 
 
@@ -97,8 +60,6 @@ def _new(path: Path) -> None:
 
 def write_workbook(path: Path) -> Path:
     """Write the empty workbook to ``path``; :class:`InputError` if there is such a file."""
-    import openpyxl
-
     _new(path)
     book = openpyxl.Workbook()
     book.remove(book.active)
@@ -117,11 +78,8 @@ def sheet_columns(table: Table) -> list[Column]:
     for column in table.columns:
         columns.append(column)
         if column.kind == "id" and table is schema.PATIENTS:
-            columns.append(
-                Column(
-                    INFUSION_DATE, "text", "Date of the first CAR-T infusion, if dates are given"
-                )
-            )
+            meaning = "Date of the first CAR-T infusion, if dates are given"
+            columns.append(Column(INFUSION_DATE, "text", meaning))
         if column.kind == "month":
             meaning = f"{column.meaning}: the date, instead of {column.name}"
             columns.append(Column(date_column(column.name), "text", meaning))
@@ -135,11 +93,9 @@ def is_date(column: Column) -> bool:
 
 def expects(column: Column) -> str:
     """What a cell of the workbook must hold, with the meaning of its codes."""
-    if is_date(column):
-        return DATE_EXPECTED
     if column.codes:
         return "; ".join(c if c == text else f"{c} ({text})" for c, text in column.codes.items())
-    return column.expects
+    return DATE_EXPECTED if is_date(column) else column.expects
 
 
 def needed(column: Column) -> str:
@@ -159,10 +115,6 @@ def _write(cell: Any, value: object) -> None:
 
 
 def _table_sheet(sheet: Any, table: Table) -> None:
-    from openpyxl.comments import Comment
-    from openpyxl.styles import Font, PatternFill
-    from openpyxl.utils import get_column_letter
-
     for position, column in enumerate(sheet_columns(table), 1):
         head = sheet.cell(1, position)
         _write(head, column.name)
@@ -177,64 +129,56 @@ def _table_sheet(sheet: Any, table: Table) -> None:
             for row in range(2, 4):
                 sheet.cell(row, position).number_format = "yyyy-mm-dd"
             sheet.column_dimensions[letter].number_format = "yyyy-mm-dd"
-        rule = _validation(column)
-        if rule is not None:
-            rule.add(f"{letter}2:{letter}{LAST_ROW}")
-            sheet.add_data_validation(rule)
-        for row, cells in enumerate(example_rows(table), 2):
+        if rule := _rule(column):
+            message = f"Expected {DATE_EXPECTED if is_date(column) else column.expects}."
+            _restrict(
+                sheet,
+                f"{letter}2:{letter}{LAST_ROW}",
+                rule,
+                allow_blank=True,
+                errorTitle=column.name,
+                error=message[:LONGEST_LIST],
+            )
+        for row, cells in enumerate(_example_rows(table), 2):
             if column.name in cells:
                 _write(sheet.cell(row, position), cells[column.name])
                 sheet.cell(row, position).font = Font(italic=True, color="808080")
-    sheet.freeze_panes = "B2"
-    _on_paper(sheet)
+    _lay_out(sheet, "B2")
 
 
-def example_rows(table: Table) -> list[dict[str, object]]:
+def _example_rows(table: Table) -> list[dict[str, object]]:
     """Two example rows of a table: one with months, one with dates."""
-    cells, days = EXAMPLE_CELLS[table.name], EXAMPLE_DAYS[table.name]
-    in_months = {name: months(day) for name, day in days.items()}
-    in_dates = {
-        date_column(name): EXAMPLE_INFUSION + dt.timedelta(day) for name, day in days.items()
-    }
-    infusion = {INFUSION_DATE: EXAMPLE_INFUSION} if table is schema.PATIENTS else {}
-    return [
-        {"patient_id": MONTHS_ID, **cells, **in_months},
-        {"patient_id": DATES_ID, **infusion, **cells, **in_dates},
-    ]
+    in_months: dict[str, object] = {"patient_id": MONTHS_ID}
+    in_dates: dict[str, object] = {"patient_id": DATES_ID, INFUSION_DATE: EXAMPLE_INFUSION}
+    for column in table.columns:
+        if isinstance(column.example, int) and column.kind == "month":
+            day = EXAMPLE_INFUSION + dt.timedelta(column.example)
+            in_months[column.name] = months(column.example)
+            in_dates[date_column(column.name)] = day
+        elif column.example is not None:
+            in_months[column.name] = in_dates[column.name] = column.example
+    return [in_months, in_dates]
 
 
-def _validation(column: Column) -> Any:
-    """The rule by which Excel checks what is typed into a column, or ``None``."""
-    from openpyxl.worksheet.datavalidation import DataValidation
-
+def _rule(column: Column) -> dict[str, str]:
+    """What Excel checks of a cell of a column, as openpyxl's validation says it; may be nothing."""
     if choices := _choices(column):
-        text = f'"{",".join(choices)}"'
-        if len(text) > LONGEST_LIST or any("," in choice for choice in choices):
-            raise ValueError(f"{column.name}: Excel cannot hold this list of codes")
-        rule = DataValidation(type="list", formula1=text, allow_blank=True)
-    elif is_date(column):
-        rule = DataValidation(
-            type="date", operator="greaterThan", formula1="DATE(1950,1,1)", allow_blank=True
-        )
-    elif column.kind in ("integer", "number", "month"):
+        return _one_of(choices, column.name)
+    if is_date(column):
+        return {"type": "date", "operator": "greaterThan", "formula1": "DATE(1950,1,1)"}
+    if column.kind in ("integer", "number", "month"):
+        limits = {"formula1": f"{column.low:g}", "formula2": f"{column.high:g}"}
         kind = "whole" if column.kind == "integer" else "decimal"
-        low = f"{column.low or 0:g}"
-        if column.high is None:
-            rule = DataValidation(type=kind, operator="greaterThanOrEqual", formula1=low)
-        else:
-            rule = DataValidation(
-                type=kind, operator="between", formula1=low, formula2=f"{column.high:g}"
-            )
-        rule.allow_blank = True
-    else:
-        return None
-    rule.showErrorMessage = True
-    rule.errorTitle = column.name
-    # Excel shows no more than this of a message.
-    rule.error = f"Expected {column.expects if not is_date(column) else DATE_EXPECTED}."[
-        :LONGEST_LIST
-    ]
-    return rule
+        return {"type": kind, "operator": "between", **limits}
+    return {}
+
+
+def _one_of(choices: Sequence[str], name: str) -> dict[str, str]:
+    """A drop-down of ``choices``. Raises ValueError where Excel cannot hold it."""
+    text = f'"{",".join(choices)}"'
+    if len(text) > LONGEST_LIST or any("," in choice for choice in choices):
+        raise ValueError(f"{name}: Excel cannot hold this list of codes")
+    return {"type": "list", "formula1": text}
 
 
 def _choices(column: Column) -> list[str]:
@@ -247,49 +191,33 @@ def _choices(column: Column) -> list[str]:
     return list(column.codes)
 
 
-#: Drop-downs of the settings.
-_CHOICES: Final = {
-    "audience": ("internal", "public"),
-    "suppress_zero": ("false", "true"),
-    "synthetic": ("false", "true"),
-}
+def _restrict(sheet: Any, cells: str, rule: dict[str, str], **options: Any) -> None:
+    """Have Excel check what is typed into ``cells``."""
+    validation = DataValidation(**rule, showErrorMessage=True, **options)
+    validation.add(cells)
+    sheet.add_data_validation(validation)
 
 
 def _settings_sheet(sheet: Any) -> None:
-    from openpyxl.styles import Font
-    from openpyxl.worksheet.datavalidation import DataValidation
-
-    rows: list[tuple[str, str, str]] = []
-    default = study.Study()
-    for one in fields(study.Study):
-        if one.name == "labels":
+    rows: list[Sequence[object]] = [("setting", "value", "meaning")]
+    hints = get_type_hints(study.Study)
+    for setting in fields(study.Study):
+        name = setting.name
+        if name == "labels":
             rows += [
                 (LABEL_PREFIX + key, "", f'own name of "{label}"; blank keeps it')
                 for key, label in words.CATEGORIES.items()
             ]
-        else:
-            value = getattr(default, one.name)
-            shown = str(value).lower() if isinstance(value, bool) else value
-            rows.append((one.name, shown, study.MEANINGS[one.name]))
-    for number, row in enumerate([("setting", "value", "meaning"), *rows], 1):
-        for position, value in enumerate(row, 1):
-            _write(sheet.cell(number, position), value)
-            sheet.cell(number, position).font = Font(bold=number == 1)
-        if row[0] in _CHOICES:
-            rule = DataValidation(type="list", formula1=f'"{",".join(_CHOICES[row[0]])}"')
-            rule.showErrorMessage = True
-            rule.add(f"B{number}")
-            sheet.add_data_validation(rule)
-    for letter, width in zip("ABC", (26, 48, 70), strict=True):
-        sheet.column_dimensions[letter].width = width
-    sheet.freeze_panes = "A2"
-    _on_paper(sheet)
+            continue
+        value = getattr(study.Study(), name)
+        shown = str(value).lower() if isinstance(value, bool) else value
+        rows.append((name, shown, study.MEANINGS[name]))
+        if choices := ("false", "true") if hints[name] is bool else get_args(hints[name]):
+            _restrict(sheet, f"B{len(rows)}", _one_of(choices, name))
+    _text_sheet(sheet, rows, (26, 48, 70))
 
 
 def _dictionary_sheet(sheet: Any) -> None:
-    from openpyxl.styles import Alignment, Font
-
-    widths = (16, 24, 50, 60, 36, 24)
     rows: list[Sequence[str]] = [("table", "column", "meaning", "expected", "needed", "unit")]
     for table in schema.TABLES:
         rows += [
@@ -300,23 +228,30 @@ def _dictionary_sheet(sheet: Any) -> None:
         (SETTINGS_SHEET, key, meaning, "", "may be blank", "")
         for key, meaning in study.MEANINGS.items()
     ]
+    widths = (16, 24, 50, 60, 36, 24)
+    _text_sheet(sheet, rows, widths)
     for number, row in enumerate(rows, 1):
-        for position, value in enumerate(row, 1):
-            cell = sheet.cell(number, position)
-            _write(cell, value)
-            cell.font = Font(bold=number == 1)
+        for cell in sheet[number]:
             cell.alignment = Alignment(wrap_text=True, vertical="top")
         # A height of its own: not every program finds the one that wrapped text needs.
         lines = max(math.ceil(len(cell) / width) for cell, width in zip(row, widths, strict=True))
         sheet.row_dimensions[number].height = LINE_HEIGHT * max(1, lines)
-    for letter, width in zip("ABCDEF", widths, strict=True):
-        sheet.column_dimensions[letter].width = width
-    sheet.freeze_panes = "A2"
-    _on_paper(sheet)
 
 
-def _on_paper(sheet: Any) -> None:
-    """Print across the page: as wide as one sheet, its first row on each."""
+def _text_sheet(sheet: Any, rows: Sequence[Sequence[object]], widths: Sequence[int]) -> None:
+    """Write rows into a sheet, the first of them in bold, with the widths of its columns."""
+    for number, row in enumerate(rows, 1):
+        for position, value in enumerate(row, 1):
+            _write(sheet.cell(number, position), value)
+            sheet.cell(number, position).font = Font(bold=number == 1)
+    for position, width in enumerate(widths, 1):
+        sheet.column_dimensions[get_column_letter(position)].width = width
+    _lay_out(sheet, "A2")
+
+
+def _lay_out(sheet: Any, first: str) -> None:
+    """Keep what is above and before the cell ``first`` in view; print as wide as one page."""
+    sheet.freeze_panes = first
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
     sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
@@ -326,29 +261,8 @@ def _on_paper(sheet: Any) -> None:
 
 # --- REDCap ---------------------------------------------------------------------------------------
 
-REDCAP_HEAD: Final = (
-    "Variable / Field Name",
-    "Form Name",
-    "Section Header",
-    "Field Type",
-    "Field Label",
-    "Choices, Calculations, OR Slider Labels",
-    "Field Note",
-    "Text Validation Type OR Show Slider Number",
-    "Text Validation Min",
-    "Text Validation Max",
-    "Identifier?",
-    "Branching Logic (Show field only if...)",
-    "Required Field?",
-    "Custom Alignment",
-    "Question Number (surveys only)",
-    "Matrix Group Name",
-    "Matrix Ranking?",
-    "Field Annotation",
-)
 #: REDCap's column that says which repeating form a row of an export belongs to.
 REDCAP_FORM: Final = "redcap_repeat_instrument"
-_REDCAP_NUMBERS: Final = {"integer": "integer", "number": "number", "month": "number"}
 
 
 def write_redcap(path: Path) -> list[Path]:
@@ -358,8 +272,8 @@ def write_redcap(path: Path) -> list[Path]:
     one of the two files exists.
     """
     mapping = path.with_suffix(".mapping.yaml")
-    for one in (path, mapping):
-        _new(one)
+    _new(path)
+    _new(mapping)
     path.write_text(redcap_dictionary(), encoding="utf-8", newline="")
     mapping.write_text(redcap_mapping(), encoding="utf-8")
     return [path, mapping]
@@ -367,15 +281,13 @@ def write_redcap(path: Path) -> list[Path]:
 
 def redcap_dictionary() -> str:
     """The data dictionary in REDCap's CSV format."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow(REDCAP_HEAD)
-    for table in schema.TABLES:
-        for column in table.columns:
-            if column.kind == "id" and table is not schema.PATIENTS:
-                continue
-            writer.writerow([guarded(cell) for cell in _redcap_row(table, column)])
-    return stream.getvalue()
+    rows = [
+        _redcap_row(table, column)
+        for table in schema.TABLES
+        for column in table.columns
+        if column.kind != "id" or table is schema.PATIENTS
+    ]
+    return csv_text([rows[0], *(row.values() for row in rows)], "\r\n")
 
 
 def redcap_name(table: Table, column: Column) -> str:
@@ -390,42 +302,45 @@ def redcap_code(code: str) -> str:
     return re.sub(r"\W+", "_", code)
 
 
-def _redcap_row(table: Table, column: Column) -> list[str]:
-    number = _REDCAP_NUMBERS.get(column.kind, "")
+def _redcap_row(table: Table, column: Column) -> dict[str, str]:
+    """A field of the dictionary: every cell that REDCap knows, by its name in the header."""
     kinds = {"code": "dropdown", "flag": "yesno"}
-    cells = {
+    number = {"integer": "integer", "number": "number", "month": "number"}.get(column.kind, "")
+    choices = (f"{redcap_code(code)}, {label}" for code, label in column.codes.items())
+    return {
         "Variable / Field Name": redcap_name(table, column),
         "Form Name": table.name,
+        "Section Header": "",
         "Field Type": kinds.get(column.kind, "text"),
         "Field Label": column.meaning,
-        "Choices, Calculations, OR Slider Labels": " | ".join(
-            f"{redcap_code(code)}, {label}" for code, label in column.codes.items()
-        ),
+        "Choices, Calculations, OR Slider Labels": " | ".join(choices),
         "Field Note": column.unit,
         "Text Validation Type OR Show Slider Number": number,
-        "Text Validation Min": f"{column.low:g}" if number and column.low is not None else "",
-        "Text Validation Max": f"{column.high:g}" if number and column.high is not None else "",
+        "Text Validation Min": f"{column.low:g}" if number else "",
+        "Text Validation Max": f"{column.high:g}" if number else "",
+        "Identifier?": "",
+        "Branching Logic (Show field only if...)": "",
         "Required Field?": "y" if column.required else "",
+        "Custom Alignment": "",
+        "Question Number (surveys only)": "",
+        "Matrix Group Name": "",
+        "Matrix Ranking?": "",
+        "Field Annotation": "",
     }
-    return [cells.get(head, "") for head in REDCAP_HEAD]
 
 
 def redcap_mapping() -> str:
     """The mapping with which ``import`` reads an export (raw data, CSV) of that project."""
     tables: dict[str, Any] = {}
     for table in schema.TABLES:
-        form = "" if table is schema.PATIENTS else table.name
         columns: dict[str, Any] = {}
         for column in table.columns:
             name = redcap_name(table, column)
             recoded = {redcap_code(c): c for c in column.codes if redcap_code(c) != c}
             columns[column.name] = {"column": name, "values": recoded} if recoded else name
-        keep = (
-            {"column": REDCAP_FORM, "equals": form}
-            if form
-            else {"column": REDCAP_FORM, "blank": True}
-        )
-        tables[table.name] = [{"source": "export", "keep": [keep], "columns": columns}]
+        form = {"blank": True} if table is schema.PATIENTS else {"equals": table.name}
+        keep = [{"column": REDCAP_FORM, **form}]
+        tables[table.name] = [{"source": "export", "keep": keep, "columns": columns}]
     head = (
         "# Reads an export of the REDCap project made from the data dictionary beside it:\n"
         '# "All data", CSV, raw values. The forms salvage and adverse_events are repeating.\n'

@@ -7,7 +7,6 @@ lines. Every row says what was counted and, for a time, where the clock starts.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,17 +14,14 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
 from salvage.cohort.cells import DAYS_PER_MONTH
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.evidence.rounding import Printed, numerators
 from salvage.paths import COMPARATORS
 from salvage.records import Kind, Reader, one_of
-from salvage.stats.proportions import clopper_pearson
+from salvage.stats.intervals import clopper_pearson
+from salvage.stats.pooling import FEWEST, Pooled, pool
 
-FloatArray = NDArray[np.float64]
 Measure = Literal["orr", "cr"]
 ReadIn = Literal["abstract", "secondary", "not stated"]
 
@@ -42,8 +38,6 @@ UNITS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(PROPORTIONS, ("proportion",)),
     **dict.fromkeys(RATIOS, ("ratio",)),
 }
-#: Fewest comparable counts that are pooled.
-FEWEST: Final = 3
 
 
 @dataclass(frozen=True)
@@ -264,120 +258,11 @@ def outcomes(*measures: str, category: str | None = None) -> list[Outcome]:
 
 
 @dataclass(frozen=True)
-class Pooled:
-    """A pooled proportion.
-
-    low, high               95% confidence interval of the mean
-    predicted_low, _high    95% prediction interval: the rate of a further study of this kind
-    tau2                    variance of the log odds between studies; 0 is the edge of the possible
-                            and no sign that the studies agree
-    studies, events, n      what was pooled
-    """
-
-    value: float
-    low: float
-    high: float
-    predicted_low: float
-    predicted_high: float
-    tau2: float
-    studies: int
-    events: int
-    n: int
-    method: str
-
-
-@dataclass(frozen=True)
 class NotPooled:
     """Why rates are not pooled."""
 
     reason: str
     studies: int
-
-
-METHOD: Final = "binomial-normal model, maximum likelihood, t intervals"
-
-
-def pool(events: Sequence[int], n: Sequence[int]) -> Pooled:
-    """Random-effects mean of proportions. Raises ValueError below FEWEST studies.
-
-    Model: counts are binomial; the log odds of the studies are normal with mean mu and variance
-    tau2 (the generalised linear mixed model of Stijnen, Hamza and Ozdemir). With few patients per
-    study it is preferred to averages of observed log odds, which need a correction where a count
-    is 0 and treat the standard errors as known. Fitted by maximum likelihood, the log odds
-    integrated over a fine grid; lme4::glmer and metafor::rma.glmm fit the same. Intervals: t with
-    k - 1 degrees of freedom for the mean, t with k - 2 and the variance tau2 + se^2 for prediction
-    (Higgins, Thompson and Spiegelhalter), since k is small. Where nobody or everybody responded the
-    mean has no finite maximum: ValueError.
-    """
-    x, m = np.asarray(events, dtype=float), np.asarray(n, dtype=float)
-    if len(x) < FEWEST:
-        raise ValueError(f"{len(x)} studies are fewer than {FEWEST}")
-    if not 0 < x.sum() < m.sum():
-        raise ValueError("nobody or everybody responded")
-    from scipy.optimize import minimize
-    from scipy.special import expit, logit, stdtrit
-
-    start = float(logit(x.sum() / m.sum()))
-
-    def negative(parameters: FloatArray) -> float:
-        return -_log_likelihood(x, m, float(parameters[0]), abs(float(parameters[1])))
-
-    fit = minimize(
-        negative,
-        np.array([start, 0.5]),
-        method="Nelder-Mead",
-        options={"xatol": 1e-8, "fatol": 1e-12, "maxiter": 4000},
-    )
-    mean, tau = float(fit.x[0]), abs(float(fit.x[1]))
-    # At the edge the likelihood is flat in tau; the ordinary pooled log odds are the maximum.
-    if negative(np.array([start, 0.0])) <= fit.fun + 1e-9:
-        mean, tau = start, 0.0
-    se = _standard_error(x, m, mean, tau)
-    k = len(x)
-    half = float(stdtrit(k - 1, 0.975)) * se
-    ahead = float(stdtrit(k - 2, 0.975)) * math.hypot(tau, se)
-    ends = expit(np.array([mean, mean - half, mean + half, mean - ahead, mean + ahead]))
-    value, low, high, predicted_low, predicted_high = ends.tolist()
-    return Pooled(
-        value=value,
-        low=low,
-        high=high,
-        predicted_low=predicted_low,
-        predicted_high=predicted_high,
-        tau2=tau**2,
-        studies=k,
-        events=int(x.sum()),
-        n=int(m.sum()),
-        method=METHOD,
-    )
-
-
-#: Grid of the standard normal deviate of a study: so fine that the sum is the integral.
-_DEVIATE: Final = np.linspace(-9, 9, 2001)
-
-
-def _log_likelihood(x: FloatArray, m: FloatArray, mean: float, tau: float) -> float:
-    """Marginal log-likelihood, but for a constant."""
-    log_odds = mean + tau * _DEVIATE[:, None]
-    terms = x * log_odds - m * np.logaddexp(0, log_odds) - _DEVIATE[:, None] ** 2 / 2
-    largest = terms.max(axis=0)
-    return float((largest + np.log(np.exp(terms - largest).sum(axis=0))).sum())
-
-
-def _standard_error(x: FloatArray, m: FloatArray, mean: float, tau: float) -> float:
-    """Of the mean, from the observed information; at tau = 0 of the mean alone."""
-    step = 1e-3
-
-    def at(i: int, j: int) -> float:
-        return _log_likelihood(x, m, mean + i * step, tau + j * step)
-
-    here = at(0, 0)
-    mean_mean = (at(1, 0) - 2 * here + at(-1, 0)) / step**2
-    if tau == 0:
-        return float((-mean_mean) ** -0.5)
-    tau_tau = (at(0, 1) - 2 * here + at(0, -1)) / step**2
-    mixed = (at(1, 1) - at(1, -1) - at(-1, 1) + at(-1, -1)) / (4 * step**2)
-    return float((-mean_mean + mixed**2 / tau_tau) ** -0.5)
 
 
 def pooled(category: str, measure: Measure) -> Pooled | NotPooled:

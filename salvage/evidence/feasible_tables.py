@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from salvage.evidence.rounding import Printed, numerators
+from salvage.stats.exact import convolve
 
 Counts = NDArray[np.int64]
 
@@ -165,22 +166,6 @@ def _mask(facts: TableFacts, cells: list[tuple[int, int, int]]) -> Counts:
     return mask
 
 
-def _convolve(counts: Counts, mask: Counts) -> Counts:
-    """Sum of a counted part and one more category, cut at the totals.
-
-    What a category may have comes in runs. The part is summed along the runs once; then only the
-    ends of the runs are walked through, where the mask differs from the cell before.
-    """
-    summed, ends = counts, mask
-    for axis in range(counts.ndim):
-        summed, ends = summed.cumsum(axis), np.diff(ends, axis=axis, prepend=0)
-    total = np.zeros_like(counts)
-    a, b, c = counts.shape
-    for n, r, k in np.argwhere(ends):
-        total[n:, r:, k:] += ends[n, r, k] * summed[: a - n, : b - r, : c - k]
-    return total
-
-
 def _marginals(masks: dict[str, Counts]) -> dict[str, Counts]:
     """For each category and cell, the number of tables: its mask times what the others can add."""
     nothing = np.zeros_like(next(iter(masks.values())))
@@ -192,7 +177,7 @@ def _marginals(masks: dict[str, Counts]) -> dict[str, Counts]:
 
     def sum_of(parts: tuple[bytes, ...]) -> Counts:
         if parts not in sums:
-            sums[parts] = _convolve(sum_of(parts[:-1]), mask_of[parts[-1]])
+            sums[parts] = convolve(sum_of(parts[:-1]), mask_of[parts[-1]])
         return sums[parts]
 
     # The most frequent kind first: most sums then begin alike.

@@ -32,7 +32,7 @@ from salvage.report.shared import (
     spread,
     this_cohort,
 )
-from salvage.stats import proportions
+from salvage.stats import exact
 
 SMALL_GROUP: Final = 20
 
@@ -113,7 +113,7 @@ def switched_target(cohort: Cohort) -> Text | Absent:
         )
     a, n = int(response.responded(switched, "cr").sum()), len(switched)
     b, m = int(response.responded(same, "cr").sum()), len(same)
-    test = proportions.fisher_2x2(a, n, b, m)
+    test = exact.fisher_2x2(a, n, b, m)
     pooled = (a + b) / (n + m)
     rate = response.rate_of(cohort.study, "cr", switched, "second_cart.switched")
     by_chance = (
@@ -140,7 +140,7 @@ def _other_splits(study: Study, own: list[int]) -> str:
     columns = ["switched_complete", "switched_events", "other_complete", "other_events"]
     rows: list[list[int]] = audit.target_switches()[columns].to_numpy().tolist()
     told = [
-        f"{a}/{n} against {b}/{m} ({p_phrase(proportions.fisher_2x2(a, n, b, m).p)})"
+        f"{a}/{n} against {b}/{m} ({p_phrase(exact.fisher_2x2(a, n, b, m).p)})"
         for a, n, b, m in rows
         if [a, n, b, m] != own
     ]

@@ -11,7 +11,8 @@ from salvage.cohort.study import Study
 from salvage.display.show import Absent, Box, Table, Text, answer, text
 from salvage.display.wording import interval_text, p_phrase, p_value, percent, ratio
 from salvage.report.shared import EXACT_NOTE, NE_NOTE, WILSON_NOTE, Shown, mark, marks, this_cohort
-from salvage.stats.proportions import OddsRatio, fisher_2x2
+from salvage.stats.clustered import OddsRatio
+from salvage.stats.exact import fisher_2x2
 
 ALPHA: Final = 0.05
 LARGE_DIFFERENCE: Final = 0.2

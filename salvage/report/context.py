@@ -15,6 +15,7 @@ from salvage.display.wording import interval_text, number, percent, sentence
 from salvage.evidence import comparators
 from salvage.evidence.comparators import Outcome, Rate
 from salvage.report.shared import marks, this_cohort
+from salvage.stats.pooling import FEWEST
 
 
 def context_answer(cohort: Cohort) -> Box:
@@ -91,7 +92,7 @@ def pooling() -> Text:
     return text(
         CLEARED,
         f"Of {len(found)} rates, {done or 'none'} {'is' if done < 2 else 'are'} pooled: pooling"
-        f" needs at least {comparators.FEWEST} comparable counts{most}.",
+        f" needs at least {FEWEST} comparable counts{most}.",
     )
 
 

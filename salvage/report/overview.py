@@ -22,7 +22,7 @@ from salvage.report.shared import (
     spread,
     this_cohort,
 )
-from salvage.stats import proportions
+from salvage.stats import clustered
 
 
 def overview_answer(cohort: Cohort) -> Box:
@@ -359,4 +359,4 @@ def rates(cohort: Cohort) -> Table:
 def effective_lines(cohort: Cohort, measure: str, part: pd.DataFrame) -> float:
     """Number of independent lines that would tell as much as ``part``, at most ``len(part)``."""
     y = response.responded(part, measure)
-    return proportions.effective_n(y, part["patient_id"].to_numpy(), len(cohort.patients))
+    return clustered.effective_n(y, part["patient_id"].to_numpy(), len(cohort.patients))

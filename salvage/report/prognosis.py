@@ -12,8 +12,8 @@ from salvage.cohort.study import Study
 from salvage.display.show import Absent, Box, Table, Text, answer, text
 from salvage.display.wording import interval_text, p_phrase, p_value, ratio, reason, sentence
 from salvage.report.shared import Shown, mark, marks, this_cohort
-from salvage.stats import proportions
-from salvage.stats.survival import Test
+from salvage.stats import exact
+from salvage.stats.survival import ChiSquare
 
 LEVEL: Final = 0.05
 FEW_EVENTS: Final = 50
@@ -63,7 +63,7 @@ def _tests(cohort: Cohort) -> str:
     if not tested:
         return "No prognostic factor can be tested."
     small = sum(p < LEVEL for p in tested)
-    kept = sum(p is not None and p < LEVEL for p in proportions.holm(found))
+    kept = sum(p is not None and p < LEVEL for p in exact.holm(found))
     return (
         f"Of {words.count(len(tested), 'test')} of single factors, counted from relapse, "
         f"{small or 'none'} had an unadjusted P-value below {LEVEL}, and {kept or 'none'} after "
@@ -294,7 +294,7 @@ def univariable(cohort: Cohort) -> Shown:
     tested = [e for _, e in pairs if e.p is not None]
     if not tested:
         return Absent(cohort.study, " ".join(["No factor can be tested.", *_reasons(fits)]))
-    adjusted = proportions.holm([e.p for _, e in pairs])
+    adjusted = exact.holm([e.p for _, e in pairs])
     rows = []
     for (fitted, e), holm in zip(pairs, adjusted, strict=True):
         hr, interval, p = _ratio_cells(e)
@@ -449,7 +449,7 @@ def proportional_table(cohort: Cohort) -> Shown:
     )
 
 
-def _test_cells(test: Test) -> tuple[str, str, str]:
+def _test_cells(test: ChiSquare) -> tuple[str, str, str]:
     return f"{test.chi2:.2f}", f"{test.df}", p_value(test.p)
 
 

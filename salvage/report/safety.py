@@ -9,7 +9,7 @@ from salvage import words
 from salvage.analysis import safety
 from salvage.analysis.estimate import Estimate
 from salvage.cohort import Cohort
-from salvage.cohort.check import FATAL_GRADE
+from salvage.cohort.schema import FATAL_GRADE
 from salvage.cohort.study import Study
 from salvage.display.show import Absent, Box, Cleared, Table, Text, answer, text
 from salvage.display.wording import interval_text, percent

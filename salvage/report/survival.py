@@ -1,16 +1,12 @@
 """Tables of the chapter on overall survival."""
 
-import math
-from collections.abc import Iterator
 from typing import Final
-
-import numpy as np
 
 from salvage import words
 from salvage.analysis import survival
 from salvage.analysis.estimate import Estimate
-from salvage.analysis.survival import FIXED_MONTHS, Times
-from salvage.cohort import Cohort, once
+from salvage.analysis.survival import FIXED_MONTHS
+from salvage.cohort import Cohort
 from salvage.display.show import Absent, Box, Table, Text, answer, text
 from salvage.display.wording import interval_text, months, percent
 from salvage.report.shared import Shown, mark, marks, median, no_response_times, spread, this_cohort
@@ -170,32 +166,8 @@ def response_reading(cohort: Cohort) -> Text | Absent:
     )
 
 
-def cross_check(cohort: Cohort) -> Text:
-    """How many of the estimates agree with the second implementation."""
-    compared = [row[-1] for row in second_implementation(cohort).rows]
-    same = sum(cell == AGREES for cell in compared)
-    if same == len(compared):
-        return text(
-            cohort.study, f"All {len(compared)} estimates agree between the two implementations."
-        )
-    unexplained = sum(cell == "differ" for cell in compared)
-    rule = (
-        "In each of the others, the curve meets one half exactly or reaches 0, "
-        "where lifelines follows other rules than R."
-        if not unexplained
-        else "The rules named under the table do not explain "
-        f"{words.count(unexplained, 'difference')}."
-    )
-    return text(
-        cohort.study,
-        f"{same} of {len(compared)} estimates agree between the two implementations. {rule}",
-    )
-
-
 NONE: Final = "–"
 BEYOND: Final = "†"
-DECIMALS: Final = 9
-AGREES: Final = "agree"
 ORIGINS: Final = {
     "os": "First CAR-T infusion",
     "os.from_relapse": "Relapse",
@@ -354,96 +326,3 @@ def responses(cohort: Cohort) -> Shown:
 
 
 # --- a second implementation ----------------------------------------------------------------------
-
-Limits = tuple[float | None, float | None, float | None]
-
-
-@once
-def second_implementation(cohort: Cohort) -> Table:
-    """The survival estimates of the chapter beside those of lifelines from the same data."""
-    origins = survival.origins(cohort)
-    rows = [row for id, times in origins.items() for row in _beside(cohort, id, times)]
-    return Table(
-        cohort.study,
-        "tab-survival-lifelines",
-        "The same estimates by two implementations.",
-        ("Clock starts at", "Quantity", "This book (R's rules)", "lifelines", "Comparison"),
-        rows,
-        (
-            "Value (95% limits), in months or as a probability. Durations are rounded to nine "
-            "decimals before lifelines reads them, because it takes times that differ by a "
-            "rounding error for two times. Two results agree if no part differs by more than one "
-            "part in a thousand million.",
-            "Where they part: if the curve, or one of its limits, meets one half exactly, R takes "
-            "the middle of the flat part and lifelines its beginning. Where the curve is 0, R "
-            "gives no limits and lifelines gives 0.",
-        ),
-        mark(cohort.study),
-        left=(0, 1, 4),
-    )
-
-
-def _beside(cohort: Cohort, id: str, times: Times) -> Iterator[tuple[str, str, str, str, str]]:
-    if not times.n:
-        return
-    from lifelines import KaplanMeierFitter
-    from lifelines.utils import median_survival_times, restricted_mean_survival_time
-
-    other = KaplanMeierFitter().fit(np.round(times.time, DECIMALS), times.event)
-    limits = other.confidence_interval_
-    low, high = median_survival_times(limits).to_numpy(dtype=float).ravel()[:2]
-    own = survival.median(cohort.study, f"{id}.median", times)
-    pairs: list[tuple[str, Estimate, Limits]] = [
-        ("Median", own, (_finite(other.median_survival_time_), _finite(low), _finite(high)))
-    ]
-    for month in FIXED_MONTHS:
-        row = limits.loc[: month + 10**-DECIMALS].iloc[-1]
-        values = (_finite(other.predict(month)), _finite(row.iloc[0]), _finite(row.iloc[1]))
-        own = survival.at_month(cohort.study, f"{id}.at.{month}", times, month)
-        pairs.append((f"Alive at {month} months", own, values))
-    horizon = survival.horizon(cohort)
-    if horizon is not None:
-        mean = _finite(restricted_mean_survival_time(other, t=horizon))
-        own = survival.restricted_mean(cohort.study, f"{id}.rmst", times, horizon)
-        pairs.append((f"Mean within {words.months(horizon)}", own, (mean, None, None)))
-    for quantity, e, values in pairs:
-        # The variance of lifelines' restricted mean is another quantity: only values are compared.
-        mine: Limits = (e.value, e.low, e.high)
-        if quantity.startswith("Mean"):
-            mine = (e.value, None, None)
-        yield (
-            ORIGINS[id],
-            quantity,
-            _printed(mine),
-            _printed(values),
-            _compared(mine, values, times),
-        )
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _printed(parts: Limits) -> str:
-    value, low, high = (NONE if v is None else f"{v:.6g}" for v in parts)
-    return value if low == high == NONE else f"{value} ({low} to {high})"
-
-
-def _compared(mine: Limits, other: Limits, times: Times) -> str:
-    if all(_same(a, b) for a, b in zip(mine, other, strict=True)):
-        return AGREES
-    curve = times.curve()
-    assert curve is not None  # only origins with patients are compared
-    heights = np.concatenate([curve.survival, curve.low, curve.high])
-    reasons = []
-    if (np.abs(heights - 0.5) < 1e-8).any():
-        reasons.append("meets one half")
-    if (curve.survival == 0).any():
-        reasons.append("reaches 0")
-    return "differ: the curve " + words.listing(reasons) if reasons else "differ"
-
-
-def _same(a: float | None, b: float | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)

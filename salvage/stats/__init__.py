@@ -1,5 +1,6 @@
 """Statistics on plain arrays: no cohort, no words, no figures.
 
-`proportions` holds response rates and comparisons of categories, `survival` the curves and
-log-rank tests, `cox` the regression models. The tests hold all of them to R.
+`intervals`, `clustered`, `exact`, `shrinkage` and `pooling` hold proportions: their intervals,
+events of patients who repeat, exact tests, rates that borrow strength, means of several studies.
+`survival` holds curves and log-rank tests, `cox` regression. The tests hold all of them to R.
 """

@@ -1,9 +1,12 @@
-"""Checks and time handling that every function on arrays shares."""
+"""Checks that every function on arrays shares."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from typing import Any, cast
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +16,13 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-#: R's aeqSurv: two times closer than this are one time (R survival, vignette "tiedtimes").
-TIME_TOLERANCE = math.sqrt(np.finfo(float).eps)
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No warning and no change of numpy's settings from a library: its result is read here."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def finite(value: float | None) -> float | None:
@@ -60,52 +68,6 @@ def same_length(**vectors: npt.NDArray[Any] | None) -> None:
         raise ValueError(f"arrays differ in length: {lengths}")
 
 
-def survival_arrays(
-    time: npt.ArrayLike, event: npt.ArrayLike, entry: npt.ArrayLike | None
-) -> tuple[Floats, Bools, Floats | None]:
-    """Checked times, events and entries, with times that differ by rounding made equal.
-
-    Times must be non-negative; zero is allowed. Values stay in the unit given.
-    """
-    stop = as_vector(time, "time")
-    dead = as_binary(event, "event")
-    start = None if entry is None else as_vector(entry, "entry")
-    same_length(time=stop, event=dead, entry=start)
-    if (stop < 0).any() or (start is not None and (start < 0).any()):
-        raise ValueError("times must not be negative")
-    return _equal_times(stop, start, dead)
-
-
-def _equal_times(
-    stop: Floats, start: Floats | None, dead: Bools
-) -> tuple[Floats, Bools, Floats | None]:
-    """R's aeqSurv: subtraction leaves 2.9999999999999996 where 3 is meant; both become one time.
-
-    Each run of near-equal times takes its smallest value, as R does.
-    """
-    pooled = stop if start is None else np.concatenate([stop, start])
-    distinct = np.unique(pooled)
-    if len(distinct) < 2:
-        return stop, dead, start
-    gaps = np.diff(distinct)
-    tied = (gaps <= TIME_TOLERANCE) | (gaps <= TIME_TOLERANCE * np.abs(distinct).mean())
-    if not tied.any():
-        return stop, dead, start
-    cuts = distinct[np.concatenate([[True], ~tied])]
-
-    def snap(times: Floats) -> Floats:
-        return cast(Floats, cuts[np.searchsorted(cuts, times, side="right") - 1])
-
-    return snap(stop), dead, None if start is None else snap(start)
-
-
-def intervals_with_length(stop: Floats, start: Floats | None) -> Bools:
-    """Rows that are at risk at all: entry before exit. R drops the others (Surv gives NA)."""
-    if start is None:
-        return np.ones(len(stop), dtype=bool)
-    return start < stop
-
-
 def as_matrix(values: npt.ArrayLike) -> Floats:
     """A finite matrix with at least one column; a vector becomes one column."""
     x = np.asarray(values, dtype=np.float64)
@@ -135,3 +97,13 @@ def exp(values: Floats) -> Floats:
 def numbers(values: Floats) -> tuple[float | None, ...]:
     """The values as numbers, None where they are NaN or infinite."""
     return tuple(finite(float(value)) for value in values)
+
+
+def as_counts(events: Sequence[int], n: Sequence[int]) -> tuple[Ints, Ints]:
+    """Two vectors of k counts, events of n; ValueError unless 0 <= events <= n throughout."""
+    seen, sizes = np.asarray(events, dtype=np.int64), np.asarray(n, dtype=np.int64)
+    if seen.shape != sizes.shape or seen.ndim != 1:
+        raise ValueError("events and n must be two lists of the same length")
+    if ((seen < 0) | (seen > sizes)).any():
+        raise ValueError("events must lie between 0 and n")
+    return seen, sizes

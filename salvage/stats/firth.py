@@ -1,16 +1,15 @@
-"""Firth's penalised likelihood, by the firthmodels package: what its two models share here."""
+"""Firth's penalised Cox likelihood, by the firthmodels package."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from salvage.stats._arrays import Bools, Floats
+from salvage.stats._arrays import Bools, Floats, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,19 +51,6 @@ def fit_cox(x: Floats, time: Floats, event: Bools) -> Penalised | None:
     return _first_converged(lambda search: FirthCoxPH(backend="numpy", **search), x, (event, time))
 
 
-def fit_logistic(x: Floats, y: Bools) -> Penalised | None:
-    """Penalised logistic model with an intercept; None without a maximum. Heinze 2002."""
-    from firthmodels import FirthLogisticRegression
-
-    order = np.lexsort((*x.T, y))
-    x, y = x[order], y[order]
-    return _first_converged(
-        lambda search: FirthLogisticRegression(backend="numpy", **search),
-        x,
-        y.astype(np.int64),
-    )
-
-
 def _first_converged(
     make: Callable[[dict[str, Any]], Any], x: Floats, y: object
 ) -> Penalised | None:
@@ -75,9 +61,8 @@ def _first_converged(
     standard = (x - x.mean(axis=0)) / scale
 
     def attempt(search: dict[str, Any]) -> Penalised | None:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # What did not converge comes back as NaN or as a flag, which is read below.
-            warnings.simplefilter("ignore")
+        # What did not converge comes back as NaN or as a flag, which is read below.
+        with quiet():
             return _fit(make(search), standard, y, scale)
 
     best: Penalised | None = None

@@ -1,37 +1,40 @@
 """Curves and tests for time to an event: arrays in, numbers out.
 
-Every function follows R's survival package (3.5-3), which the tests hold it to. Times are in
-any one unit, zero or more; events are 0/1. Times that differ only by rounding are one time, as
-in R. With `entry`, a row is at risk after `entry` up to and including `time`; a row whose entry
-is not before its time is never at risk and is left out, as in R.
+lifelines computes them; where R has another rule, `r_rules` gives R's, which the tests hold both
+to. Times are in any one unit, zero or more; events are 0/1. Times that differ only by rounding
+are one time, as in R. With `entry`, a row is at risk after `entry` up to and including `time`; a
+row whose entry is not before its time is never at risk and is left out, as in R.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from lifelines import KaplanMeierFitter
+from lifelines.exceptions import StatError
+from lifelines.statistics import multivariate_logrank_test
 from scipy import special
-from survival import surv_analysis
 
+from salvage.stats import r_rules
 from salvage.stats._arrays import (
-    TIME_TOLERANCE,
+    Bools,
     Floats,
     Ints,
     as_binary,
     as_codes,
     as_vector,
     finite,
-    intervals_with_length,
+    quiet,
     same_length,
-    survival_arrays,
 )
+from salvage.stats.r_rules import TIME_TOLERANCE
 
-#: The package binds its functions at run time, where a type checker cannot see them.
-_ENGINE: Any = surv_analysis
+#: Of 95% limits.
+_Z = float(special.ndtri(0.975))
 #: A sum of incidences this near to 1 is 1: limits there have no meaning and no bound.
 _ROUNDING = 1e-12
 
@@ -66,7 +69,7 @@ class Rmst(NamedTuple):
     beyond_last: bool
 
 
-class Test(NamedTuple):
+class ChiSquare(NamedTuple):
     """A chi-squared test."""
 
     chi2: float
@@ -95,7 +98,6 @@ class KM:
 
     n: int
     events: int
-    level: float
     time: Floats
     n_risk: Ints
     n_event: Ints
@@ -106,20 +108,12 @@ class KM:
 
     @property
     def median(self) -> Quantile:
-        """Median time with limits, as R prints them."""
-        return self.quantile(0.5)
-
-    def quantile(self, survival: float) -> Quantile:
-        """First time at which the curve is below `survival`.
-
-        Where the curve runs flat at exactly that height, the middle of the flat part. The limits
-        read the two limit curves by the same rule. Method: R survival:::survmean.
-        """
-        return Quantile(
-            _first_below(self.time, self.survival, survival),
-            _first_below(self.time, self.low, survival),
-            _first_below(self.time, self.high, survival),
+        """Median time with limits, as R prints them: both limit curves are read by one rule."""
+        low, value, high = (
+            r_rules.first_below(self.time, curve, 0.5)
+            for curve in (self.low, self.survival, self.high)
         )
+        return Quantile(value, low, high)
 
     def at(self, time: float) -> At:
         """Survival at a time: 1 (1-1) before the first event, 0 without limits where it is 0.
@@ -141,38 +135,91 @@ class KM:
         )
 
 
-def kaplan_meier(
-    time: npt.ArrayLike,
-    event: npt.ArrayLike,
-    entry: npt.ArrayLike | None = None,
-    level: float = 0.95,
-) -> KM:
-    """Kaplan-Meier estimate with log-log limits.
+def survival_arrays(
+    time: npt.ArrayLike, event: npt.ArrayLike, entry: npt.ArrayLike | None = None
+) -> tuple[Floats, Bools, Floats | None, Bools]:
+    """Checked times, events and entries of the rows that are at risk at all, and which these are.
 
-    Arrays of n rows; n may be 0. ValueError for negative or missing times, events other than
-    0/1, or unequal lengths. Method: R `survfit(Surv(...) ~ 1, conf.type = "log-log")`.
+    Values stay in the unit given; times that differ by rounding are made equal. A row that leaves
+    when it enters is left out, as R's `Surv` gives NA for it. ValueError for negative or missing
+    times, events other than 0/1, or unequal lengths.
     """
-    stop, dead, start = survival_arrays(time, event, entry)
-    kept = intervals_with_length(stop, start)
-    stop, dead = stop[kept], dead[kept]
+    stop = as_vector(time, "time")
+    dead = as_binary(event, "event")
+    start = None if entry is None else as_vector(entry, "entry")
+    same_length(time=stop, event=dead, entry=start)
+    if (stop < 0).any() or (start is not None and (start < 0).any()):
+        raise ValueError("times must not be negative")
+    stop, start = r_rules.equal_times(stop, start)
+    if start is None:
+        return stop, dead, None, np.ones(len(stop), dtype=bool)
+    kept = start < stop
+    return stop[kept], dead[kept], start[kept], kept
+
+
+def kaplan_meier(
+    time: npt.ArrayLike, event: npt.ArrayLike, entry: npt.ArrayLike | None = None
+) -> KM:
+    """Kaplan-Meier estimate with log-log 95% limits.
+
+    Parameters
+    ----------
+    time, event
+        n durations in any one unit, zero or more, and whether each ended in the event; n may be 0.
+    entry
+        When each row came under observation, in the same unit; from 0 on if left out.
+
+    Returns
+    -------
+    The curve at its distinct times.
+
+    Raises
+    ------
+    ValueError
+        For negative or missing times, events other than 0/1, or unequal lengths.
+
+    Method: lifelines `KaplanMeierFitter` with the rules of `r_rules`, as R
+    `survfit(Surv(...) ~ 1, conf.type = "log-log")`.
+
+    >>> curve = kaplan_meier([1, 2, 3, 4], [1, 1, 0, 1])
+    >>> curve.median, curve.at(2.5).value
+    (Quantile(value=3.0, low=1.0, high=None), 0.5)
+    """
+    stop, dead, start, _ = survival_arrays(time, event, entry)
     times, position = np.unique(stop, return_inverse=True)
-    events = np.bincount(position, weights=dead, minlength=len(times)).astype(np.int64)
+    n_event = np.bincount(position, weights=dead, minlength=len(times)).astype(np.int64)
     leaving = np.bincount(position, minlength=len(times)).astype(np.int64)
-    at_risk = _at_risk(times, leaving, None if start is None else start[kept])
-    survival: Floats = np.cumprod((at_risk - events) / at_risk, dtype=np.float64)
-    low, high = _log_log_limits(survival, _greenwood(at_risk, events), level)
+    n_risk = r_rules.at_risk(times, stop, start)
+    curve, low, high = _curve(stop, dead, start, times) or r_rules.product_limit(n_risk, n_event)
+    low, high = r_rules.limits(curve, low, high)
     return KM(
         n=len(stop),
         events=int(dead.sum()),
-        level=level,
         time=times,
-        n_risk=at_risk,
-        n_event=events,
-        n_censor=leaving - events,
-        survival=survival,
+        n_risk=n_risk,
+        n_event=n_event,
+        n_censor=leaving - n_event,
+        survival=curve,
         low=low,
         high=high,
     )
+
+
+def _curve(
+    stop: Floats, dead: Bools, start: Floats | None, times: Floats
+) -> tuple[Floats, Floats, Floats] | None:
+    """lifelines' curve and limits at the times; None where it takes no such cohort."""
+    if not len(stop):
+        return None
+    fitter = KaplanMeierFitter()
+    try:
+        with quiet():
+            fitter.fit(stop, dead, entry=start)
+    except StatError:
+        return None
+    low, high = fitter.confidence_interval_.loc[times].to_numpy(dtype=np.float64).T
+    curve = fitter.survival_function_.loc[times].to_numpy(dtype=np.float64)[:, 0]
+    return curve, low, high
 
 
 def reverse_kaplan_meier(
@@ -188,61 +235,110 @@ def risk_table(
     ticks: npt.ArrayLike,
     entry: npt.ArrayLike | None = None,
 ) -> RiskTable:
-    """At risk just before each tick; censored and events up to and including it.
+    """Numbers under a curve: at risk, censored, events.
 
-    Whoever leaves at a tick is still at risk there, as in R's `summary(survfit(...), times)`.
-    With `entry`, whoever enters at a tick is not at risk there yet, except at time 0.
+    Parameters
+    ----------
+    time, event, entry
+        As `kaplan_meier`.
+    ticks
+        Times at which to count.
+
+    Returns
+    -------
+    At risk just before each tick; censored and events up to and including it. Whoever leaves at a
+    tick is still at risk there; whoever enters at a tick is not yet, except at time 0.
+
+    Raises
+    ------
+    ValueError
+        As `kaplan_meier`.
+
+    Method: R `summary(survfit(...), times)`.
+
+    >>> risk_table([1, 2, 3, 4], [1, 1, 0, 1], [0, 2]).at_risk.tolist()
+    [4, 3]
     """
-    stop, dead, start = survival_arrays(time, event, entry)
+    stop, dead, start, _ = survival_arrays(time, event, entry)
     marks = as_vector(ticks, "ticks")
-    kept = intervals_with_length(stop, start)
-    stop, dead = stop[kept], dead[kept]
-    before = np.sort(stop).searchsorted(marks - TIME_TOLERANCE, side="left")
-    if start is None:
-        entered = np.full(len(marks), len(stop))
-    else:
-        begin = np.sort(start[kept])
-        entered = begin.searchsorted(marks - TIME_TOLERANCE, side="left")
-        entered = np.where(marks == 0, begin.searchsorted(0.0, side="right"), entered)
 
     def up_to(times: Floats) -> Ints:
         return np.sort(times).searchsorted(marks + TIME_TOLERANCE, side="right").astype(np.int64)
 
     return RiskTable(
         ticks=marks,
-        at_risk=(entered - before).astype(np.int64),
+        at_risk=r_rules.at_risk(marks, stop, start),
         censored=up_to(stop[~dead]),
         events=up_to(stop[dead]),
     )
 
 
-def logrank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike) -> Test | None:
-    """Log-rank test of two or more groups; None with one group or without information.
+def logrank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike) -> ChiSquare | None:
+    """Log-rank test of two or more groups.
 
-    Method: R `survdiff`, rho = 0.
+    Parameters
+    ----------
+    time, event, group
+        n durations, events (0 or 1) and names of groups.
+
+    Returns
+    -------
+    The test; None with one group or without information.
+
+    Raises
+    ------
+    ValueError
+        As `kaplan_meier`, and for missing groups.
+
+    Method: lifelines `multivariate_logrank_test`, as R `survdiff`, rho = 0.
+
+    >>> round(logrank([1, 2, 3, 4, 5, 6], [1, 1, 1, 1, 0, 1], list("aababb")).p, 3)
+    0.11
     """
-    stop, dead, _ = survival_arrays(time, event, None)
-    codes, labels = as_codes(group, "group")
+    stop, dead, _, _ = survival_arrays(time, event)
+    codes, _ = as_codes(group, "group")
     same_length(time=stop, group=codes)
-    if len(labels) < 2 or not dead.any():
-        return None
-    try:
-        found = _ENGINE.survdiff(stop, dead.astype(np.int64), codes)
-    except RuntimeError:
-        # The engine's word for a singular variance, where R stops too.
+    if not dead.any():
         return None
     # A group that has left before the first event says nothing and takes no degree of freedom.
-    informed = int((np.asarray(found.exp, dtype=np.float64) > 0).sum())
-    return chi2_test(float(found.chisq), informed - 1)
+    first = stop[dead].min()
+    informed = stop >= first
+    stop, dead, codes = stop[informed], dead[informed], codes[informed]
+    groups = len(np.unique(codes))
+    # Where all die at once nobody could have died in another order: the variance is 0.
+    if groups < 2 or (dead & (stop == first)).all():
+        return None
+    with quiet():
+        found = multivariate_logrank_test(stop, codes, dead)
+    return chi_square(float(found.test_statistic), groups - 1)
 
 
 def rmst(
     time: npt.ArrayLike, event: npt.ArrayLike, tau: float, entry: npt.ArrayLike | None = None
 ) -> Rmst:
-    """Mean time to the event within `tau`: the area under the curve up to it.
+    """Mean time to the event within a horizon: the area under the curve up to it.
 
-    The interval is the estimate plus or minus 1.96 standard errors, kept within 0 and `tau`.
-    Without any row, None. ValueError unless `tau` is positive. Method: R survival:::survmean.
+    Parameters
+    ----------
+    time, event, entry
+        As `kaplan_meier`.
+    tau
+        The horizon, in the unit of the times.
+
+    Returns
+    -------
+    The mean, its standard error, and the mean plus or minus 1.96 of them, within 0 and `tau`; None
+    without any row.
+
+    Raises
+    ------
+    ValueError
+        Unless `tau` is positive, and as `kaplan_meier`.
+
+    Method: R `survival:::survmean`.
+
+    >>> round(rmst([1, 2, 3, 4], [1, 1, 0, 1], 3).value, 2)
+    2.25
     """
     if not (math.isfinite(tau) and tau > 0):
         raise ValueError(f"tau must be positive, it is {tau}")
@@ -250,19 +346,10 @@ def rmst(
     if curve.n == 0:
         return Rmst(None, None, None, None, True)
     used = curve.time <= _reach(tau)
-    edges = np.concatenate([[0.0], np.minimum(curve.time[used], tau), [tau]])
-    areas = np.diff(edges) * np.concatenate([[1.0], curve.survival[used]])
-    survivors = curve.n_risk[used] - curve.n_event[used]
-    weight = np.divide(
-        curve.n_event[used],
-        curve.n_risk[used] * survivors.astype(float),
-        out=np.zeros(len(survivors)),
-        where=survivors > 0,
+    value, se = r_rules.restricted_mean(
+        curve.time[used], curve.survival[used], curve.n_risk[used], curve.n_event[used], tau
     )
-    beyond_area = np.cumsum(areas[:0:-1])[::-1]
-    se = math.sqrt(float(np.sum(beyond_area**2 * weight)))
-    value = float(areas.sum())
-    margin = _z(0.95) * se
+    margin = _Z * se
     return Rmst(
         value,
         se,
@@ -297,7 +384,7 @@ class Incidence:
         value, variance = float(self.incidence[index]), float(self.variance[index])
         if value <= 0 or value > 1 - _ROUNDING:
             return At(float(value > 0), None, None, beyond)
-        width = _z(0.95) * math.sqrt(max(variance, 0.0)) / (value * math.log(value))
+        width = _Z * math.sqrt(max(variance, 0.0)) / (value * math.log(value))
         return At(value, value ** math.exp(-width), value ** math.exp(width), beyond)
 
     def se(self, time: float) -> float | None:
@@ -307,13 +394,34 @@ class Incidence:
 
 
 def cumulative_incidence(time: npt.ArrayLike, status: npt.ArrayLike, cause: int = 1) -> Incidence:
-    """Aalen-Johansen incidence of `cause`; status 0 is censored, other codes are other causes.
+    """Aalen-Johansen incidence of one cause in the presence of others.
 
-    Arrays of n rows. Method: estimate and infinitesimal jackknife variance of R survival
+    Parameters
+    ----------
+    time
+        n durations in any one unit.
+    status
+        0 is censored, other codes are causes.
+    cause
+        The code of the cause.
+
+    Returns
+    -------
+    The incidence at the event times of the cause.
+
+    Raises
+    ------
+    ValueError
+        As `kaplan_meier`.
+
+    Method: estimate and infinitesimal jackknife variance of R survival
     `survfit(Surv(time, factor(status)) ~ 1)`.
+
+    >>> cumulative_incidence([1, 2, 3, 4], [1, 2, 0, 1]).at(3).value
+    0.25
     """
     code = as_vector(status, "status")
-    stop, failed, _ = survival_arrays(time, code != 0, None)
+    stop, failed, _, _ = survival_arrays(time, code != 0)
     times, position = np.unique(stop, return_inverse=True)
     size = len(times)
     mine = np.bincount(position, weights=code == cause, minlength=size).astype(np.float64)
@@ -336,12 +444,12 @@ def cumulative_incidence(time: npt.ArrayLike, status: npt.ArrayLike, cause: int 
     )
 
 
-def chi2_test(chi2: float, df: int) -> Test | None:
+def chi_square(chi2: float, df: int) -> ChiSquare | None:
     """The upper tail of a chi-squared statistic; None where it is not defined."""
     if df < 1 or not math.isfinite(chi2):
         return None
     statistic = max(chi2, 0.0)
-    return Test(statistic, df, float(special.chdtrc(df, statistic)))
+    return ChiSquare(statistic, df, float(special.chdtrc(df, statistic)))
 
 
 def _incidence_variance(mine: Floats, others: Floats, leaving: Floats) -> tuple[Floats, Floats]:
@@ -378,53 +486,6 @@ def _incidence_variance(mine: Floats, others: Floats, leaving: Floats) -> tuple[
     return incidence, np.asarray(np.maximum(variance, 0.0), dtype=np.float64)
 
 
-def _at_risk(times: Floats, leaving: Ints, start: Floats | None) -> Ints:
-    """Rows at risk at each distinct time: entered before it and not yet left."""
-    gone = np.cumsum(leaving) - leaving
-    if start is None:
-        return np.asarray(leaving.sum() - gone, dtype=np.int64)
-    entered = np.sort(start).searchsorted(times, side="left")
-    return np.asarray(entered - gone, dtype=np.int64)
-
-
-def _greenwood(at_risk: Ints, events: Ints) -> Floats:
-    """Greenwood's sum; infinite from the time on at which nobody is left."""
-    left = (at_risk - events).astype(float)
-    terms = np.divide(events, at_risk * left, out=np.full(len(left), np.inf), where=left > 0)
-    return np.cumsum(terms)
-
-
-def _log_log_limits(survival: Floats, log_variance: Floats, level: float) -> tuple[Floats, Floats]:
-    """Limits from the normal distribution of log(-log S); see KM for S of 1 and 0."""
-    low, high = np.ones_like(survival), np.ones_like(survival)
-    inside = (survival > 0) & (survival < 1)
-    log_s = np.log(survival[inside])
-    width = _z(level) * np.sqrt(log_variance[inside]) / log_s
-    low[inside] = np.exp(log_s * np.exp(-width))
-    high[inside] = np.exp(log_s * np.exp(width))
-    low[survival == 0] = np.nan
-    high[survival == 0] = np.nan
-    return low, high
-
-
-def _first_below(times: Floats, curve: Floats, height: float) -> float | None:
-    """R's minmin: NaN is passed over, and a flat part at the height gives its middle."""
-    with np.errstate(invalid="ignore"):
-        below = np.flatnonzero(curve < height + TIME_TOLERANCE)
-    if len(below) == 0:
-        return None
-    first = below[0]
-    if abs(curve[first] - height) < TIME_TOLERANCE:
-        lower = below[curve[below] < curve[first]]
-        if len(lower):
-            return float((times[first] + times[lower[0]]) / 2)
-    return float(times[first])
-
-
 def _reach(time: float) -> float:
     """A time plus the rounding that still counts as the same time."""
     return time + TIME_TOLERANCE * max(1.0, abs(time))
-
-
-def _z(level: float) -> float:
-    return float(special.ndtri(0.5 + level / 2))

@@ -1,25 +1,22 @@
 """Whether a cohort prints the published figures, and whether its histories are possible.
 
 Computed from the tables alone, by other means than the search: counts in pandas, the Kaplan-Meier
-median in exact fractions, the Cox model by the ``survival`` package.
+median in exact fractions, the Cox model by lifelines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from salvage.analysis.provenance import figures, prints_as
-from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.cohort.schema import CATEGORY_KEYS, FATAL_GRADE, POOR_ECOG, RESPONSE
+from salvage.stats import cox
 
 Frames = Mapping[str, pd.DataFrame]
 FIRST_LINES_AT_MONTH_ONE = 2
-LARGEST_LOG_RATIO = 10.0
-"""Beyond it the partial likelihood of a cohort of this size has no maximum."""
 
 
 def kaplan_meier_median(months: Iterable[float], died: Iterable[bool]) -> float | None:
@@ -46,30 +43,12 @@ def late_against_early(patients: pd.DataFrame, cutoff: float) -> dict[str, float
 
     Empty if one group is empty or the model has no finite estimate.
     """
-    from scipy.stats import norm
-    from survival import regression
-
-    engine: Any = regression  # binds its functions at run time, unseen by a type checker
-
     late = (patients["relapse_month"] > cutoff).to_numpy(float)
-    if late.min() == late.max():
+    fitted = cox.cox(late, patients["os_month"], patients["died"])
+    value, low, high, p = fitted.hr[0], fitted.low[0], fitted.high[0], fitted.p[0]
+    if value is None or low is None or high is None or p is None:
         return {}
-    fit = engine.coxph_fit(
-        patients["os_month"].to_numpy(float),
-        patients["died"].to_numpy().astype(int),
-        late[:, None],
-        method="efron",
-    )
-    beta, error = float(np.ravel(fit.coefficients)[0]), float(np.ravel(fit.var)[0]) ** 0.5
-    if abs(beta) > LARGEST_LOG_RATIO:
-        return {}
-    reach = norm.ppf(0.975) * error
-    return {
-        "value": float(np.exp(beta)),
-        "low": float(np.exp(beta - reach)),
-        "high": float(np.exp(beta + reach)),
-        "p": float(2 * norm.sf(abs(beta / error))),
-    }
+    return {"value": value, "low": low, "high": high, "p": p}
 
 
 def _rate(hits: pd.Series[bool]) -> dict[str, float]:
@@ -82,7 +61,7 @@ def reproduced(frames: Frames, early_relapse_months: float = 3.0) -> dict[str, d
     """What the cohort has for each published figure: value, and n, events, low, high, p."""
     patients, salvage = frames["patients"], frames["salvage"]
     months = patients["os_month"]
-    responded = salvage["best_response"].isin(["CR", "PR"])
+    responded = salvage["best_response"].isin(RESPONSE)
     complete = salvage["best_response"] == "CR"
     second = salvage["category"] == "second_cart"
     median = kaplan_meier_median(months, patients["died"])
@@ -226,7 +205,7 @@ def _course_rules(lines: pd.DataFrame) -> dict[str, pd.Series]:
     best, reason = lines["best_response"], lines["response_end_reason"]
     start, stop, end = lines["start_month"], lines["stop"], lines["response_end_month"]
     response, progression = lines["response_month"], lines["progression_month"]
-    responded = best.isin(["CR", "PR"])
+    responded = best.isin(RESPONSE)
     dead, last = lines["died"].astype(bool), lines["last"]
     at_end = end == lines["os_month"]
     radiotherapy = lines["category"] == "radiotherapy"
@@ -298,7 +277,7 @@ def _baseline_rules(patients: pd.DataFrame) -> dict[str, pd.Series]:
     index = (
         (patients["age"] > 60).astype(int)
         + (stage >= 3).astype(int)
-        + (patients["ecog"] >= 2).astype(int)
+        + (patients["ecog"] >= POOR_ECOG).astype(int)
         + patients["ldh_elevated"]
         + (sites > 1).astype(int)
     )
@@ -320,7 +299,7 @@ def _baseline_rules(patients: pd.DataFrame) -> dict[str, pd.Series]:
         "one prior line, but not refractory": (patients["prior_lines"] < 2)
         & (patients["refractory"] != 1),
         "response to the first CAR-T before it could be assessed": (
-            best.isin(["CR", "PR"]) & (relapse <= 1)
+            best.isin(RESPONSE) & (relapse <= 1)
         ),
         "progressive disease as best response, but a late relapse": (
             (best == "PD") & (relapse > 1.5)
@@ -342,5 +321,5 @@ def _adverse_rules(events: pd.DataFrame) -> dict[str, pd.Series]:
         "CRS or ICANS without a bispecific antibody or CAR-T": astct & ~treated,
         "twice in a line": events.duplicated([*keys, "term"]),
         "fever beside a CRS of the same line": (events["term"] == "fever") & crs,
-        "grade 5 without death": events["grade"] >= 5,
+        "grade 5 without death": events["grade"] >= FATAL_GRADE,
     }

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from salvage.cohort.schema import CATEGORY_KEYS, PATIENTS, SALVAGE, Column
 from salvage.evidence import audit
 from salvage.paths import DATA
+from salvage.stats.exact import convolve
 from salvage.synthetic import times
 from salvage.synthetic.frames import as_csv, typed
 from salvage.synthetic.lines import (
@@ -143,11 +144,7 @@ def _table_counts() -> tuple[tuple[NDArray[np.int64], ...], tuple[NDArray[np.int
     masks = tuple(table_masks().values())
     counts = [masks[-1]]
     for mask in reversed(masks[:-1]):
-        total = np.zeros_like(mask)
-        a, b, c = total.shape
-        for n, responses, complete in np.argwhere(mask):
-            total[n:, responses:, complete:] += counts[0][: a - n, : b - responses, : c - complete]
-        counts.insert(0, total)
+        counts.insert(0, convolve(counts[0], mask))
     return masks, tuple(counts)
 
 

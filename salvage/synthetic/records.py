@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from salvage.cohort.schema import POOR_ECOG, RESPONSE
 from salvage.synthetic.lines import Line
 from salvage.synthetic.times import Bools, Ints
 
@@ -132,7 +133,7 @@ def _baseline_row(rng: np.random.Generator, number: int, relapse: int) -> Row:
         "histology": histology,
         "coo": _choose(rng, {"GCB": 0.4, "non-GCB": 0.6}) if histology == "DLBCL NOS" else None,
         "stage": stage,
-        "ipi": int(age > 60) + int(stage >= 3) + int(ecog >= 2) + ldh + int(extranodal > 1),
+        "ipi": int(age > 60) + int(stage >= 3) + int(ecog >= POOR_ECOG) + ldh + int(extranodal > 1),
         "ecog": ecog,
         "ldh_elevated": ldh,
         "extranodal_sites": extranodal,
@@ -211,7 +212,7 @@ def _intents(
     held: set[int] = set()
     for k, line in enumerate(lines):
         following = None if line.last else categories[k + 1]
-        responded = codes[k] in ("CR", "PR")
+        responded = codes[k] in RESPONSE
         if responded and following in ("second_cart", "radiotherapy"):
             held.add(k)
         if categories[k] != "radiotherapy":
@@ -241,7 +242,7 @@ def line_rows(
     rows = []
     for k, line in enumerate(lines):
         category, dead = categories[k], bool(died[line.patient])
-        if codes[k] in ("CR", "PR"):
+        if codes[k] in RESPONSE:
             course = _response(rng, line, category, k in held, dead)
         else:
             course = _no_response(rng, line, codes[k], dead)

@@ -16,7 +16,7 @@ from salvage.analysis.estimate import Estimate
 from salvage.cohort import Cohort, load
 from salvage.paths import DATA
 from salvage.report import prognosis as report_prognosis
-from salvage.stats import proportions
+from salvage.stats import exact
 from tests.cohorts import EDGES, Recipe, Tables, generate
 
 
@@ -110,7 +110,7 @@ def test_shipped_cohort_prints_the_published_ratio_from_infusion_only() -> None:
 @given(st.lists(st.none() | st.floats(0, 1), min_size=0, max_size=20))
 @settings(deadline=None)
 def test_holm_against_statsmodels(p_values: list[float | None]) -> None:
-    adjusted = proportions.holm(p_values)
+    adjusted = exact.holm(p_values)
     known = [p for p in p_values if p is not None]
     # statsmodels collects garbage at each call: half a second in a process that ran other tests.
     with mock.patch("gc.collect"):

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.reference_notebooks import ROOT
 from tests.scratch_book import Book, cell, make_book, page
 
 PATIENTS_CELL = cell(
@@ -158,7 +157,6 @@ def test_an_unknown_citation_fails(book: Book) -> None:
 
 
 def test_a_printed_book_that_cannot_be_made_fails_and_spares_the_pages(book: Book) -> None:
-    shutil.copytree(ROOT / "book/print", book.root / "book/print")
     book.replace("_config.yml", "print_with_html: false", "print_with_html: true")
     book.write("book/print/template.typ", "#let book(")
     for folder in ("html", "print"):

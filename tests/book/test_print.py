@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ET
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -475,7 +475,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         print_word.make(book, COVER, folder / "book.docx", folder)
-        pdf_of(book, COVER, [], folder / "book.pdf", folder)
+        print_pdf.make(book, COVER, [], folder / "book.pdf", folder)
         made.append([(folder / f"book.{kind}").read_bytes() for kind in ("docx", "pdf")])
         # Dates in a ZIP file are even seconds.
         time.sleep(2.1)
@@ -505,12 +505,13 @@ def heading(level: int, label: str) -> dict[str, Any]:
     return {"t": "Header", "c": [level, [label, [], []], words(label.title())]}
 
 
-def test_a_missing_font_hides_no_other_fault_of_the_pdf(tmp_path: Path) -> None:
+def test_a_missing_font_hides_no_other_fault_of_the_pdf(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fonts = print_pdf.Families((print_pdf.TEXT_FONT,), "a font is missing")
+    monkeypatch.setattr(print_pdf, "families", lambda text: fonts)
     book = Book(blocks=[heading(1, "first"), heading(4, "second"), para(words("Text."))])
-    pages = print_pdf.translate(book, COVER)
-    lacking = replace(pages, fonts=replace(pages.fonts, problem="a font is missing"))
-    parts = [Part("", ("first",))]
-    told = print_pdf.make(lacking, book, COVER, parts, tmp_path / "book.pdf", tmp_path)
+    told = print_pdf.make(book, COVER, [Part("", ("first",))], tmp_path / "book.pdf", tmp_path)
     assert told[0] == "a font is missing"
     assert told[1].startswith("the PDF does not reach PDF/UA-1: ")
 
@@ -538,7 +539,7 @@ def test_a_printed_book_that_fails_leaves_none_of_before(
             (tmp_path / folder / name).write_text("before")
     told: list[str] = []
     monkeypatch.setattr(print_builder, "tell", told.extend)
-    print_builder.Beside().finish(app, None)
+    print_builder.PrintTask().finish(app, None)
     assert len(told) == 1
     assert "the printed book could not be made" in told[0]
     assert why in told[0]
@@ -549,7 +550,7 @@ def test_a_printed_book_that_fails_leaves_none_of_before(
 def test_a_footnote_stands_at_the_foot_of_the_page(tmp_path: Path) -> None:
     path = tmp_path / "book.pdf"
     book = written(FOOTNOTED, print_pdf.TypstDialect())
-    assert pdf_of(book, COVER, [Part("", ("page",))], path, tmp_path) == []
+    assert print_pdf.make(book, COVER, [Part("", ("page",))], path, tmp_path) == []
     corners, texts = boxes(path)[-1]
     assert corners[texts.index("foot."), 1] > 0.8 * PAGE[1]
     assert corners[texts.index("more."), 1] < 0.5 * PAGE[1]
@@ -615,18 +616,13 @@ def test_a_font_that_is_missing_is_told_once_and_fails_no_build(
     assert said == {"info": told[0], "warning": "the PDF is broken"}
 
 
-def pdf_of(book: Book, cover: Cover, parts: list[Part], path: Path, cache: Path) -> list[str]:
-    """Make the PDF of a book; what was told."""
-    return print_pdf.make(print_pdf.translate(book, cover), book, cover, parts, path, cache)
-
-
 def small_pdf(tmp_path: Path, title: str, text: str, notice: str = "") -> tuple[list[str], Path]:
     """A printed book of one page: what was told, and its path."""
     header = {"t": "Header", "c": [1, ["first", [], []], words("First")]}
     book = Book(blocks=[header, {"t": "Para", "c": words(text)}])
     cover = Cover(title, "A centre", "", "", "1", notice, "en")
     path = tmp_path / "book.pdf"
-    told = pdf_of(book, cover, [Part("", ("first",))], path, tmp_path / "cache")
+    told = print_pdf.make(book, cover, [Part("", ("first",))], path, tmp_path / "cache")
     return told, path
 
 
@@ -665,7 +661,7 @@ def paged(tmp_path: Path, before: int, height: float) -> list[str]:
     cover = Cover("A study", "", "", "", "1", "", "en")
     path = tmp_path / "book.pdf"
     book = Book(blocks=blocks, numbered=[drawn])
-    assert pdf_of(book, cover, [Part("", ("one",))], path, tmp_path / "cache") == []
+    assert print_pdf.make(book, cover, [Part("", ("one",))], path, tmp_path / "cache") == []
     _cover, _contents, *pages = pdf_text(path)
     return pages
 

@@ -32,7 +32,6 @@ CELLS = {
     "warning": "import warnings\nwarnings.warn('odd', DeprecationWarning)",
     "magic": "%pprint off",
     "async": "import asyncio\nawait asyncio.sleep(0, 'slept')",
-    "error": "1 / 0",  # the last: a chapter stops there
 }
 # What differs from run to run, or names the file or the process in which a cell was run.
 PICTURE_MIMES = {"image/png"}
@@ -84,15 +83,15 @@ def in_kernel(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 @pytest.fixture(scope="module")
 def in_worker(tmp_path_factory: pytest.TempPathFactory) -> worker.Run:
     """The same cells as the book runs them."""
-    answer = in_process(
+    run, problem = in_process(
         multiprocessing.get_context("spawn"),
         worker.run_cells,
         list(CELLS.values()),
         str(tmp_path_factory.mktemp("worker")),
     )
-    assert answer[0] == "ok", answer
-    run: worker.Run = answer[1]
-    return run
+    assert problem == ""
+    assert run is not None
+    return run  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -107,6 +106,19 @@ def test_a_cell_says_the_same(name: str, in_kernel: list[Any], in_worker: worker
         assert all("DeprecationWarning: odd" in o[0]["text"] for o in (found, wanted))
     else:
         assert found == wanted
+
+
+def test_no_output_comes_too_late_for_its_cell() -> None:
+    """The kernel of Jupyter sends from a thread, in which a text may wait for the next cell."""
+    texts = [f"{stream}{number}" for number in range(200) for stream in ("stdout", "stderr")]
+    cells = [f"import sys; print('{text}', file=sys.{text[:6]})" for text in texts]
+    run, _ = in_process(
+        multiprocessing.get_context("spawn"), worker.run_cells, cells, str(Path.cwd())
+    )
+    assert run is not None
+    assert [[o["text"] for o in outputs] for outputs in run["outputs"]] == [
+        [f"{t}\n"] for t in texts
+    ]
 
 
 @pytest.mark.parametrize("source", Paths().sources(), ids=lambda path: path.stem)
@@ -132,15 +144,29 @@ def test_the_quick_reading_of_cells_is_that_of_the_page(source: Path) -> None:
     assert quick == whole
 
 
-def test_a_worker_that_dies_is_told() -> None:
-    answer = in_process(
-        multiprocessing.get_context("spawn"),
-        worker.run_cells,
-        ["import os\nos._exit(7)"],
-        str(Path.cwd()),
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        (
+            "first = 1\nfirst / 0",
+            ["    first / 0", "----> 2 first / 0", "ZeroDivisionError: division"],
+        ),
+        ("first =", ["    first =", "SyntaxError"]),
+        ("raise SystemExit('enough')", ["    raise SystemExit", "enough"]),
+        (
+            "class Bad:\n    def _repr_markdown_(self):\n        raise ValueError('none')\nBad()",
+            ["    class Bad:", "ValueError: none"],
+        ),
+        ("import os\nos._exit(7)", ["exit code 7"]),
+    ],
+)
+def test_a_cell_that_fails_is_shown(source: str, shown: list[str]) -> None:
+    run, problem = in_process(
+        multiprocessing.get_context("spawn"), worker.run_cells, ["x = 1", source], str(Path.cwd())
     )
-    assert answer[0] == "error"
-    assert "exit code 7" in answer[2]
+    assert run is None
+    assert [text for text in shown if text not in problem] == []
+    assert "\x1b" not in problem
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
@@ -150,8 +176,9 @@ def test_the_estimates_of_a_large_cohort_are_made_in_one_worker(
     """Alone they are made on all processors; a worker of the book cannot start others."""
     monkeypatch.setattr(results, "PARALLEL_FROM", 1)
     fork = multiprocessing.get_context("fork")
-    status, answer, *told = in_process(fork, worker.collect_results)
-    assert status == "ok", told
+    answer, problem = in_process(fork, worker.collect_results)
+    assert problem == ""
+    assert answer is not None
     assert "os.median" in {record["id"] for record in json.loads(answer)}
 
 

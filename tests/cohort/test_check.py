@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from salvage.cohort import Cohort, check, load, once, schema
 from salvage.cohort.check import CohortError
-from salvage.cohort.readers import read_csv
+from salvage.cohort.files import read_csv
 from salvage.problems import Problem
 from tests.cohorts import EDGES, Recipe, Tables, generate, recipes
 

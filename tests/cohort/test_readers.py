@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from salvage.cohort import Cohort, check, load, schema
 from salvage.cohort.cells import guarded, months, parse_date, text_of, unguarded
-from salvage.cohort.check import told
-from salvage.cohort.readers import read, read_csv, read_parquet
+from salvage.cohort.check import summary_lines
+from salvage.cohort.files import SourceFile, read_csv, read_parquet
+from salvage.cohort.readers import read
 from salvage.paths import DATA
 
 SHIPPED = load(DATA)
@@ -140,7 +141,7 @@ def test_csv_rows_are_counted_as_a_spreadsheet_counts_them(tmp_path: Path) -> No
 def test_an_encoding_and_a_header_row_can_be_given(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_bytes("Bericht 2024\n\nid;Zentrum\n1;München\n".encode("cp1252"))
-    frame, problems = read_csv(file, "cp1252", 3)
+    frame, problems = read_csv(file, SourceFile(encoding="cp1252", header=3))
     assert not problems
     assert frame.to_dict("list") == {"id": ["1"], "Zentrum": ["München"]}
 
@@ -275,7 +276,7 @@ def test_files_that_may_be_a_table_are_told(tmp_path: Path) -> None:
         (tmp_path / "Adverse events.csv").rename(tmp_path / name)
         left_out = load(tmp_path).left_out
         assert [line.partition(" was not read")[0] for line in left_out] == [name, "notes.csv"]
-        shown = list(told(load(tmp_path), "cohort"))
+        shown = list(summary_lines(load(tmp_path), "cohort"))
         assert shown[-3:] == ["Left out:", *(f"  {line}" for line in left_out)]
         (tmp_path / name).rename(tmp_path / "Adverse events.csv")
 

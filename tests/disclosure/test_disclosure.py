@@ -31,7 +31,7 @@ from salvage.display import figures, show
 from salvage.paths import CHAPTERS, DATA
 from salvage.report import gate, public, results
 from salvage.report import safety as report_safety
-from salvage.stats.proportions import clopper_pearson, wilson
+from salvage.stats.intervals import clopper_pearson, wilson
 from tests.cohorts import EDGES, Recipe, generate
 
 LEAST_WIDTH = 3

@@ -425,9 +425,9 @@ def _brute_force(facts: feasible_tables.TableFacts) -> list[tuple[tuple[int, int
         for r in range(min(n, facts.responses) + 1)
         for c in range(min(r, facts.complete) + 1)
     ]
-    totals = (facts.events, facts_file.responses, facts_file.complete)
-    top_r = facts.categories.index(facts_file.highest_response[0])
-    top_c = facts.categories.index(facts_file.highest_complete[0])
+    totals = (facts.events, facts.responses, facts.complete)
+    top_r = facts.categories.index(facts.highest_response[0])
+    top_c = facts.categories.index(facts.highest_complete[0])
     found = []
     for table in product(cells, repeat=len(facts.categories)):
         if tuple(map(sum, zip(*table, strict=True))) != totals:
@@ -439,9 +439,7 @@ def _brute_force(facts: feasible_tables.TableFacts) -> list[tuple[tuple[int, int
             and facts.highest_complete[1].prints(cr[top_c])
             and sorted(orr)[-2] < orr[top_r] == max(orr)
             and sorted(cr)[-2] < cr[top_c] == max(cr)
-            and feasible_tables.subsets(
-                table[top_c][0], table[top_c][2], facts.subset_complete
-            )
+            and feasible_tables.subsets(table[top_c][0], table[top_c][2], facts.subset_complete)
         ):
             found.append(table)
     return found

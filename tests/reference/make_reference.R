@@ -172,22 +172,15 @@ write_answers(list(
 
 ## Cox models --------------------------------------------------------------------------------
 
-cox_answers <- function(d, y, x, strata = NULL, cluster = NULL) {
+cox_answers <- function(y, x) {
   frame <- data.frame(x)
-  right <- paste(names(frame), collapse = " + ")
-  if (!is.null(strata)) { frame$s <- strata; right <- paste(right, "+ strata(s)") }
+  formula <- as.formula(paste("y ~", paste(names(frame), collapse = " + ")))
   frame$y <- y
-  formula <- as.formula(paste("y ~", right))
-  fit <- if (is.null(cluster)) coxph(formula, frame, ties = "efron", control = control)
-         else { frame$cl <- cluster; coxph(formula, frame, ties = "efron", cluster = cl, control = control) }
+  fit <- coxph(formula, frame, ties = "efron", control = control)
   s <- summary(fit)
-  # cox.zph uses the model-based variance, and refuses a model with clusters in places.
-  plain <- coxph(formula, frame, ties = "efron", control = control)
-  z <- cox.zph(plain, transform = "km", terms = FALSE)$table
+  z <- cox.zph(fit, transform = "km", terms = FALSE)$table
   list(
-    coef = many(fit$coefficients),
-    se = many(if (is.null(cluster)) sqrt(diag(fit$var)) else sqrt(diag(fit$naive.var))),
-    robust_se = if (is.null(cluster)) NULL else many(sqrt(diag(fit$var))),
+    coef = many(fit$coefficients), se = many(sqrt(diag(fit$var))),
     low = many(s$conf.int[, "lower .95"]), high = many(s$conf.int[, "upper .95"]),
     p = many(s$coefficients[, "Pr(>|z|)"]),
     loglik = fit$loglik[2], lr = unname(s$logtest["test"]), lr_p = unname(s$logtest["pvalue"]),
@@ -210,27 +203,20 @@ truncated <- local({
   entry <- round(rexp(n, 1 / 3), 1); x1 <- rbinom(n, 1, 0.5); x2 <- round(rnorm(n), 2)
   length <- round(rexp(n, exp(0.5 * x1) / 5), 1)   # some are 0: never at risk
   list(entry = I(entry), time = I(round(entry + length, 1)), event = I(rbinom(n, 1, 0.8)),
-       x1 = I(x1), x2 = I(x2), s = I(sample(c("a", "b", "c"), n, TRUE)), cl = I(sample(1:20, n, TRUE)))
+       x1 = I(x1), x2 = I(x2))
 })
 by_hand <- function(d) cbind(x1 = d$x1, x2 = d$x2)
 truncated_y <- suppressWarnings(Surv(truncated$entry, truncated$time, truncated$event))
 keep <- !is.na(truncated_y)
-with_x <- function(d, rows = TRUE) by_hand(d)[rows, ]
 write_answers(list(
-  lung = list(answers = cox_answers(NULL, Surv(complete$time, complete$status - 1),
+  lung = list(answers = cox_answers(Surv(complete$time, complete$status - 1),
     complete[, c("age", "sex", "ph.ecog")])),
-  lung_sex = list(answers = cox_answers(NULL, Surv(complete$time, complete$status - 1), complete[, "sex", drop = FALSE])),
-  lung_by_sex = list(answers = cox_answers(NULL, Surv(complete$time, complete$status - 1),
-    complete[, c("age", "ph.ecog")], strata = complete$sex)),
-  heart = list(answers = cox_answers(NULL, Surv(heart$start, heart$stop, heart$event),
+  lung_sex = list(answers = cox_answers(Surv(complete$time, complete$status - 1), complete[, "sex", drop = FALSE])),
+  heart = list(answers = cox_answers(Surv(heart$start, heart$stop, heart$event),
     data.frame(age = heart$age, year = heart$year, surgery = heart$surgery,
-               transplant = as.numeric(heart$transplant) - 1), cluster = heart$id)),
-  small = list(data = small, answers = cox_answers(NULL, Surv(small$time, small$event), by_hand(small))),
-  truncated = list(data = truncated, answers = cox_answers(NULL, truncated_y[keep], with_x(truncated, keep))),
-  truncated_strata = list(data = truncated, answers = cox_answers(NULL, truncated_y[keep],
-    with_x(truncated, keep), strata = truncated$s[keep])),
-  truncated_cluster = list(data = truncated, answers = cox_answers(NULL, truncated_y[keep],
-    with_x(truncated, keep), cluster = truncated$cl[keep]))
+               transplant = as.numeric(heart$transplant) - 1))),
+  small = list(data = small, answers = cox_answers(Surv(small$time, small$event), by_hand(small))),
+  truncated = list(data = truncated, answers = cox_answers(truncated_y[keep], by_hand(truncated)[keep, ]))
 ), "cox")
 
 ## Proportions -------------------------------------------------------------------------------
@@ -240,8 +226,6 @@ write_answers(lapply(pairs, function(p) list(
   events = p[1], n = p[2],
   exact = many(binom.test(p[1], p[2])$conf.int),
   wilson = many(suppressWarnings(prop.test(p[1], p[2], correct = FALSE))$conf.int),
-  jeffreys = many(c(if (p[1] == 0) 0 else qbeta(0.025, p[1] + 0.5, p[2] - p[1] + 0.5),
-                    if (p[1] == p[2]) 1 else qbeta(0.975, p[1] + 0.5, p[2] - p[1] + 0.5))),
   poisson = many(poisson.test(p[1], p[2])$conf.int)
 )), "intervals")
 

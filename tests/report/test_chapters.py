@@ -26,7 +26,7 @@ from salvage.report import cohort as report_cohort
 from salvage.report import comparison as report_comparison
 from salvage.report import overview as report_overview
 from salvage.report import safety as report_safety
-from salvage.stats import proportions
+from salvage.stats import clustered, exact
 from tests.cohorts import EDGES, Recipe, Tables, generate, recipes
 
 SLOW = settings(
@@ -273,7 +273,7 @@ def test_the_design_effect_is_the_ratio_of_two_variances() -> None:
     from scipy.stats import t
 
     wanted = p * (1 - p) / variance * (t.ppf(0.975, 11) / t.ppf(0.975, 5)) ** 2
-    assert proportions.effective_n(y, patient, 6) == pytest.approx(wanted, rel=1e-12)
+    assert clustered.effective_n(y, patient, 6) == pytest.approx(wanted, rel=1e-12)
 
 
 def test_one_line_for_each_patient_needs_no_allowance() -> None:
@@ -414,7 +414,7 @@ def test_above_the_named_size_the_reason_is_given(monkeypatch: pytest.MonkeyPatc
     assert all(e.value is None for e in made.values())
     assert all(f"{comparison.LARGEST_GROUP:,} lines" in e.method for e in made.values())
     wide = comparison.Counts((900,) * 6, (2_000,) * 6)
-    assert f"{proportions.EXACT_TABLES:,} partial tables" in comparison.no_exact(wide)
+    assert f"{exact.EXACT_TABLES:,} partial tables" in comparison.no_exact(wide)
 
 
 @pytest.mark.parametrize("name", ["no_responder", "all_responders", "one_category"])

@@ -2,9 +2,10 @@
 
 It is data and not a program: names of columns, values and patterns. Everything in it is read as
 text, so that ``no`` is the word and not false, and ``01`` is not the number 1. See book/import.md.
+A new key is a field of :class:`Cell`, of :class:`Condition` or of
+:class:`salvage.cohort.files.SourceFile`, and what it does stands in ``rows`` or in ``files``.
 """
 
-import codecs
 import re
 from collections.abc import Collection, Iterator
 from collections.abc import Mapping as AbstractMapping
@@ -14,14 +15,14 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from salvage.cohort import schema
 from salvage.cohort.cells import DAYS_PER_MONTH
+from salvage.cohort.files import SourceFile
 from salvage.cohort.schema import Column, Table
 from salvage.cohort.study import Study
 from salvage.problems import InputError
-from salvage.records import Kind, Reader, one_of, whole
+from salvage.records import Kind, Reader, one_of
 
 UNIT_DAYS: Final = {"days": 1.0, "weeks": 7.0, "months": DAYS_PER_MONTH, "years": 365.25}
 TAKES: Final = ("earliest", "latest", "first", "last", "count")
-COMPARISONS: Final = ("at_least", "at_most", "above", "below")
 AUTO_DATE: Final = "auto"
 TIME_ZERO: Final = "time_zero"
 #: The day from which months are counted, if it is not day 0: written like a month column.
@@ -55,19 +56,6 @@ def _operand(text: str) -> str:
     return text
 
 
-def _file_inside(text: str) -> str:
-    """A relative path. Raises ValueError where it leads elsewhere."""
-    if Path(text).is_absolute() or ".." in Path(text).parts:
-        raise ValueError(text)
-    return text
-
-
-def _encoding(text: str) -> str:
-    """An encoding that Python knows. Raises LookupError for another."""
-    codecs.lookup(text)
-    return text
-
-
 def _date(text: str) -> str:
     """How dates are written. Raises ValueError for no pattern."""
     if text != AUTO_DATE and "%" not in text:
@@ -79,8 +67,6 @@ def _date(text: str) -> str:
 _Text = Annotated[str, Kind(str, "text", blank=True)]
 _Key = Annotated[str, Kind(key_of, "text", blank=True)]
 _Operand = Annotated[str, Kind(_operand, "a number or a name such as patients.relapse_month")]
-_File = Annotated[str, Kind(_file_inside, "a file inside the folder that is imported")]
-_Encoding = Annotated[str, Kind(_encoding, "an encoding such as utf-8 or cp1252")]
 _Date = Annotated[str, Kind(_date, "auto (year first), or a pattern such as %d/%m/%Y")]
 
 
@@ -176,19 +162,6 @@ class Cell:
             if rule.mapped:
                 expected = "a column of the source that is looked up, not one of the cohort"
                 yield "where", str(rule), expected
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """One file, or one sheet of it; ``file`` is blank where the import is given a single file."""
-
-    SHORT: ClassVar = "file"
-
-    file: _File = ""
-    sheet: str = ""
-    header: Annotated[int, whole(1)] = 1
-    encoding: _Encoding | None = None
-    labels: bool = False
 
 
 @dataclass(frozen=True)

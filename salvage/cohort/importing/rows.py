@@ -1,22 +1,22 @@
-"""A mapping applied to tables of text: every row of a source ends in a table or in the list."""
+"""A mapping applied to tables of text: every row of a source ends in a table or in the list.
+
+What a key of a mapping means for one cell stands in :class:`_EntryRows`; a new key is a field of
+:class:`salvage.cohort.importing.mapping.Cell` and its meaning here.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as AbstractMapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from salvage.cohort import schema
-from salvage.cohort.cells import DATE_EXPECTED, parse_date, text_of
-from salvage.cohort.cells import months as months_of
-from salvage.cohort.check import read_column
+from salvage.cohort.cells import DATE_EXPECTED, months, text_of
+from salvage.cohort.dates import day_numbers
 from salvage.cohort.importing.mapping import (
     AUTO_DATE,
-    COMPARISONS,
     TIME_ZERO,
     UNIT_DAYS,
     ZERO_COLUMN,
@@ -27,7 +27,8 @@ from salvage.cohort.importing.mapping import (
     is_mapped_name,
     key_of,
 )
-from salvage.cohort.schema import Column, Table
+from salvage.cohort.schema import Column
+from salvage.cohort.typed import read_column
 
 LEFT_OUT: Final = "row left out"
 LEFT_BLANK: Final = "cell left blank"
@@ -101,28 +102,26 @@ class Mapped:
 
 @dataclass(frozen=True)
 class _Failure:
-    """Cells of one column that could not be mapped: their rows and values, and why.
+    """Cells of one column that could not be mapped: their rows and texts, and why.
 
-    A row occurs twice if two values stand in its way; ``found_in`` has one place for each value.
+    A row occurs twice if two values stand in its way; ``found_in`` has one place for each text.
     """
 
     column: str
-    value: "pd.Series[str]"
+    texts: "pd.Series[str]"
     reason: str
     found_in: Sequence[str] = ()
 
 
-class _Days:
-    """Texts as days: dates as day numbers, or numbers in a unit."""
+class _TimeZero(NamedTuple):
+    """Day of time zero of each row of an entry.
 
-    @staticmethod
-    def read(text: pd.Series, cell: Cell) -> "pd.Series[float]":
-        if cell.date is not None:
-            form = None if cell.date == AUTO_DATE else cell.date
-            parsed = {value: parse_date(value, form) for value in text.unique()}
-            days = {v: np.nan if d is None else float(d.toordinal()) for v, d in parsed.items()}
-            return text.map(days).astype(float)
-        return numbers(text) * UNIT_DAYS[cell.unit_of_months]
+    ``excused`` are rows that are left out for want of it, or of their patient: a time in them is
+    blank, but no failure of its own.
+    """
+
+    day: "pd.Series[float]"
+    excused: "pd.Series[bool]"
 
 
 def numbers(text: pd.Series) -> "pd.Series[float]":
@@ -133,214 +132,294 @@ def numbers(text: pd.Series) -> "pd.Series[float]":
 
 def apply(mapping: Mapping, sources: AbstractMapping[str, pd.DataFrame]) -> Mapped:
     """Every table of the cohort from the sources; nothing is dropped without being listed."""
-    made = Mapped({}, {})
+    mapped = Mapped({}, {})
     zero: pd.Series[float] | None = None
     for table in schema.TABLES:
         entries = [entry for entry in mapping.entries if entry.table is table]
-        frames, origins = [], []
-        for entry in entries:
-            frame, zeros = _entry(entry, sources, made, zero)
-            frames.append(frame)
-            origins += [(entry.source, int(row)) for row in frame.index]
-            if zeros is not None:
-                zero = zeros if zero is None else pd.concat([zero, zeros])
         if not entries:
             continue
-        whole = pd.concat(frames, ignore_index=True)
+        frames, origins, zeros = [], [], []
+        for entry in entries:
+            rows = _EntryRows(entry, sources, mapped)
+            frames.append(rows.in_columns(zero))
+            origins += [(entry.source, int(row)) for row in frames[-1].index]
+            if rows.zero is not None:
+                zeros.append(rows.zero)
+        if zeros:
+            zero = pd.concat(zeros)
+            zero = zero[~zero.index.duplicated()]
+        frame = pd.concat(frames, ignore_index=True)
         if table is schema.SALVAGE:
-            made.numbered = not any("line" in entry.columns for entry in entries)
-            whole, origins = _in_order(whole, origins, made.tables["patients"]["patient_id"])
-        made.tables[table.name], made.origins[table.name] = whole, origins
-    return made
+            mapped.numbered = not any("line" in entry.columns for entry in entries)
+            frame, origins = _in_order(frame, origins, mapped.tables["patients"]["patient_id"])
+        mapped.tables[table.name], mapped.origins[table.name] = frame, origins
+    return mapped
 
 
-def _entry(
-    entry: Entry,
-    sources: AbstractMapping[str, pd.DataFrame],
-    made: Mapped,
-    zero: "pd.Series[float] | None",
-) -> tuple[pd.DataFrame, "pd.Series[float] | None"]:
-    """The rows of one entry in the schema's columns, indexed by their row in the source."""
-    frame = sources[entry.source]
-    listed: list[Unmapped] = []
-    kept = frame
-    for rule in (rule for rule in entry.keep if not rule.mapped):
-        kept = _keep(kept, meets(kept, rule), rule, entry, kept, listed)
-    if entry.table is not schema.PATIENTS:
-        kept = _of_known_patients(kept, entry, made, listed)
-    ids = _raw(kept, entry.columns["patient_id"])
-    cells: dict[str, pd.Series] = {}
-    failures: list[_Failure] = []
-    own_zero = zero
-    if entry.table is schema.PATIENTS:
-        own_zero = _time_zero(entry, kept, sources, ids, made, failures)
-    for column in entry.table.columns:
-        if column.name in entry.columns:
-            cell = entry.columns[column.name]
-            raw, unread = _given(kept, entry, column, sources, ids, made)
-            origin = None if own_zero is None else _zero_of(cells, ids, entry, own_zero)
-            cells[column.name], found = _column(
-                raw, cell, column, origin, made, unread, _without_patient(cells, entry, own_zero)
-            )
-            failures += found
-        else:
-            cells[column.name] = pd.Series("", index=kept.index, dtype=object)
-    whole = pd.DataFrame(cells, index=kept.index, dtype=object)
-    mapped = _without_failures(whole, failures, entry, listed)
-    if entry.table is schema.SALVAGE:
-        lost = whole.loc[~whole.index.isin(mapped.index), "patient_id"]
-        made.lost_lines |= set(lost[lost != ""])
-    for rule in (rule for rule in entry.keep if rule.mapped):
-        view = _with_mapped_names(kept.loc[mapped.index], mapped, entry.table, made)
-        mapped = _keep(mapped, meets(view, rule), rule, entry, view, listed)
-    if entry.table is schema.PATIENTS:
-        rows = [one.row for one in listed if one.outcome == NOT_KEPT]
-        made.not_kept |= set(_raw(frame.loc[rows], entry.columns["patient_id"]))
-    gone = {one.row for one in listed if one.outcome in (LEFT_OUT, NOT_KEPT)}
-    listed = [one for one in listed if one.outcome != LEFT_BLANK or one.row not in gone]
-    made.unmapped += sorted(listed, key=lambda one: one.row)
-    made.counts.append(
-        Count(
-            entry.source,
-            entry.table.name,
-            len(frame),
-            len(mapped),
-            sum(one.outcome == NOT_KEPT for one in listed),
-            len({one.row for one in listed if one.outcome == LEFT_OUT}),
-            len({(one.row, one.column) for one in listed if one.outcome == LEFT_BLANK}),
-        )
-    )
-    zeros = None
-    if entry.table is schema.PATIENTS and own_zero is not None:
-        zeros = pd.Series(
-            own_zero.loc[mapped.index].to_numpy(), index=pd.Index(mapped["patient_id"])
-        )
-    return mapped, zeros
+class _EntryRows:
+    """The rows of one entry of a mapping, on their way from its source into a table of the cohort.
 
-
-def _of_known_patients(
-    frame: pd.DataFrame,
-    entry: Entry,
-    made: Mapped,
-    listed: list[Unmapped],
-) -> pd.DataFrame:
-    """The rows of patients of the cohort, or of none; those of other patients are listed."""
-    cell, column = entry.columns["patient_id"], entry.table.column("patient_id")
-    ids, _ = _column(_raw(frame, cell), cell, column, None, made)
-    unknown = (ids != "") & ~ids.isin(made.tables["patients"]["patient_id"])
-    for row in frame.index[unknown]:
-        patient = str(ids[row])
-        why = (
-            ("its patient was not kept by the mapping's rules", NOT_KEPT)
-            if patient in made.not_kept
-            else ("its patient is not in the patients table of this cohort", LEFT_OUT)
-        )
-        listed.append(_unmapped(entry, int(row), "patient_id", patient, *why))
-    return frame[~unknown]
-
-
-def _without_patient(
-    cells: AbstractMapping[str, pd.Series], entry: Entry, zero: "pd.Series[float] | None"
-) -> set[int]:
-    """Rows whose time zero, or patient, is listed as missing: it is not said of each time again."""
-    if entry.table is schema.PATIENTS:
-        return set() if zero is None else set(zero.index[zero.isna()])
-    ids = cells.get("patient_id")
-    return set() if ids is None else set(ids.index[ids == ""])
-
-
-def _zero_of(
-    cells: AbstractMapping[str, pd.Series],
-    ids: pd.Series,
-    entry: Entry,
-    zero: "pd.Series[float]",
-) -> "pd.Series[float]":
-    """Day of time zero of each row."""
-    if entry.table is schema.PATIENTS:
-        return zero
-    first = zero[~zero.index.duplicated()]
-    return cells.get("patient_id", ids).map(first).astype(float)
-
-
-def _time_zero(
-    entry: Entry,
-    kept: pd.DataFrame,
-    sources: AbstractMapping[str, pd.DataFrame],
-    ids: pd.Series,
-    made: Mapped,
-    failures: list[_Failure],
-) -> "pd.Series[float] | None":
-    """Day of each patient's time zero, by row; ``None`` where months are counted from day 0."""
-    cell = entry.columns.get(TIME_ZERO)
-    if cell is None:
-        return None
-    raw, unread = _given(kept, entry, ZERO_COLUMN, sources, ids, made)
-    days = _Days.read(raw, cell)
-    missing = days.isna() & ~days.index.isin(_rows_of(unread))
-    reason = f"expected {_expects(cell, ZERO_COLUMN)}"
-    failures += [*unread, _Failure(ZERO_COLUMN.name, raw[missing], reason)]
-    return days
-
-
-def _unmapped(
-    entry: Entry, row: int, column: str, value: str, reason: str, outcome: str, found_in: str = ""
-) -> Unmapped:
-    return Unmapped(entry.source, row, entry.table.name, column, value, reason, outcome, found_in)
-
-
-def _keep(
-    frame: pd.DataFrame,
-    met: "pd.Series[bool]",
-    rule: Condition,
-    entry: Entry,
-    view: pd.DataFrame,
-    listed: list[Unmapped],
-) -> pd.DataFrame:
-    """The rows that meet a rule; the others are listed."""
-    listed += [
-        _unmapped(
-            entry, int(row), rule.column, str(view.loc[row, rule.column]), f"rule: {rule}", NOT_KEPT
-        )
-        for row in frame.index[~met]
-    ]
-    return frame[met]
-
-
-def _without_failures(
-    mapped: pd.DataFrame, failures: Sequence[_Failure], entry: Entry, listed: list[Unmapped]
-) -> pd.DataFrame:
-    """Cells that could not be mapped become blank; rows without a required cell are left out.
-
-    Every failure of a row is listed, so that all of them can be mended at once.
+    frame      the rows of the source that are still there, indexed by their row in it
+    mapped     the cohort so far; counts and unmapped rows are added to it
+    listed     rows and cells of this entry that do not reach the table
+    failures   cells that could not be mapped, as long as it is open whether their row is left out
+    zero       of patients: day of time zero by their id, if months are not counted from day 0
     """
-    required = {c.name for c in entry.table.columns if c.required} | {TIME_ZERO}
-    gone = _rows_of(failure for failure in failures if failure.column in required)
-    for failure in failures:
-        rows = failure.value.index.tolist()
-        places = failure.found_in or [""] * len(rows)
-        for row, value, place in zip(rows, failure.value, places, strict=True):
-            outcome = LEFT_OUT if row in gone else LEFT_BLANK
-            listed.append(
-                _unmapped(entry, int(row), failure.column, value, failure.reason, outcome, place)
+
+    def __init__(
+        self, entry: Entry, sources: AbstractMapping[str, pd.DataFrame], mapped: Mapped
+    ) -> None:
+        self.entry, self.sources, self.mapped = entry, sources, mapped
+        self.table, self.is_patients = entry.table, entry.table is schema.PATIENTS
+        self.frame = sources[entry.source]
+        self.listed: list[Unmapped] = []
+        self.failures: list[_Failure] = []
+        self.zero: pd.Series[float] | None = None
+
+    def in_columns(self, zero: "pd.Series[float] | None") -> pd.DataFrame:
+        """The rows in the schema's columns; ``zero`` is the day of time zero by patient."""
+        self.frame = self._keep(self.frame, [r for r in self.entry.keep if not r.mapped])
+        origin = self._time_zero() if self.is_patients else None
+        ids = self._column(self.table.column("patient_id"))
+        if not self.is_patients:
+            ids = self._of_known_patients(ids)
+            origin = None if zero is None else _TimeZero(ids.map(zero).astype(float), ids == "")
+        blank = pd.Series("", index=ids.index, dtype=object)
+        cells = {column.name: blank for column in self.table.columns} | {"patient_id": ids}
+        for column in self.table.columns:
+            if column.name in self.entry.columns and column.kind != "id":
+                cells[column.name] = self._column(column, origin)
+        frame = self._without_failures(pd.DataFrame(cells, dtype=object))
+        if self.table is schema.SALVAGE:
+            self.mapped.lost_lines |= set(ids[~ids.index.isin(frame.index) & (ids != "")])
+        if rules := [rule for rule in self.entry.keep if rule.mapped]:
+            frame = frame.loc[self._keep(self._with_mapped_names(frame), rules).index]
+        if origin is not None and self.is_patients:
+            self.zero = origin.day.loc[frame.index].set_axis(frame["patient_id"])
+        self._account(frame)
+        return frame
+
+    # --- rows that are not mapped ---
+
+    def _note(
+        self, row: Any, column: str, value: str, reason: str, outcome: str, found_in: str = ""
+    ) -> None:
+        place = (self.entry.source, int(row), self.table.name, column)
+        self.listed.append(Unmapped(*place, value, reason, outcome, found_in))
+
+    def _keep(self, frame: pd.DataFrame, rules: Iterable[Condition]) -> pd.DataFrame:
+        """The rows that meet every rule; the others are listed."""
+        for rule in rules:
+            met = meets(frame, rule)
+            for row, value in frame.loc[~met, rule.column].items():
+                self._note(row, rule.column, str(value), f"rule: {rule}", NOT_KEPT)
+            frame = frame[met]
+        return frame
+
+    def _of_known_patients(self, ids: pd.Series) -> pd.Series:
+        """The ids of patients of the cohort, and blank ones; rows of other patients are listed."""
+        unknown = (ids != "") & ~ids.isin(self.mapped.tables["patients"]["patient_id"])
+        for row, patient in ids[unknown].items():
+            if patient in self.mapped.not_kept:
+                reason, outcome = "its patient was not kept by the mapping's rules", NOT_KEPT
+            else:
+                reason = "its patient is not in the patients table of this cohort"
+                outcome = LEFT_OUT
+            self._note(row, "patient_id", patient, reason, outcome)
+        self.frame = self.frame[~unknown]
+        return ids[~unknown]
+
+    def _without_failures(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Cells that could not be mapped become blank; rows without a required cell are left out.
+
+        Every failure of a row is listed, so that all of them can be mended at once.
+        """
+        required = {c.name for c in self.table.columns if c.required} | {TIME_ZERO}
+        gone = _rows_of(failure for failure in self.failures if failure.column in required)
+        for failure in self.failures:
+            places = failure.found_in or [""] * len(failure.texts)
+            for (row, value), place in zip(failure.texts.items(), places, strict=True):
+                outcome = LEFT_OUT if row in gone else LEFT_BLANK
+                self._note(row, failure.column, value, failure.reason, outcome, place)
+            if failure.column in frame:
+                frame.loc[failure.texts.index, failure.column] = ""
+        return frame.loc[~frame.index.isin(gone)]
+
+    def _account(self, frame: pd.DataFrame) -> None:
+        """Add the list and the counts of this entry to the cohort's."""
+        read = self.sources[self.entry.source]
+        if self.is_patients:
+            rows = [one.row for one in self.listed if one.outcome == NOT_KEPT]
+            self.mapped.not_kept |= set(self._first(read.loc[rows], "patient_id"))
+        gone = {one.row for one in self.listed if one.outcome != LEFT_BLANK}
+        listed = [u for u in self.listed if u.outcome != LEFT_BLANK or u.row not in gone]
+        self.mapped.unmapped += sorted(listed, key=lambda one: one.row)
+        self.mapped.counts.append(
+            Count(
+                self.entry.source,
+                self.table.name,
+                len(read),
+                len(frame),
+                sum(one.outcome == NOT_KEPT for one in listed),
+                len({one.row for one in listed if one.outcome == LEFT_OUT}),
+                len({(one.row, one.column) for one in listed if one.outcome == LEFT_BLANK}),
             )
-        blank = [row for row in rows if row not in gone]
-        if blank:
-            mapped.loc[blank, failure.column] = ""
-    return mapped.loc[~mapped.index.isin(gone)]
+        )
+
+    def _with_mapped_names(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The source's columns, and those of the cohort under names such as
+        ``patients.os_month``."""
+        parts = [self.frame.loc[frame.index], frame.add_prefix(f"{self.table.name}.")]
+        if not self.is_patients:
+            patients = self.mapped.tables["patients"].drop_duplicates("patient_id")
+            looked_up = patients.set_index("patient_id").add_prefix("patients.")
+            parts.append(looked_up.reindex(frame["patient_id"]).set_axis(frame.index))
+        return pd.concat(parts, axis=1)
+
+    # --- what the source says ---
+
+    def _first(self, frame: pd.DataFrame, name: str) -> pd.Series:
+        """The first of a column's source columns that is not blank, or the value of the mapping."""
+        cell = self.entry.columns[name]
+        if cell.value is not None:
+            return pd.Series(cell.value, index=frame.index, dtype=object)
+        return _coalesced(frame, cell.column)
+
+    def _source_text(self, column: Column) -> pd.Series:
+        """What the entry's source, or the one that is looked up, says of a column in each row.
+
+        A row is blank, and a failure, if its value depends on a time that cannot be read.
+        """
+        cell = self.entry.columns[column.name]
+        if cell.source is None:
+            return self._first(self.frame, column.name)
+        ids = self._first(self.frame, "patient_id")
+        source = met = self.sources[cell.source]
+        for rule in cell.where:
+            met = met[meets(met, rule)]
+        own = met[met[cell.by].isin(ids) & (met[cell.by] != "")]
+        by = own[cell.by]
+        text = by if cell.take == "count" else _coalesced(own, cell.column)
+        text = text[text != ""]
+        unread = text.iloc[:0]
+        if cell.take in ("earliest", "latest"):
+            text, unread = self._by_time(text, column)
+        usable = len(text) + len(unread)
+        self.mapped.look_ups.append(
+            LookUp(
+                cell.source,
+                self.table.name,
+                column.name,
+                len(source),
+                len(source) - len(met),
+                len(met) - len(own),
+                len(own) - usable,
+                usable,
+            )
+        )
+        raw = ids.map(_taken(text, by.loc[text.index], cell.take))
+        raw = raw.fillna("0" if cell.take == "count" else "")
+        if unread.empty:
+            return raw
+        failure = _unread(unread, by, ids, cell, column)
+        self.failures.append(failure)
+        return raw.where(~raw.index.isin(failure.texts.index), "")
+
+    def _by_time(
+        self, text: "pd.Series[str]", column: Column
+    ) -> "tuple[pd.Series[str], pd.Series[str]]":
+        """Texts in the order of their times, and those whose time cannot be read.
+
+        A text that the mapping's values make blank is neither.
+        """
+        meant = self._recoded(text, column)
+        meant = meant.where(meant.notna(), text)
+        days = _days(meant[meant != ""], self.entry.columns[column.name])
+        ordered = days.dropna().sort_values(kind="stable")
+        return text.loc[ordered.index], text.loc[days.index[days.isna()]]
+
+    # --- one column ---
+
+    def _time_zero(self) -> _TimeZero | None:
+        """Each patient's time zero; None where months are counted from day 0."""
+        cell = self.entry.columns.get(TIME_ZERO)
+        if cell is None:
+            return None
+        raw = self._source_text(ZERO_COLUMN)
+        days = _days(raw, cell)
+        missing = days.isna() & ~days.index.isin(_rows_of(self.failures))
+        reason = f"expected {_expects(cell, ZERO_COLUMN)}"
+        self.failures.append(_Failure(TIME_ZERO, raw[missing], reason))
+        return _TimeZero(days, days.isna())
+
+    def _column(self, column: Column, zero: _TimeZero | None = None) -> pd.Series:
+        """Texts of one column as the schema wants them; those that cannot be are failures."""
+        cell = self.entry.columns[column.name]
+        before = len(self.failures)
+        raw = self._source_text(column)
+        text = raw if cell.value is not None else self._recoded(raw, column)
+        unknown = text.isna()
+        if unknown.any():
+            reason = "no value or pattern of the mapping fits it"
+            self.failures.append(_Failure(column.name, raw[unknown], reason))
+            text = text.where(~unknown, "")
+        present = text != ""
+        if column.kind == "month" and (
+            cell.date is not None or cell.unit_of_months != "months" or zero is not None
+        ):
+            text = self._as_months(text, column, zero)
+        failed = _rows_of(self.failures[before:]) | set(text.index[present & (text == "")])
+        if cell.blank is not None:
+            text = text.where((text != "") | unknown, cell.blank)
+        _, problems = read_column(text, column, "")
+        for problem in problems:
+            if problem.row not in failed and problem.row is not None:
+                value = pd.Series({problem.row: str(raw[problem.row])})
+                self.failures.append(_Failure(column.name, value, f"expected {problem.expected}"))
+        return text
+
+    def _recoded(self, raw: pd.Series, column: Column) -> pd.Series:
+        """Texts after values and patterns; missing where the mapping has no answer."""
+        return raw.map({text: self._answer(text, column) for text in raw.unique()})
+
+    def _answer(self, text: str, column: Column) -> str | None:
+        cell, key = self.entry.columns[column.name], key_of(text)
+        if text == "":
+            return ""
+        if cell.values_ is not None and key in cell.values_:
+            return cell.values_[key]
+        fitting = [
+            code for code, patterns in cell.patterns.items() if any(_fits(p, key) for p in patterns)
+        ]
+        if fitting:
+            if len(fitting) > 1:
+                self.mapped.ambiguous[text] = fitting[0]
+            return fitting[0]
+        if cell.values_ is None and not cell.patterns:
+            return text
+        allowed = {"code": tuple(column.codes), "flag": ("0", "1")}.get(column.kind)
+        if allowed is not None and text in allowed:
+            return text
+        # Without an answer, text and numbers stay as they are; a code or a flag has none.
+        return cell.otherwise if cell.otherwise is not None else None if allowed else text
+
+    def _as_months(self, text: pd.Series, column: Column, zero: _TimeZero | None) -> pd.Series:
+        """Dates or numbers in a unit as months since time zero; others are failures, and blank."""
+        cell = self.entry.columns[column.name]
+        days = _days(text, cell)
+        bad = (text != "") & days.isna()
+        failures = {f"expected {_expects(cell, column)}": bad}
+        if zero is not None:
+            days = days - zero.day
+            lost = (text != "") & ~bad & days.isna() & ~zero.excused
+            failures["its patient has no time zero"] = lost
+        failures["it lies before time zero"] = days < 0
+        self.failures += [_Failure(column.name, text[w], why) for why, w in failures.items()]
+        return days.where(days >= 0).map(months, na_action="ignore").map(text_of)
 
 
 def _rows_of(failures: Iterable[_Failure]) -> set[int]:
-    return {row for failure in failures for row in failure.value.index}
-
-
-# --- one column -----------------------------------------------------------------------------------
-
-
-def _raw(frame: pd.DataFrame, cell: Cell) -> pd.Series:
-    """What the source says, before any recoding: the first named column that is not blank."""
-    if cell.value is not None:
-        return pd.Series(cell.value, index=frame.index, dtype=object)
-    return _coalesced(frame, cell.column)
+    return {row for failure in failures for row in failure.texts.index}
 
 
 def _coalesced(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
@@ -348,67 +427,6 @@ def _coalesced(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     for name in columns[1:]:
         first = first.where(first != "", frame[name])
     return first
-
-
-def _given(
-    frame: pd.DataFrame,
-    entry: Entry,
-    column: Column,
-    sources: AbstractMapping[str, pd.DataFrame],
-    ids: pd.Series,
-    made: Mapped,
-) -> tuple[pd.Series, list[_Failure]]:
-    """What the entry's source, or the one that is looked up, says of a column in each row.
-
-    A row is blank, and listed, if its value depends on a time that cannot be read.
-    """
-    cell = entry.columns[column.name]
-    if cell.source is None:
-        return _raw(frame, cell), []
-    source = sources[cell.source]
-    met = source
-    for rule in cell.where:
-        met = met[meets(met, rule)]
-    own = met[met[cell.by].isin(ids) & (met[cell.by] != "")]
-    text = own[cell.by] if cell.take == "count" else _coalesced(own, cell.column)
-    text = text[text != ""]
-    unread = text.iloc[:0]
-    if cell.take in ("earliest", "latest"):
-        text, unread = _by_time(text, cell, column, made)
-    usable = len(text) + len(unread)
-    made.look_ups.append(
-        LookUp(
-            cell.source,
-            entry.table.name,
-            column.name,
-            len(source),
-            len(source) - len(met),
-            len(met) - len(own),
-            len(own) - usable,
-            usable,
-        )
-    )
-    by = own[cell.by]
-    raw = ids.map(_taken(text, by.loc[text.index], cell.take))
-    raw = raw.fillna("0" if cell.take == "count" else "")
-    if unread.empty:
-        return raw, []
-    failure = _unread(unread, by, ids, cell, column)
-    return raw.where(~raw.index.isin(failure.value.index), ""), [failure]
-
-
-def _by_time(
-    text: "pd.Series[str]", cell: Cell, column: Column, made: Mapped
-) -> "tuple[pd.Series[str], pd.Series[str]]":
-    """Texts in the order of their times, and those whose time cannot be read.
-
-    A text that the mapping's values make blank is neither.
-    """
-    meant = _recoded(text, cell, column, made)
-    meant = meant.where(meant.notna(), text)
-    days = _Days.read(meant[meant != ""], cell)
-    ordered = days.dropna().sort_values(kind="stable")
-    return text.loc[ordered.index], text.loc[days.index[days.isna()]]
 
 
 def _taken(text: "pd.Series[str]", by: "pd.Series[str]", take: str) -> "pd.Series[str]":
@@ -427,8 +445,7 @@ def _unread(
     wrong["place"] = [f"{cell.source}, row {row}" for row in text.index]
     rows = pd.DataFrame({"id": ids, "row": ids.index}).merge(wrong, on="id")
     reason = f"expected {_expects(cell, column)}; without it the {cell.take} is not known"
-    value = pd.Series(rows["value"].to_numpy(), index=pd.Index(rows["row"]), dtype=object)
-    return _Failure(column.name, value, reason, rows["place"].tolist())
+    return _Failure(column.name, rows.set_index("row")["value"], reason, rows["place"].tolist())
 
 
 def _expects(cell: Cell, column: Column) -> str:
@@ -438,99 +455,17 @@ def _expects(cell: Cell, column: Column) -> str:
     return f"a number of {cell.unit_of_months}" if column.kind == "month" else "a number"
 
 
-def _column(
-    raw: pd.Series,
-    cell: Cell,
-    column: Column,
-    zero: "pd.Series[float] | None",
-    made: Mapped,
-    unread: Sequence[_Failure] = (),
-    excused: AbstractSet[int] = frozenset(),
-) -> tuple[pd.Series, list[_Failure]]:
-    """Texts of one column as the schema wants them, and the cells that could not be mapped.
-
-    ``unread`` are those that are known already. ``excused`` are rows that are left out for want of
-    a time zero: a time in them is blank, but no failure of its own.
-    """
-    failures = list(unread)
-    text = raw if cell.value is not None else _recoded(raw, cell, column, made)
-    unknown = text.isna()
-    if unknown.any():
-        reason = "no value or pattern of the mapping fits it"
-        failures.append(_Failure(column.name, raw[unknown], reason))
-        text = text.where(~unknown, "")
-    given = text != ""
-    if column.kind == "month" and (
-        cell.date is not None or cell.unit_of_months != "months" or zero is not None
-    ):
-        text, found = _as_months(text, cell, column, zero, excused)
-        failures += found
-    known = _rows_of(failures) | set(text.index[given & (text == "")])
-    if cell.blank is not None:
-        text = text.where((text != "") | unknown, cell.blank)
-    _, problems = read_column(text, column, "")
-    for problem in problems:
-        if problem.row not in known and problem.row is not None:
-            value = pd.Series({problem.row: str(raw[problem.row])})
-            failures.append(_Failure(column.name, value, f"expected {problem.expected}"))
-    return text, failures
-
-
-def _recoded(raw: pd.Series, cell: Cell, column: Column, made: Mapped) -> pd.Series:
-    """Texts after values and patterns; missing where the mapping has no answer."""
-    answers = {text: _answer(text, cell, column, made) for text in raw.unique()}
-    return raw.map(answers)
-
-
-def _answer(text: str, cell: Cell, column: Column, made: Mapped) -> str | None:
-    if text == "":
-        return ""
-    key = key_of(text)
-    if cell.values_ is not None and key in cell.values_:
-        return cell.values_[key]
-    fitting = [
-        code for code, patterns in cell.patterns.items() if any(_fits(p, key) for p in patterns)
-    ]
-    if fitting:
-        if len(set(fitting)) > 1:
-            made.ambiguous[text] = fitting[0]
-        return fitting[0]
-    if cell.values_ is None and not cell.patterns:
-        return text
-    allowed = {"code": tuple(column.codes), "flag": ("0", "1")}.get(column.kind)
-    if allowed is not None and text in allowed:
-        return text
-    # Without an answer, text and numbers stay as they are; a code or a flag has none.
-    return cell.otherwise if cell.otherwise is not None else None if allowed else text
+def _days(text: pd.Series, cell: Cell) -> "pd.Series[float]":
+    """Texts as days: dates as day numbers, or numbers in a unit."""
+    if cell.date is None:
+        return numbers(text) * UNIT_DAYS[cell.unit_of_months]
+    return day_numbers(text, None if cell.date == AUTO_DATE else cell.date)
 
 
 def _fits(pattern: str, key: str) -> bool:
     """Whether a pattern occurs in a text, both without case; ``*`` stands for any letters."""
     parts = [re.escape(part) for part in key_of(pattern).split("*")]
     return re.search(".*".join(parts), key) is not None
-
-
-def _as_months(
-    text: pd.Series,
-    cell: Cell,
-    column: Column,
-    zero: "pd.Series[float] | None",
-    excused: AbstractSet[int],
-) -> tuple[pd.Series, list[_Failure]]:
-    """Dates or numbers in a unit as months since time zero."""
-    given = text != ""
-    days = _Days.read(text, cell)
-    failures = []
-    bad = given & days.isna()
-    failures.append(_Failure(column.name, text[bad], f"expected {_expects(cell, column)}"))
-    if zero is not None:
-        days = days - zero
-        lost = given & ~bad & days.isna() & ~text.index.isin(list(excused))
-        failures.append(_Failure(column.name, text[lost], "its patient has no time zero"))
-    early = days < 0
-    failures.append(_Failure(column.name, text[early], "it lies before time zero"))
-    fine = given & ~bad & ~early & days.notna()
-    return days.map(months_of, na_action="ignore").map(text_of).where(fine, ""), failures
 
 
 # --- rules ----------------------------------------------------------------------------------------
@@ -549,29 +484,10 @@ def meets(frame: pd.DataFrame, rule: Condition) -> "pd.Series[bool]":
         return ~keys.isin(wanted)
     if rule.test == "contains":
         return keys.map(lambda key: any(_fits(one, key) for one in wanted)).astype(bool)
-    if rule.test not in COMPARISONS:
-        raise ValueError(f"unknown test {rule.test}")
     left, operand = numbers(text), rule.operands[0]
-    right = (
-        numbers(frame[operand])
-        if is_mapped_name(operand)
-        else pd.Series(float(operand), index=frame.index)
-    )
+    right = numbers(frame[operand]) if is_mapped_name(operand) else float(operand)
     compare = {"at_least": left.ge, "at_most": left.le, "above": left.gt, "below": left.lt}
     return compare[rule.test](right)
-
-
-def _with_mapped_names(
-    kept: pd.DataFrame, mapped: pd.DataFrame, table: Table, made: Mapped
-) -> pd.DataFrame:
-    """The source's columns, with those of the cohort under names such as ``patients.os_month``."""
-    view = pd.concat([kept, mapped.add_prefix(f"{table.name}.")], axis=1)
-    if table is not schema.PATIENTS:
-        patients = made.tables["patients"].drop_duplicates("patient_id").set_index("patient_id")
-        looked_up = patients.add_prefix("patients.").reindex(mapped["patient_id"])
-        looked_up.index = mapped.index
-        view = pd.concat([view, looked_up], axis=1)
-    return view
 
 
 # --- order ----------------------------------------------------------------------------------------

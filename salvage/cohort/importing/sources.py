@@ -1,102 +1,45 @@
-"""The files of a hospital as tables of text: CSV, Excel, Parquet, SPSS, Stata and SAS."""
+"""The files of a hospital as tables of text, in any of :data:`salvage.cohort.files.FORMATS`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as AbstractMapping
 from pathlib import Path
-from typing import Any, Final
 
 import pandas as pd
 
-from salvage.cohort.importing.mapping import MappingError, SourceFile
-from salvage.cohort.readers import (
-    WORKBOOKS,
-    Read,
-    from_frame,
-    headed,
-    read_csv,
-    read_parquet,
-    sheet_name,
-    sheets,
+from salvage.cohort.files import FORMATS, SourceFile
+from salvage.cohort.importing.mapping import (
+    Condition,
+    Entry,
+    Mapping,
+    MappingError,
+    is_mapped_name,
 )
 from salvage.problems import Problem
+from salvage.records import Reader
 
 
-def _pyreadstat(name: str) -> Callable[[Path, SourceFile], Read]:
-    """A reader of pyreadstat by its name; values that SPSS calls missing are blank."""
+def read_sources(root: Path, mapping: Mapping) -> dict[str, pd.DataFrame]:
+    """Every source of a mapping as text, by its name.
 
-    def read(path: Path, source: SourceFile) -> Read:
-        import pyreadstat
-
-        # A transport file of SAS holds no labels.
-        options: dict[str, Any] = (
-            {}
-            if name == "read_xport"
-            else {"apply_value_formats": source.labels, "formats_as_category": False}
-        )
-        if source.encoding is not None:
-            options["encoding"] = source.encoding
-        try:
-            frame, _ = getattr(pyreadstat, name)(str(path), **options)
-        except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError) as error:
-            expected = f"a file that can be read as {path.suffix} ({error})"
-            return pd.DataFrame(), [Problem(path.name, None, "", "", expected)]
-        return from_frame(frame, path.name)
-
-    return read
-
-
-def _csv(path: Path, source: SourceFile) -> Read:
-    return read_csv(path, source.encoding, source.header)
-
-
-def _parquet(path: Path, source: SourceFile) -> Read:
-    return read_parquet(path)
-
-
-def _sheet(path: Path, source: SourceFile) -> Read:
-    found, problems = sheets(path)
-    if not found:
-        return pd.DataFrame(), problems
-    title = source.sheet or next(iter(found))
-    name = sheet_name(path, title)
-    if title not in found:
-        expected = f"one of the sheets {', '.join(found)}"
-        return pd.DataFrame(), [Problem(name, None, "", "", expected)]
-    frame, wrong = headed(found[title], name, source.header)
-    return frame, [p for p in problems if p.file == name] + wrong
-
-
-FORMATS: Final[Mapping[str, Callable[[Path, SourceFile], Read]]] = {
-    ".csv": _csv,
-    ".tsv": _csv,
-    ".txt": _csv,
-    **dict.fromkeys(WORKBOOKS, _sheet),
-    ".parquet": _parquet,
-    ".sav": _pyreadstat("read_sav"),
-    ".zsav": _pyreadstat("read_sav"),
-    ".por": _pyreadstat("read_por"),
-    ".dta": _pyreadstat("read_dta"),
-    ".xpt": _pyreadstat("read_xport"),
-    ".sas7bdat": _pyreadstat("read_sas7bdat"),
-}
-
-
-def read_sources(root: Path, sources: Mapping[str, SourceFile]) -> dict[str, pd.DataFrame]:
-    """Every source as text by its name; :class:`MappingError` lists what cannot be read."""
+    Raises :class:`MappingError` that lists every file that cannot be read, or every column that the
+    mapping names and the files do not have.
+    """
     tables: dict[str, pd.DataFrame] = {}
     problems: list[Problem] = []
-    for name, source in sources.items():
+    for name, source in mapping.sources.items():
         path = place_of(root, source)
         if path is None or not path.is_file():
             shown = source.file or f"sources.{name}"
-            problems.append(Problem(shown, None, "", "", f"a file in {root.name}"))
+            problems.append(Problem(shown, expected=f"a file in {root.name}"))
         elif path.suffix.lower() not in FORMATS:
             expected = f"one of the formats {', '.join(FORMATS)}"
             problems.append(Problem(path.name, None, "", path.suffix, expected))
         else:
-            tables[name], found = FORMATS[path.suffix.lower()](path, source)
-            problems += found
+            tables[name], wrong = FORMATS[path.suffix.lower()](path, source)
+            problems += wrong
     if problems:
         raise MappingError("The files cannot be read", problems)
+    _check_columns(mapping, tables)
     return tables
 
 
@@ -105,3 +48,31 @@ def place_of(root: Path, source: SourceFile) -> Path | None:
     if root.is_dir():
         return root / source.file if source.file else None
     return root if source.file in ("", root.name) else root.parent / source.file
+
+
+def _check_columns(mapping: Mapping, tables: AbstractMapping[str, pd.DataFrame]) -> None:
+    """Raise :class:`MappingError` for columns that the mapping names and the files do not have."""
+    subject = f"The mapping {mapping.name} does not fit the files"
+    reader = Reader(mapping.name, subject, MappingError)
+    for entry in mapping.entries:
+        for place, source, name in _named(entry):
+            columns = [str(column) for column in tables[source].columns]
+            if name not in columns:
+                expected = f"a column of {source}: {', '.join(columns)}"
+                reader.wrong(place, name, expected, columns)
+    reader.check()
+
+
+def _named(entry: Entry) -> Iterable[tuple[str, str, str]]:
+    """Place, source and name of every source column that an entry names."""
+    for name in _of_rules(entry.keep):
+        yield f"{entry.place}.keep", entry.source, name
+    for target, cell in entry.columns.items():
+        place = f"{entry.place}.columns.{target}"
+        source = cell.source or entry.source
+        for name in (*cell.column, *([cell.by] if cell.by else []), *_of_rules(cell.where)):
+            yield place, source, name
+
+
+def _of_rules(rules: Sequence[Condition]) -> Iterable[str]:
+    return (rule.column for rule in rules if not is_mapped_name(rule.column))

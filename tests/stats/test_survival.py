@@ -1,7 +1,5 @@
 """Curves, log-rank tests, restricted means and cumulative incidence against R."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,23 +7,11 @@ import pandas as pd
 import pytest
 
 from salvage.stats import survival as sv
-
-REFERENCE = Path(__file__).parent / "reference"
-CLOSED = {"rel": 1e-8, "abs": 1e-12}
-
-
-def answers(name: str) -> dict[str, Any]:
-    return json.loads((REFERENCE / f"{name}.json").read_text())
-
+from tests.reference import CLOSED, REFERENCE, answers, lung
 
 CURVES = answers("curves")
 LOGRANK = answers("logrank")
 INCIDENCE = answers("incidence")
-
-
-def lung() -> pd.DataFrame:
-    data = pd.read_csv(REFERENCE / "lung.csv")
-    return data.dropna(subset=["age", "sex", "ph.ecog"])
 
 
 def rows(entry: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -266,12 +252,6 @@ def test_a_time_is_found_through_rounding() -> None:
     assert sv.risk_table([8.2, 9], [1, 1], [12.3 - 4.1]).at_risk.tolist() == [2]
 
 
-def test_quantiles_read_other_heights() -> None:
-    curve = sv.kaplan_meier([1, 2, 3, 4], [1, 1, 1, 1])
-    assert curve.quantile(0.75).value == 1.5
-    assert curve.quantile(0.6).value == 2.0
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -297,26 +277,3 @@ def test_restricted_mean_needs_a_positive_limit(tau: float) -> None:
 def test_missing_groups_are_refused() -> None:
     with pytest.raises(ValueError, match="group must not hold missing"):
         sv.logrank([1, 2], [1, 1], ["a", None])
-
-
-def test_lifelines_agrees_away_from_its_known_differences() -> None:
-    """A second implementation, where the curve neither is 0.5 nor reaches 0."""
-    from lifelines import KaplanMeierFitter
-    from lifelines.statistics import multivariate_logrank_test
-
-    data = CURVES["no_ties"]["data"]
-    curve = sv.kaplan_meier(data["time"], data["event"])
-    other = KaplanMeierFitter().fit(data["time"], data["event"])
-    for t in (1.0, 4.0, 9.0):
-        assert curve.at(t).value == pytest.approx(float(other.predict(t)), rel=1e-10)
-    limits = other.confidence_interval_.loc[curve.time].to_numpy()
-    seen = (curve.survival < 1) & (curve.survival > 0)
-    assert curve.low[seen] == pytest.approx(limits[seen, 0], rel=1e-7)
-    assert curve.high[seen] == pytest.approx(limits[seen, 1], rel=1e-7)
-    complete = lung()
-    theirs = multivariate_logrank_test(
-        complete["time"], complete["ph.ecog"], complete["status"] == 2
-    )
-    ours = sv.logrank(complete["time"], complete["status"] == 2, complete["ph.ecog"])
-    assert ours is not None
-    assert ours.chi2 == pytest.approx(theirs.test_statistic, rel=1e-9)

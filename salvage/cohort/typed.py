@@ -1,0 +1,186 @@
+"""One table: its texts as numbers, codes and flags, and every cell that is none.
+
+A kind of column is read in :func:`read_column`; :mod:`salvage.cohort.schema` says which there are.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from salvage import words
+from salvage.cohort.cells import parse_date, stored_date
+from salvage.cohort.dates import INFUSION_DATE, date_column
+from salvage.cohort.headers import in_another_unit
+from salvage.cohort.schema import Column, Table
+from salvage.problems import Problem
+
+_NUMERIC: Final = ("integer", "number", "month", "flag")
+_MONTH_DECIMALS: Final = 9
+#: Column that numbers the patients while a cohort is checked.
+NUMBER: Final = "number"
+_NOT_OF_AN_ID: Final = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class TypedTable:
+    """A table with the columns and types of the schema, and the name of its file.
+
+    The index holds each row's number in the file. Every number is float64, missing ones NaN; ids,
+    texts and codes are str or None.
+    """
+
+    frame: pd.DataFrame
+    file: str
+
+    def problems(
+        self, wrong: "pd.Series[bool]", column: str, expected: "str | pd.Series[str]"
+    ) -> list[Problem]:
+        """A problem of ``column`` for each row in which ``wrong`` holds, in the order of the rows.
+
+        ``expected`` is one text, or one for each of these rows.
+        """
+        cells = self.frame.loc[wrong, column]
+        reasons = [expected] * len(cells) if isinstance(expected, str) else expected
+        return [
+            Problem(self.file, int(row), column, _shown(value), reason)
+            for row, value, reason in zip(cells.index, cells, reasons, strict=True)
+        ]
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def plain_id(text: str) -> str:
+    """An id without capitals, blanks and marks: ids that are alike in it may be one patient's."""
+    return _NOT_OF_AN_ID.sub("", text.casefold())
+
+
+def in_order(lines: pd.DataFrame) -> pd.DataFrame:
+    """The times of lines, by patient and number of the line."""
+    order = np.lexsort((lines["line"], lines[NUMBER]))
+    return lines[[NUMBER, "line", "start_month"]].iloc[order]
+
+
+def read_table(text: pd.DataFrame, table: Table, file: str) -> tuple[TypedTable, list[Problem]]:
+    """A table of text by the schema, and every problem of its header and of its cells.
+
+    A cell that cannot be read, and a column that is not there, is missing.
+    """
+    problems = _header_problems(text, table, file)
+    columns: dict[str, pd.Series] = {}
+    for column in table.columns:
+        cells = text.get(column.name)
+        if cells is None:
+            # That a required column is absent is said once, of the header.
+            blank = pd.Series("", index=text.index, dtype=object)
+            columns[column.name], _ = read_column(blank, replace(column, required=False), file)
+        else:
+            columns[column.name], wrong = read_column(cells, column, file)
+            problems += wrong
+    return TypedTable(pd.DataFrame(columns, index=text.index), file), problems
+
+
+def _header_problems(text: pd.DataFrame, table: Table, file: str) -> list[Problem]:
+    problems = []
+    names = list(text.columns)
+    unknown = [name for name in names if name not in table.names]
+    counted = {name: month for name in unknown if (month := in_another_unit(name, table))}
+    for column in table.columns:
+        if column.required and column.name not in (*names, *counted.values()):
+            near = difflib.get_close_matches(column.name, unknown, n=1)
+            hint = f"{near[0]} renamed to {column.name}?" if near else ""
+            expected = f"this column: {column.meaning[:1].lower()}{column.meaning[1:]}"
+            problems.append(Problem(file, 1, column.name, "", expected, hint))
+    for name in unknown:
+        if name in counted:
+            expected, hint = f"{counted[name]}, in months: the name says another unit", ""
+        else:
+            near = difflib.get_close_matches(name, table.names, n=1)
+            expected, hint = "a column of the data dictionary", f"{near[0]}?" if near else ""
+        problems.append(Problem(file, 1, name, "", expected, hint))
+    if table.required and names and text.empty:
+        problems.append(Problem(file, expected="at least one row"))
+    return problems
+
+
+# --- one column -----------------------------------------------------------------------------------
+
+
+def read_column(text: pd.Series, column: Column, file: str) -> tuple[pd.Series, list[Problem]]:
+    """The cells of one column as values, and every problem; each distinct text is read once."""
+    codes, distinct = pd.factorize(text)
+    cells = np.asarray(distinct, dtype=object)
+    blank = cells == ""
+    if column.kind in _NUMERIC:
+        values, wrong = _numbers(pd.Series(cells, dtype=str), column)
+    else:
+        values = cells.copy()
+        values[blank] = None
+        wrong = np.full(len(cells), False)
+        if column.kind == "code":
+            wrong = ~np.isin(cells.astype(str), list(column.codes))
+    wrong &= ~blank
+    problems: list[Problem] = []
+    for code in np.flatnonzero(wrong | (blank & column.required)):
+        value, expected, hint = str(cells[code]), column.expects, ""
+        if value:
+            hint = _suggest(value, column)
+        else:
+            expected = f"a value ({column.expects}); the cell is blank"
+        problems += [
+            Problem(file, int(row), column.name, value, expected, hint)
+            for row in text.index[codes == code]
+        ]
+    return pd.Series(values[codes], index=text.index, dtype=values.dtype), problems
+
+
+def _numbers(text: pd.Series, column: Column) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of a text column, and which cells are not what the column expects.
+
+    A decimal comma is read, except before exactly three digits, where it might part thousands.
+    Months keep nine decimals, so that 4.1000000000000005 from a spreadsheet is 4.1.
+    """
+    comma = text.str.fullmatch(r"[+-]?[0-9]+,([0-9]{1,2}|[0-9]{4,})")
+    plain = text.where(~comma, text.str.replace(",", ".", regex=False))
+    shaped = plain.str.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+    values = pd.to_numeric(plain.where(shaped), errors="coerce").astype(float)
+    if column.kind == "month":
+        values = values.round(_MONTH_DECIMALS)
+    wrong = values.isna() | ~np.isfinite(values)
+    if column.kind == "flag":
+        wrong |= ~values.isin([0, 1])
+    if column.kind == "integer":
+        wrong |= values != np.floor(values)
+    if column.low is not None and column.high is not None:
+        wrong |= ~values.between(column.low, column.high)
+    return values.where(~wrong).to_numpy(dtype=float), wrong.to_numpy(dtype=bool)
+
+
+def _suggest(value: str, column: Column) -> str:
+    """The code whose key or meaning is nearest to ``value``, as ``CR?``."""
+    plain = value.lower()
+    if plain in words.WRITTEN_MISSING and column.required:
+        return "NE?" if "NE" in column.codes else ""
+    if plain in words.WRITTEN_MISSING:
+        return "a blank cell, which means missing?"
+    if column.kind == "flag":
+        return words.WRITTEN_FLAGS.get(plain, "")
+    if column.kind == "month" and (parse_date(value) or stored_date(value)):
+        return f"{date_column(column.name)} as the column of dates, with {INFUSION_DATE}?"
+    if column.kind == "integer" and plain.rstrip("ab") in words.ROMAN:
+        return f"{words.ROMAN.index(plain.rstrip('ab')) + 1}?"
+    if column.kind != "code":
+        return ""
+    if words.WRITTEN_CODES.get(plain) in column.codes:
+        return f"{words.WRITTEN_CODES[plain]}?"
+    by_text = {code.lower(): code for code in column.codes}
+    for code, meaning in column.codes.items():
+        by_text.setdefault(meaning.lower(), code)
+        by_text.setdefault(meaning.lower().split()[0], code)
+    near = difflib.get_close_matches(plain, list(by_text), n=1)
+    return f"{by_text[near[0]]}?" if near else ""

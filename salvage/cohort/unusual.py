@@ -1,0 +1,77 @@
+"""What is allowed in a cohort but worth a second look; a new warning is one more problem here.
+
+The book prints these warnings, so none of them names a calendar date.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from salvage.cohort import schema
+from salvage.cohort.schema import FATAL_GRADE, RESPONSE
+from salvage.cohort.typed import NUMBER, TypedTable, in_order, plain_id
+from salvage.problems import Problem
+
+MANY_MONTHS: Final = 240.0
+LONG_GAP_MONTHS: Final = 24.0
+ADULT_YEARS: Final = 18
+
+
+def unusual(tables: Mapping[str, TypedTable]) -> list[Problem]:
+    """Every warning of a cohort without errors; its tables have the patients' ``NUMBER``."""
+    return [*_unlikely(tables), *_contradictions(tables), *_unlikely_months(tables)]
+
+
+def _unlikely(tables: Mapping[str, TypedTable]) -> list[Problem]:
+    """What one patient or line seldom has."""
+    patients, salvage = tables["patients"], tables["salvage"]
+    young = patients.frame["age"] < ADULT_YEARS
+    problems = patients.problems(young, "age", f"usually {ADULT_YEARS} or more")
+    lines = salvage.frame
+    second = lines["category"] == "second_cart"
+    again = second & lines[second].duplicated(NUMBER).reindex(lines.index, fill_value=False)
+    problems += salvage.problems(again, "category", "usually once for a patient")
+    switched = lines["target_switched"].notna() & ~second
+    expected = "usually blank except for a second CAR-T infusion"
+    problems += salvage.problems(switched, "target_switched", expected)
+    ordered = in_order(lines)
+    gap = ordered.groupby(NUMBER)["start_month"].diff()
+    starts = TypedTable(ordered, salvage.file)
+    expected = f"usually within {LONG_GAP_MONTHS:g} months of the line before it"
+    return problems + starts.problems(gap > LONG_GAP_MONTHS, "start_month", expected)
+
+
+def _contradictions(tables: Mapping[str, TypedTable]) -> list[Problem]:
+    """What one cell says against another, and what is left out of the counts for that reason."""
+    patients, salvage, events = (tables[table.name] for table in schema.TABLES)
+    ids = patients.frame["patient_id"].map(plain_id)
+    expected = "usually no id that differs from another by capitals or marks alone"
+    problems = patients.problems(ids.duplicated() & (ids != ""), "patient_id", expected)
+    alive = patients.frame.loc[patients.frame["died"] == 0, NUMBER]
+    lines = salvage.frame
+    ended = lines[NUMBER].isin(alive) & (lines["response_end_reason"] == "death")
+    expected = "no death of a patient who is alive at last contact"
+    problems += salvage.problems(ended, "response_end_reason", expected)
+    silent = ~lines["best_response"].isin(RESPONSE)
+    expected = "usually blank unless the best response is CR or PR; it is not counted"
+    for column in ("response_month", "response_end_month", "response_end_reason"):
+        problems += salvage.problems(silent & lines[column].notna(), column, expected)
+    fatal = events.frame[NUMBER].isin(alive) & (events.frame["grade"] == FATAL_GRADE)
+    expected = "no fatal event of a patient who is alive at last contact"
+    problems += events.problems(fatal, "grade", expected)
+    untreated = ~events.frame[NUMBER].isin(lines[NUMBER])
+    expected = "usually a patient with a salvage line; the event is not counted"
+    return problems + events.problems(untreated, "patient_id", expected)
+
+
+def _unlikely_months(tables: Mapping[str, TypedTable]) -> list[Problem]:
+    """Months that are days, or a date in the future."""
+    expected = f"usually no more than {MANY_MONTHS:g} months; days or a wrong date give more"
+    return [
+        problem
+        for table in schema.TABLES
+        for column in table.columns
+        if column.kind == "month"
+        for problem in tables[table.name].problems(
+            tables[table.name].frame[column.name] > MANY_MONTHS, column.name, expected
+        )
+    ]
