@@ -1,11 +1,13 @@
-"""What a chapter's cell returns: a numbered table, a numbered figure, a box or a sentence.
+"""What a shown thing is: a numbered table, a numbered figure, a box or a sentence of a chapter.
 
-Each object shows itself in Jupyter and in the book. Text is always plain text: whatever a data
-file or a label says is escaped, so that it can neither run nor be read as markup.
+Each carries the study that it tells of. In an internal study it is shown as it is. In a public one
+it is withheld, unless the gate of the book (:func:`install`) has a form of it that may be shown.
+What tells of no cohort, or was released by disclosure control, carries :data:`CLEARED` instead of a
+study, and is shown in every book.
 
-Each object carries the study that it tells of. Where that study is public, the object is withheld,
-unless the gate of the book (:func:`install`) has something that may stand in its place. What may
-stand in any book, public or not, carries :data:`CLEARED` instead of a study.
+Each shows itself in Jupyter and in the book as plain text, as MyST Markdown and as HTML. Text is
+always plain text: whatever a data file or a label says is escaped, so that it can neither run nor
+be read as markup.
 """
 
 import html
@@ -32,36 +34,32 @@ _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#!|~$&])")
 _MARKUP_AT_START: Final = re.compile(r"^(\d*)([-+=:%().])")
 HIDDEN_HERE: Final = "A part of this page is hidden for disclosure control."
 
+# --- the gate -----------------------------------------------------------------------------------
+
+Cleared = Literal["cleared"]
+#: Instead of a study: it tells nothing of any cohort, or only what disclosure control released.
+CLEARED: Final[Cleared] = "cleared"
+
 Gate = Callable[["Shown"], "Shown | None"]
+# One gate at most; without one, everything of a public study is withheld.
 _gates: list[Gate] = []
 
 
 def install(gate: Gate) -> None:
     """Let ``gate`` say what stands in the place of a thing of a public study.
 
-    It returns something :data:`CLEARED`, or ``None`` where nothing may be shown. Until a gate is
-    installed, everything of a public study is withheld.
+    It returns something :data:`CLEARED`, or ``None`` where nothing may be shown.
     """
     _gates[:] = [gate]
 
 
-Cleared = Literal["cleared"]
-#: Instead of a study: it tells nothing of any cohort, or only what disclosure control released.
-CLEARED: Final[Cleared] = "cleared"
-
-
-def escape(text: object) -> str:
-    """Plain text as one line of MyST Markdown: whatever could be markup there is escaped.
-
-    Some characters are markup at the start of a line only (a list, a target, an option, a comment).
-    """
-    clean = "".join(ch if ch.isprintable() else " " for ch in str(text))
-    return _MARKUP_AT_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(clean.split())))
-
-
 @dataclass(frozen=True, repr=False)
 class Shown(ABC):
-    """Something with a plain, a Markdown and an HTML form; ``study`` is the one it tells of."""
+    """Something that a chapter shows; ``study`` is the one that it tells of.
+
+    A kind of thing says how it looks as plain text and as Markdown; the forms that others read are
+    those of what may be shown in its place.
+    """
 
     study: Study | Cleared
 
@@ -83,12 +81,11 @@ class Shown(ABC):
 
     def _released(self) -> "Shown":
         """Itself, or in a public book what may be shown in its place."""
-        study = self.study
-        if study == CLEARED or not study.public:
+        if self.study == CLEARED or not self.withheld:
             return self
         public_form = _gates[-1](self) if _gates else None
         if public_form is None or public_form.withheld:
-            return withheld(study)
+            return withheld(self.study)
         return public_form
 
     @abstractmethod
@@ -99,6 +96,9 @@ class Shown(ABC):
 
     def _bundle(self) -> dict[str, Any]:
         return {"text/plain": self._plain(), "text/markdown": self._markdown()}
+
+
+# --- sentences and boxes ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,6 +157,9 @@ class Cover(Shown):
         return f":::{{div}} cover\n{body}\n:::"
 
 
+# --- what stands in the place of something ------------------------------------------------------
+
+
 @dataclass(frozen=True, repr=False)
 class Absent(Shown):
     """One sentence instead of what the cohort has no data for, or what a public book hides.
@@ -202,6 +205,9 @@ def why_withheld(study: Study) -> str:
     return f"This book is public and shows nothing that could tell {small}, or a single patient."
 
 
+# --- tables and figures -------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, repr=False)
 class Table(Shown):
     """A numbered table.
@@ -243,16 +249,13 @@ class Table(Shown):
             *(_row(row) for row in self.rows),
         ]
         body = "\n".join(lines)
-        made = f"::::{{table}} {escape(self.full_caption())}\n:name: {self.name}\n\n{body}\n::::"
+        table = f"::::{{table}} {escape(self.full_caption())}\n:name: {self.name}\n\n{body}\n::::"
         if self.notes:
-            made += (
-                "\n\n:::{div} table-notes\n"
-                + "\n\n".join(escape(note) for note in self.notes)
-                + "\n:::"
-            )
+            notes = "\n\n".join(escape(note) for note in self.notes)
+            table += f"\n\n:::{{div}} table-notes\n{notes}\n:::"
         if self.folded:
-            return f":::::{{dropdown}} {escape(words.FOLDED_TABLE + self.caption)}\n{made}\n:::::"
-        return made
+            return f":::::{{dropdown}} {escape(words.FOLDED_TABLE + self.caption)}\n{table}\n:::::"
+        return table
 
     def _bundle(self) -> dict[str, Any]:
         head = "".join(f"<th>{html.escape(str(cell))}</th>" for cell in self.head)
@@ -324,11 +327,6 @@ class Figure(Shown):
         return bundle
 
 
-def _option(text: str) -> str:
-    """Text as the value of a directive's option, which is read as YAML and not as Markdown."""
-    return json.dumps(" ".join(text.split()), ensure_ascii=False)
-
-
 def with_marks(caption: str, marks: Sequence[Mark]) -> str:
     """A caption with its marks of provenance, each once, in their fixed order."""
     if not marks:
@@ -337,10 +335,27 @@ def with_marks(caption: str, marks: Sequence[Mark]) -> str:
     return f"{caption} Provenance: {', '.join(present)}."
 
 
+# --- prose and markup ---------------------------------------------------------------------------
+
+
 def glue(study: Study | Cleared, values: Mapping[str, str]) -> None:
-    """Make computed text available to the prose of this page: ``{glue:text}`key```."""
+    """Give computed text to the prose of this page, which prints it by ``{glue:text}`key```."""
     from myst_nb import glue as glue_one
 
     for key, value in values.items():
         # As a passage, so that a value passes the gate like everything else.
         glue_one(key, text(study, value).plain(), display=False)
+
+
+def escape(text: object) -> str:
+    """Plain text as one line of MyST Markdown: whatever could be markup there is escaped.
+
+    Some characters are markup at the start of a line only (a list, a target, an option, a comment).
+    """
+    clean = "".join(ch if ch.isprintable() else " " for ch in str(text))
+    return _MARKUP_AT_START.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", " ".join(clean.split())))
+
+
+def _option(text: str) -> str:
+    """Text as the value of a directive's option, which is read as YAML and not as Markdown."""
+    return json.dumps(" ".join(text.split()), ensure_ascii=False)

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 
 from salvage import words
@@ -119,8 +120,6 @@ def _cells(
     axes: Axes, values: pd.DataFrame, counts: pd.DataFrame, top: float, labels: Sequence[str]
 ) -> None:
     """A heat map of ``values`` from 0 to ``top`` with ``counts`` in its cells, 0 left empty."""
-    import seaborn as sns
-
     texts = np.array([[f"{n:,}" if n else "" for n in row] for row in counts.to_numpy()])
     sns.heatmap(
         values.astype(float),

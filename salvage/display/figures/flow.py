@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
@@ -207,36 +208,34 @@ def _timeline(
     marked: bool,
 ) -> style.BookFigure:
     """A histogram of the months of relapse; ``marked`` adds a tick for each patient under it."""
-    # An interval holds its right end: relapse at the cut-off is early.
-    counts = np.bincount(
-        np.clip(np.searchsorted(edges, months, side="left") - 1, 0, None), minlength=len(edges) - 1
-    )
-    starts = np.maximum(edges[:-1], 0)
+    # An interval holds its right end, so that relapse at the cut-off is early. seaborn's hold the
+    # left: it is given the middles.
+    interval = np.clip(np.searchsorted(edges, months, side="left") - 1, 0, None)
+    edges = np.maximum(edges, 0)
+    middle = ((edges[:-1] + edges[1:]) / 2)[interval]
     with style.drawing(3.1) as figure:
         axes = figure.add_subplot()
         handles: list[Artist] = []
-        for key, chosen, n in (
-            ("early", edges[:-1] < cut - 1e-9, (~late).sum()),
-            ("late", edges[:-1] >= cut - 1e-9, late.sum()),
-        ):
-            look = style.GROUP[key]
-            label = f"{words.RELAPSE_GROUPS[key]}: {words.count(n, 'patient')}"
-            axes.bar(
-                starts[chosen],
-                counts[chosen],
-                width=(edges[1:] - starts)[chosen],
-                align="edge",
+        for key, group in (("early", ~late), ("late", late)):
+            look, label = style.GROUP[key], words.RELAPSE_GROUPS[key]
+            sns.histplot(
+                x=middle[group],
+                bins=edges,
+                ax=axes,
                 color=look.colour,
+                alpha=1,
                 hatch=look.hatch,
                 edgecolor="white",
-                label=words.RELAPSE_GROUPS[key],
+                linewidth=1,
+                label=label,
             )
-            handles.append(style.legend_patch(look, label))
+            patients = words.count(int(group.sum()), "patient")
+            handles.append(style.legend_patch(look, f"{label}: {patients}"))
         label = f"Cut-off {words.months(cut)}"
         handles.append(
             axes.axvline(cut, color=style.INK, linestyle="--", linewidth=1.2, label=label)
         )
-        top = max(int(counts.max()), 1)
+        top = int(np.bincount(interval).max())
         if marked:
             axes.plot(
                 months,

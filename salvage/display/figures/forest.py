@@ -84,7 +84,7 @@ def draw(
     if percent:
         ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
         axes.set_xticks(ticks, [f"{100 * t:.0f}" for t in ticks])
-    style.guide_lines(axes, "x")
+    axes.grid(axis="x")
     _columns(figure, axes, rows, head)
     return axes
 
@@ -100,7 +100,6 @@ def _band(axes: Axes, y: float, band: Band, look: style.Look, limits: tuple[floa
             (y, y),
             color=look.colour if band.thick > 2 else style.INK,
             linewidth=band.thick,
-            solid_capstyle="butt",
             zorder=3,
         )
         arrow: dict[str, Any] = {"color": style.INK, "markersize": 5, "clip_on": False, "zorder": 4}

@@ -124,7 +124,7 @@ def panel(
     axes.set_ylim(-0.02, 1.02)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
     axes.set_ylabel(ylabel)
-    style.guide_lines(axes, "y")
+    axes.grid(axis="y")
     ticks = style.month_axis(axes, end, axis, most_ticks)
     # A little room to the left, so that a curve that falls at once is seen apart from the axis.
     axes.set_xlim(-0.012 * end, 1.02 * end)

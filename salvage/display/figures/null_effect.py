@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import Final
 
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
@@ -102,17 +103,16 @@ def _histograms(drawn: Sequence[Null], published: float) -> style.BookFigure:
 
 
 def _histogram(axes: Axes, null: Null, edges: NDArray[np.float64], colour: str) -> None:
-    counts, _ = np.histogram(np.clip(null.usable, edges[0], edges[-1]), edges)
-    axes.bar(
-        edges[:-1],
-        counts,
-        np.diff(edges),
-        align="edge",
+    sns.histplot(
+        x=np.clip(null.usable, edges[0], edges[-1]),
+        bins=edges,
+        ax=axes,
         color=colour,
+        alpha=1,
         edgecolor="white",
         linewidth=0.3,
     )
-    axes.set_ylim(0, 1.28 * max(int(counts.max()), 1))
+    axes.set_ylim(0, 1.28 * axes.dataLim.y1)
     axes.set_title(null.label)
     axes.set_ylabel("Cohorts")
     style.whole_number_ticks(axes.yaxis)

@@ -93,7 +93,7 @@ def _ranges(
                     axes.plot(value, y, "o", zorder=4, **dot)
             axes.set_title(title)
             style.name_rows(axes, names, margin=0.6)
-            style.guide_lines(axes, "x")
+            axes.grid(axis="x")
             if scale == 100:
                 axes.set_xlim(-3, 103)
                 axes.set_xticks([0, 25, 50, 75, 100])
@@ -112,8 +112,7 @@ def _open_bar(axes: Axes, y: float, low: float, high: float, look: style.Look) -
     if high > low:
         axes.barh(y, high - low, left=low, height=0.5, zorder=2, **look.fill)
     else:
-        line: dict[str, Any] = {"linewidth": 4, "solid_capstyle": "butt", "zorder": 2}
-        axes.plot([low, low], [y - 0.25, y + 0.25], color=look.colour, **line)
+        axes.plot([low, low], [y - 0.25, y + 0.25], color=look.colour, linewidth=4, zorder=2)
 
 
 def _assumed(counts: tuple[int, int, int], column: str) -> float:

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import pandas as pd
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from salvage import words
 from salvage.analysis import response
@@ -272,8 +271,8 @@ def _overview(study: Study, orr: Rates, cr: Mapping[str, Estimate]) -> style.Boo
             axes.barh(y - 0.13, exact.value or 0, height=0.42, zorder=2, **bar)
             axes.barh(y - 0.13, cr[key].value or 0, height=0.42, zorder=2.1, **dark)
         handles = [
-            Patch(facecolor=style.PALE, label="Partial response", **style.OUTLINE),
-            Patch(facecolor=style.INK, label="Complete response"),
+            style.legend_patch(style.Look(style.PALE), "Partial response"),
+            style.legend_patch(style.ALL, "Complete response"),
             *style.interval_legend(),
         ]
         style.legend_below(figure, handles, 2)

@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
+import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -136,48 +137,53 @@ def _register_fonts() -> None:
                 font_manager.fontManager.addfont(path)
 
 
-_SETTINGS: Final[dict[str, Any]] = {
-    "font.family": LATIN,
-    "font.size": SIZE,
+_INKS: Final = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+# seaborn's theme of plain axes with ticks, sized for paper, in the book's inks and sizes.
+_THEME: Final[dict[str, Any]] = {
+    **sns.axes_style(
+        "ticks",
+        {
+            **dict.fromkeys(_INKS, INK),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "font.family": LATIN,
+            "grid.color": PALE,
+            # An interval ends where it ends.
+            "lines.solid_capstyle": "butt",
+        },
+    ),
+    **sns.plotting_context(
+        "paper",
+        rc={
+            **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), SIZE),
+            **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), SMALL),
+            **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.8),
+            **dict.fromkeys(("xtick.major.size", "ytick.major.size"), 3.5),
+            "grid.linewidth": 0.6,
+            "lines.linewidth": 1.6,
+            "lines.markersize": 6,
+        },
+    ),
     # A label is data: a dollar sign in it must not start a formula.
     "text.parse_math": False,
     "axes.formatter.use_mathtext": False,
-    "axes.unicode_minus": True,
-    "axes.titlesize": SIZE,
     "axes.titlelocation": "left",
-    "axes.labelsize": SIZE,
-    "axes.edgecolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
     "legend.frameon": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "lines.linewidth": 1.6,
     "hatch.linewidth": 0.5,
-    "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "savefig.transparent": False,
-    "axes.facecolor": "white",
-    "path.simplify": True,
 }
 
 
 @contextmanager
 def _style(**more: str) -> Iterator[None]:
-    """The book's style, in silence about characters that no font has and about fonts without bold.
+    """The book's theme, without warnings of characters that no font has or of fonts without bold.
 
     The build names such characters once.
     """
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
-    settings: Any = {**_SETTINGS, **more}
+    settings: Any = {**_THEME, **more}
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         log.setLevel(logging.ERROR)
@@ -190,8 +196,8 @@ def _style(**more: str) -> Iterator[None]:
 class BookAxes(Axes):
     """Axes whose labels are measured once for the layout.
 
-    matplotlib measures all of them again after a first layout, since other ticks may fit then. That
-    takes its time, and moves ours by a point or two.
+    After a first layout matplotlib measures them all again, since other ticks may fit then: slow,
+    and here it moves the axes by a point or two at most.
     """
 
     around: NDArray[np.float64] | None = None
@@ -209,14 +215,14 @@ class BookAxes(Axes):
 
 
 class BookFigure(Figure):
-    """A figure that is also drawn and saved in the book's style: ticks are only made then."""
+    """A figure that is drawn and saved in the book's style, for ticks only come into being then."""
 
     unfinished = False
 
     def add_subplot(self, *place: Any, **options: Any) -> Axes:
         """Add axes as matplotlib does."""
-        made: Axes = super().add_subplot(*place, **{"axes_class": BookAxes} | options)
-        return made
+        axes: Axes = super().add_subplot(*place, **{"axes_class": BookAxes} | options)
+        return axes
 
     def draw(self, renderer: RendererBase) -> None:
         """Draw as matplotlib does, in the book's style."""
@@ -245,10 +251,10 @@ class BookFigure(Figure):
 
 
 @contextmanager
-def drawing(height: float, width: float = WIDTH) -> Iterator[BookFigure]:
-    """A fresh figure of this size in inches; what is drawn inside has the book's style."""
+def drawing(height: float) -> Iterator[BookFigure]:
+    """A fresh figure of this height in inches; what is drawn inside has the book's style."""
     with _style():
-        figure = BookFigure(figsize=(width, height), layout="constrained")
+        figure = BookFigure(figsize=(WIDTH, height), layout="constrained")
         FigureCanvasAgg(figure)
         figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05)  # type: ignore[union-attr, call-arg]
         figure.unfinished = True
@@ -267,8 +273,9 @@ def _has_characters(text: str, family: str) -> bool:
 
 
 def find_fonts(text: Text) -> None:
-    """Let a text fall back to other fonts if it needs them: matplotlib looks up each that it is
-    given, each time that it measures the text.
+    """Let a text fall back to other fonts, but only if it needs them.
+
+    matplotlib looks up each font of a text each time that it measures the text.
     """
     if not _has_characters(text.get_text(), LATIN):
         text.set_fontfamily(list(fonts()))
@@ -385,11 +392,6 @@ def hide_left_spine(axes: Axes) -> None:
     """Take away the left spine and its ticks: what stands beside it names rows."""
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-
-
-def guide_lines(axes: Axes, axis: Literal["x", "y"]) -> None:
-    """Pale lines at the ticks of an axis."""
-    axes.grid(axis=axis, color=PALE, linewidth=0.6)
 
 
 def whole_number_ticks(axis: Axis) -> None:

@@ -43,7 +43,7 @@ def swimmer_plot(cohort: Cohort) -> Figure | Absent:
             "the sequence of lines and of survival summarise the courses.",
         )
     lanes, responses = lane_order(cohort), response_marks(cohort)
-    told = dict(zip(cohort.patients["patient_id"], histories(cohort), strict=True))
+    history = dict(zip(cohort.patients["patient_id"], histories(cohort), strict=True))
     figure = _swimmer(cohort, lanes, responses)
     return Figure(
         cohort.study,
@@ -52,7 +52,7 @@ def swimmer_plot(cohort: Cohort) -> Figure | Absent:
         _caption(cohort, hollow=not responses["dated"].all()),
         _alt(cohort),
         own_mark(cohort.study),
-        view=partial(view, figure.axes[0], [told[patient] for patient in lanes["patient_id"]]),
+        view=partial(view, figure.axes[0], [history[patient] for patient in lanes["patient_id"]]),
     )
 
 
