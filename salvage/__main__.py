@@ -121,18 +121,17 @@ def _calibrate_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from salvage import synthetic
     from salvage.evidence import audit
-    from salvage.synthetic import spread
+    from salvage.synthetic import ensemble, shipped, spread
 
     if arguments.sequences:
         written = [audit.write_witnesses(arguments.out / audit.SEQUENCES.name)]
     elif arguments.alternatives:
-        written = synthetic.write_alternatives(arguments.out)
+        written = [ensemble.write_alternatives(arguments.out)]
         if arguments.out.resolve() == DATA.resolve():
             written.append(spread.write())
     else:
-        written = synthetic.write(arguments.out)
+        written = shipped.write(arguments.out)
     sys.stdout.writelines(f"{path}\n" for path in written)
     return 0
 
@@ -142,9 +141,9 @@ def _audit_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    from salvage.evidence import audit
+    from salvage.evidence.facts_file import audit_facts
 
-    sys.stdout.write(str(audit.audit_facts(arguments.facts)))
+    sys.stdout.write(str(audit_facts(arguments.facts)))
     return 0
 
 

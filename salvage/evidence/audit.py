@@ -1,6 +1,6 @@
 """The published study's abstract audited: what its figures imply, exclude and leave open.
 
-Any other abstract is audited by :func:`audit_facts` from a small YAML file.
+Any other abstract is audited from a small YAML file: see :mod:`salvage.evidence.facts_file`.
 
 ``python -m salvage calibrate --sequences`` searches again for the sequences in ``data/audit.json``
 that prove which numbers of deaths are possible. Each of them is fitted again by a test.
@@ -19,7 +19,6 @@ import pandas as pd
 from salvage.analysis.estimate import Estimate, Unit, by_id
 from salvage.analysis.provenance import facts as published_facts
 from salvage.analysis.provenance import figures
-from salvage.evidence.facts_file import audit_facts
 from salvage.evidence.feasible_tables import TableFacts, Tables, feasible_tables, subsets
 from salvage.evidence.printed import (
     TIES,
@@ -35,22 +34,6 @@ from salvage.evidence.printed import (
 from salvage.evidence.risk_sets import SequenceTable, Ties, find_sequence
 from salvage.evidence.rounding import Printed, PrintedP
 from salvage.paths import DATA
-
-__all__ = [
-    "Witness",
-    "audit_facts",
-    "estimates",
-    "published_follow_up",
-    "published_rates",
-    "published_ratio",
-    "rate_checks",
-    "ratio",
-    "search_witnesses",
-    "tables",
-    "target_switches",
-    "witnesses",
-    "write_witnesses",
-]
 
 SEQUENCES: Final = DATA / "audit.json"
 #: Printed medians of times.

@@ -21,7 +21,7 @@ from salvage.cohort.check import from_tables
 from salvage.cohort.schema import CATEGORY_KEYS, PATIENTS, SALVAGE
 from salvage.cohort.study import Study
 from salvage.paths import DATA
-from salvage.synthetic import read_alternatives
+from salvage.synthetic.ensemble import read_alternatives
 from salvage.synthetic.frames import as_text
 
 SPREAD: Final = DATA / "spread.csv"

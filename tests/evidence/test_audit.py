@@ -518,7 +518,7 @@ ratios:
 
 
 def test_the_index_study_from_a_facts_file(tmp_path):
-    report = audit.audit_facts(_written(tmp_path, INDEX))
+    report = facts_file.audit_facts(_written(tmp_path, INDEX))
     assert report.consistent
     assert report.facts.n == 29
     assert report.ratios[0].deaths == audit.ratio().deaths
@@ -572,7 +572,7 @@ ratios:
 
 
 def test_inconsistent_figures_are_named(tmp_path):
-    report = audit.audit_facts(_written(tmp_path, INCONSISTENT))
+    report = facts_file.audit_facts(_written(tmp_path, INCONSISTENT))
     assert not report.consistent
     assert not any(check.consistent for check in (*report.rates, *report.ratios))
     text = " ".join(str(report).split())
@@ -600,7 +600,7 @@ ratios:
   - {label: large, hr: 0.350, low: 0.193, high: 0.633, n: 298, deaths: 100}
   - {label: exact, hr: 0.44, low: 0.21, high: 0.95, n: 29, deaths: 28}
 """
-    report = audit.audit_facts(_written(tmp_path, text))
+    report = facts_file.audit_facts(_written(tmp_path, text))
     assert report.consistent
     assert "With 28 deaths the first-named group has 12 to 18 patients." in str(report)
     assert "With 27 deaths" not in str(report)
@@ -624,7 +624,7 @@ ratios:
 
 def test_a_bad_file_gets_every_problem_at_once(tmp_path):
     with pytest.raises(InputError) as caught:
-        audit.audit_facts(_written(tmp_path, BAD))
+        facts_file.audit_facts(_written(tmp_path, BAD))
     found = [(p.column, p.value) for p in caught.value.problems]
     assert found == [
         ("titel", ""),
@@ -660,17 +660,17 @@ def test_a_bad_file_gets_every_problem_at_once(tmp_path):
 )
 def test_other_bad_files(tmp_path, text, expected):
     with pytest.raises(InputError, match="1 problem\n") as caught:
-        audit.audit_facts(_written(tmp_path, text))
+        facts_file.audit_facts(_written(tmp_path, text))
     assert expected in str(caught.value)
 
 
 def test_unreadable_files(tmp_path):
     with pytest.raises(InputError, match="No such file"):
-        audit.audit_facts(tmp_path / "absent.yaml")
+        facts_file.audit_facts(tmp_path / "absent.yaml")
     path = tmp_path / "latin.yaml"
     path.write_bytes(b"title: caf\xe9\n")
     with pytest.raises(InputError, match=r"a YAML file in UTF-8 \(invalid continuation byte\)"):
-        audit.audit_facts(path)
+        facts_file.audit_facts(path)
 
 
 def test_the_verdict_on_medians_and_range_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
