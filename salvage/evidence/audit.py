@@ -272,25 +272,25 @@ def search_witnesses(check: RatioCheck) -> list[Witness]:
     at = float((check.with_p or (check.region,))[0].corners[:, 0].mean())
     untied = SequenceTable(patients, most, at, "breslow", tied=1)
     tied = [SequenceTable(patients, most, at, ties) for ties in TIES]
-    found = []
+    sequences = []
     for deaths, sizes in check.deaths.groups.items():
         for late in sizes:
             for table in (untied, *tied):
                 sequence = find_sequence(table, patients, late, deaths, check.fact.prints)
                 if sequence is not None:
                     ties = TIES if table is untied else (table.ties,)
-                    found.append(Witness(deaths, late, ties, sequence))
+                    sequences.append(Witness(deaths, late, ties, sequence))
                 if sequence is not None and table is untied:
                     break
-    return found
+    return sequences
 
 
 def write_witnesses(path: Path = SEQUENCES) -> Path:
     """Search the sequences of the published study and store them."""
-    found = search_witnesses(ratio())
+    sequences = search_witnesses(ratio())
     rows = [
         json.dumps({"deaths": w.deaths, "late": w.late, "ties": w.ties, "sequence": w.sequence})
-        for w in found
+        for w in sequences
     ]
     about = (
         "Sequences of deaths (E early, L late relapse; one time in brackets) and last contacts "

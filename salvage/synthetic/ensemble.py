@@ -92,18 +92,18 @@ class Alternative(NamedTuple):
 
 def _search(rng: np.random.Generator, stratum: Stratum) -> times.Times:
     """Cohorts of one stratum that print the published survival figures, from all its rounds."""
-    found = []
+    agreeing = []
     for _ in range(stratum.rounds):
         drawn = times.draw(rng, _random_models(rng, stratum))
         drawn = drawn.take(times.prints_median(drawn))
         near = np.argsort(times.distance(drawn), kind="stable")[:WALKED_PER_ROUND]
         walked = times.approach(rng, drawn.take(near), STEPS)
-        found.append(walked.take(times.agrees(walked)))
+        agreeing.append(walked.take(times.agrees(walked)))
     return times.Times(
-        np.concatenate([f.relapse for f in found]),
-        np.concatenate([f.observed for f in found]),
-        np.concatenate([f.died for f in found]),
-        np.concatenate([f.cutoff for f in found]),
+        np.concatenate([f.relapse for f in agreeing]),
+        np.concatenate([f.observed for f in agreeing]),
+        np.concatenate([f.died for f in agreeing]),
+        np.concatenate([f.cutoff for f in agreeing]),
     )
 
 
@@ -200,8 +200,8 @@ def _rows(
     """Salvage lines within given histories; :class:`NoHistory` if they leave no room for them."""
     table = random_table(rng)
     lengths = _random_lines(rng, sum(counts.n for counts in table.values()))
-    given = spread_lines(rng, observed - relapse, observed, list(lengths), rng.uniform(0, 1.5))
-    lines = place_lines(rng, relapse, observed, given)
+    numbers = spread_lines(rng, observed - relapse, observed, list(lengths), rng.uniform(0, 1.5))
+    lines = place_lines(rng, relapse, observed, numbers)
     categories = assign_categories(rng, lines, table, LIMITS)
     tilt = rng.uniform([-1, -1, -1.5], [2, 1, 1.5])
     traits = [(np.log(k.span), k.line > 1, late[k.patient]) for k in lines]
@@ -248,16 +248,16 @@ def alternatives(
     For each stratum of ``plan`` its own random stream, so that a change of one does not move the
     others. A stratum may yield fewer cohorts than wanted. The whole plan takes a few minutes.
     """
-    found = []
+    selection = []
     streams = np.random.SeedSequence(seed).spawn(len(plan))
     for stratum, stream in zip(plan, streams, strict=True):
         rng = np.random.default_rng(stream)
         cohorts = _by_hazard_ratio_from_relapse(_search(rng, stratum))
         wanted = min(stratum.keep, len(cohorts))
         picks = np.unique(np.rint(np.linspace(0, len(cohorts) - 1, wanted)).astype(np.int64))
-        made = (_alternative(rng, cohorts.take(picks[[k]])) for k in range(len(picks)))
-        found += [cohort for cohort in made if cohort is not None]
-    return found
+        drawn = (_alternative(rng, cohorts.take(picks[[k]])) for k in range(len(picks)))
+        selection += [cohort for cohort in drawn if cohort is not None]
+    return selection
 
 
 _COHORT: Final = Column("cohort", "integer", "Number of the cohort, from 1")

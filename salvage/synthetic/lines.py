@@ -72,23 +72,25 @@ def spread_lines(
     blurs the ranking (0: strictly by survival after relapse).
     """
     rank = np.argsort(np.log(after) + noise * rng.standard_normal(len(after)), kind="stable")
-    given = np.empty(len(after), dtype=np.int64)
-    given[rank] = np.sort(np.asarray(lines))
-    room = after >= SHORTEST_LINE * (given - 1) + SHORTEST_LAST_LINE
-    short = (observed <= PATIENT_AT_MONTH_ONE) & (given > 2)
+    numbers = np.empty(len(after), dtype=np.int64)
+    numbers[rank] = np.sort(np.asarray(lines))
+    room = after >= SHORTEST_LINE * (numbers - 1) + SHORTEST_LAST_LINE
+    short = (observed <= PATIENT_AT_MONTH_ONE) & (numbers > 2)
     if short.any() or not room.all():
         raise NoHistory
-    return given
+    return numbers
 
 
-def place_lines(rng: np.random.Generator, relapse: Ints, observed: Ints, given: Ints) -> list[Line]:
+def place_lines(
+    rng: np.random.Generator, relapse: Ints, observed: Ints, numbers: Ints
+) -> list[Line]:
     """Starts of all lines, ordered by patient and line.
 
     What is left of a patient's time after the shortest possible lines is cut at random into the
     wait before the first line and an addition to each line. The wait is at most one month.
     """
     placed = []
-    for patient, count in enumerate(given):
+    for patient, count in enumerate(numbers):
         begin, end = int(relapse[patient]), int(observed[patient])
         least = SHORTEST_LINE * (int(count) - 1) + SHORTEST_LAST_LINE
         spare = end - begin - least
@@ -107,14 +109,14 @@ def place_lines(rng: np.random.Generator, relapse: Ints, observed: Ints, given: 
 def _conflicts(lines: Sequence[Line], categories: Sequence[str], limits: Limits) -> list[int]:
     """Lines whose category cannot stand: repeated, or a CAR-T sooner than it is made."""
     seen: set[tuple[int, str]] = set()
-    found = []
+    conflicts = []
     for k, (line, category) in enumerate(zip(lines, categories, strict=True)):
         repeated = (line.patient, category) in seen and category in limits.once
         again = line.line > 1 and categories[k - 1] == category and category in limits.apart
         if repeated or again or (category == "second_cart" and line.wait < limits.manufacture):
-            found.append(k)
+            conflicts.append(k)
         seen.add((line.patient, category))
-    return found
+    return conflicts
 
 
 def assign_categories(

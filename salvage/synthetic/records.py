@@ -295,14 +295,14 @@ def adverse_event_rows(
     """
     rows: list[Row] = []
     for line, category in zip(lines, categories, strict=True):
-        found = [
+        terms = [
             term
             for term, (usual, special) in TERMS.items()
             if rng.random() < special.get(category, usual) and line.span >= EARLIEST.get(term, 0)
         ]
-        if "cytokine release syndrome" in found:
-            found = [term for term in found if term != "fever"]
-        for term in found:
+        if "cytokine release syndrome" in terms:
+            terms = [term for term in terms if term != "fever"]
+        for term in terms:
             grade = 1 + int(rng.choice(4, p=GRADES.get(term, MILD)))
             rows.append(
                 {

@@ -97,8 +97,8 @@ def _lines(
     rng: np.random.Generator, relapse: times.Ints, observed: times.Ints
 ) -> tuple[list[Line], list[str], list[str], dict[int, int]]:
     """Lines with category, best response and target switch."""
-    given = spread_lines(rng, observed - relapse, observed, LINES_PER_PATIENT, noise=0.6)
-    lines = place_lines(rng, relapse, observed, given)
+    numbers = spread_lines(rng, observed - relapse, observed, LINES_PER_PATIENT, noise=0.6)
+    lines = place_lines(rng, relapse, observed, numbers)
     categories = assign_categories(rng, lines, TABLE, LIMITS)
     # A longer line more often holds a response: a response delays the next line and death.
     weight = np.array([line.span for line in lines], dtype=float)
