@@ -127,27 +127,26 @@ def import_(source: Path, mapping: Path, out: Path) -> Iterator[str]:
 )
 def calibrate(out: Path, alternatives: bool, sequences: bool) -> Iterator[str]:
     """Search again for the synthetic cohort."""
-    from salvage import synthetic
     from salvage.evidence import audit
-    from salvage.synthetic import spread
+    from salvage.synthetic import ensemble, shipped, spread
 
     if sequences:
         written = [audit.write_witnesses(out / audit.SEQUENCES.name)]
     elif alternatives:
-        written = synthetic.write_alternatives(out)
+        written = [ensemble.write_alternatives(out)]
         if out.resolve() == DATA.resolve():
             written.append(spread.write())
     else:
-        written = synthetic.write(out)
+        written = shipped.write(out)
     yield from (f"{path}\n" for path in written)
 
 
 @_command(_argument("facts", "the printed figures of an abstract, as YAML"))
 def audit(facts: Path) -> Iterator[str]:
     """Check the printed figures of an abstract against each other."""
-    from salvage.evidence import audit
+    from salvage.evidence.facts_file import audit_facts
 
-    yield str(audit.audit_facts(facts))
+    yield str(audit_facts(facts))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -175,9 +175,9 @@ def fit(
     return replace(fitted, left_out=asked - len(x)) if asked else replace(fitted, reason=NOBODY)
 
 
-def fit_group(times: Times, group: NDArray[np.bool_], key: str = "late") -> Fit:
-    """Cox model of a group, shape (n,), against the rest; without a fit where it has no maximum."""
-    return _model([key], [words.FACTORS[key]], group[:, None], times.time, times.event)
+def fit_late(times: Times, late: NDArray[np.bool_]) -> Fit:
+    """Cox model of late relapse, one flag for each of ``times``, against early."""
+    return _model(["late"], [words.FACTORS["late"]], late[:, None], times.time, times.event)
 
 
 def _model(
@@ -389,80 +389,35 @@ def cut_offs(study: Study) -> tuple[float, ...]:
     return tuple(sorted({*CUT_OFFS, study.early_relapse_months}))
 
 
-@once
-def sweeps(cohort: Cohort) -> dict[str, pd.DataFrame]:
-    """:func:`sweep` by origin of :data:`LATE`."""
-    return {origin: sweep(cohort, survival.origins(cohort)[origin]) for origin in LATE}
-
-
-def sweep(cohort: Cohort, times: Times) -> pd.DataFrame:
-    """Late against early relapse at each of :func:`cut_offs`.
-
-    Parameters
-    ----------
-    times : months and deaths, one per patient, in the cohort's order.
-
-    Returns
-    -------
-    One row for each cut-off, with columns cut_off (months), early, late (patients), hr, low, high
-    (95% limits), p, method. NaN where there is no estimate, or an open side of an interval;
-    ``method`` then says why.
-    """
-    relapse = cohort.patients["relapse_month"].to_numpy()
-    rows = []
-    for cut_off in cut_offs(cohort.study):
-        late = relapse > cut_off
-        sizes = {"early": int((~late).sum()), "late": int(late.sum())}
-        rows.append({"cut_off": cut_off, **sizes, **_contrast(times, late)})
-    numbers = dict.fromkeys(("hr", "low", "high", "p"), float)
-    columns = ["cut_off", "early", "late", *numbers, "method"]
-    return pd.DataFrame(rows, columns=columns).astype(numbers)
-
-
-def _contrast(times: Times, group: NDArray[np.bool_]) -> dict[str, float | str | None]:
-    """Hazard ratio of a group against the rest, with limits, P-value and method."""
-    fitted = fit_group(times, group)
-    model = fitted.model
-    if model is None:
-        return {"method": f"not estimable: {fitted.reason}"}
-    numbers = {part: getattr(model, part)[0] for part in ("hr", "low", "high", "p")}
-    return {**numbers, "method": model.method}
-
-
-def _known(value: float) -> float | None:
-    """A cell of a results frame, or ``None`` where it is NaN."""
-    return None if np.isnan(value) else float(value)
-
-
-def sweep_estimates(cohort: Cohort) -> list[Estimate]:
-    """The sweep of cut-offs from both origins.
-
-    Ids are ``cox.sweep.2.hr`` from infusion and ``cox.sweep.2.from_relapse.hr``.
-    """
-    contrasts = []
-    for origin, frame in sweeps(cohort).items():
-        times = survival.origins(cohort)[origin]
-        contrasts += [
-            estimate(
-                cohort.study,
-                sweep_id(row["cut_off"], origin),
-                f"Relapse after against up to month {row['cut_off']:g}, {times.label}",
-                _known(row["hr"]),
-                (_known(row["low"]), _known(row["high"])),
-                n=times.n,
-                events=times.events,
-                unit="ratio",
-                method=row["method"],
-                p=_known(row["p"]),
-            )
-            for row in frame.to_dict("records")
-        ]
-    return contrasts
-
-
 def sweep_id(cut_off: float, origin: str) -> str:
     """The id of the contrast at a cut-off in months, from an origin of :data:`LATE`."""
     return f"cox.sweep.{cut_off:g}{origin.removeprefix('os')}.hr"
+
+
+def sweep_estimates(cohort: Cohort) -> list[Estimate]:
+    """Late against early relapse at each of :func:`cut_offs`, from both origins.
+
+    Ids are ``cox.sweep.2.hr`` from infusion and ``cox.sweep.2.from_relapse.hr``.
+    """
+    relapse = cohort.patients["relapse_month"].to_numpy()
+    return [
+        hazard_ratio(
+            cohort.study,
+            sweep_id(cut, origin),
+            fit_late(times, relapse > cut),
+            "late",
+            f"Relapse after against up to month {cut:g}, {times.label}",
+        )
+        for origin, times in survival.origins(cohort).items()
+        if origin in LATE
+        for cut in cut_offs(cohort.study)
+    ]
+
+
+def sweep(cohort: Cohort, origin: str) -> dict[float, Estimate]:
+    """Late against early relapse by cut-off in months, from an origin of :data:`LATE`."""
+    cuts = cut_offs(cohort.study)
+    return {cut: estimates(cohort)[sweep_id(cut, origin)] for cut in cuts}
 
 
 def univariable_estimates(cohort: Cohort) -> list[Estimate]:

@@ -102,7 +102,7 @@ class NullCohorts:
         """Months from infusion to death or last contact, shape (cohorts, patients)."""
         return self.relapse + self.after
 
-    def kept(self, which: BoolArray) -> NullCohorts:
+    def take(self, which: BoolArray) -> NullCohorts:
         """Only the cohorts that `which`, shape (cohorts,), marks."""
         return NullCohorts(self.relapse[which], self.after[which], self.died[which])
 
@@ -290,4 +290,4 @@ def null_hazard_ratios_near(
     only those kept are analysed. Each result has one entry per cohort kept, perhaps none.
     """
     cohorts = simulate(setting)
-    return analyse(cohorts.kept(near_printed(cohorts, near or NearPrinted())), setting.cutoff)
+    return analyse(cohorts.take(near_printed(cohorts, near or NearPrinted())), setting.cutoff)

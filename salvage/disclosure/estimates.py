@@ -139,9 +139,7 @@ def _late_against_early(release: Release, origin: str) -> Estimate | None:
     if not times.events:
         return None
     late = np.repeat([False, True], [groups["early"].n, groups["late"].n])
-    return _grouped(
-        prognosis.late_contrast(release.study, origin, prognosis.fit_group(times, late))
-    )
+    return _grouped(prognosis.late_contrast(release.study, origin, prognosis.fit_late(times, late)))
 
 
 def _outcomes(release: Release) -> list[Estimate | None]:

@@ -1,6 +1,6 @@
 """The published study's abstract audited: what its figures imply, exclude and leave open.
 
-Any other abstract is audited by :func:`audit_facts` from a small YAML file.
+Any other abstract is audited from a small YAML file: see :mod:`salvage.evidence.facts_file`.
 
 ``python -m salvage calibrate --sequences`` searches again for the sequences in ``data/audit.json``
 that prove which numbers of deaths are possible. Each of them is fitted again by a test.
@@ -19,7 +19,6 @@ import pandas as pd
 from salvage.analysis.estimate import Estimate, Unit, by_id
 from salvage.analysis.provenance import facts as published_facts
 from salvage.analysis.provenance import figures
-from salvage.evidence.facts_file import audit_facts
 from salvage.evidence.feasible_tables import TableFacts, Tables, feasible_tables, subsets
 from salvage.evidence.printed import (
     TIES,
@@ -35,22 +34,6 @@ from salvage.evidence.printed import (
 from salvage.evidence.risk_sets import SequenceTable, Ties, find_sequence
 from salvage.evidence.rounding import Printed, PrintedP
 from salvage.paths import DATA
-
-__all__ = [
-    "Witness",
-    "audit_facts",
-    "estimates",
-    "published_follow_up",
-    "published_rates",
-    "published_ratio",
-    "rate_checks",
-    "ratio",
-    "search_witnesses",
-    "tables",
-    "target_switches",
-    "witnesses",
-    "write_witnesses",
-]
 
 SEQUENCES: Final = DATA / "audit.json"
 #: Printed medians of times.
@@ -289,25 +272,25 @@ def search_witnesses(check: RatioCheck) -> list[Witness]:
     at = float((check.with_p or (check.region,))[0].corners[:, 0].mean())
     untied = SequenceTable(patients, most, at, "breslow", tied=1)
     tied = [SequenceTable(patients, most, at, ties) for ties in TIES]
-    found = []
+    sequences = []
     for deaths, sizes in check.deaths.groups.items():
         for late in sizes:
             for table in (untied, *tied):
                 sequence = find_sequence(table, patients, late, deaths, check.fact.prints)
                 if sequence is not None:
                     ties = TIES if table is untied else (table.ties,)
-                    found.append(Witness(deaths, late, ties, sequence))
+                    sequences.append(Witness(deaths, late, ties, sequence))
                 if sequence is not None and table is untied:
                     break
-    return found
+    return sequences
 
 
 def write_witnesses(path: Path = SEQUENCES) -> Path:
     """Search the sequences of the published study and store them."""
-    found = search_witnesses(ratio())
+    sequences = search_witnesses(ratio())
     rows = [
         json.dumps({"deaths": w.deaths, "late": w.late, "ties": w.ties, "sequence": w.sequence})
-        for w in found
+        for w in sequences
     ]
     about = (
         "Sequences of deaths (E early, L late relapse; one time in brackets) and last contacts "

@@ -76,16 +76,6 @@ class Study:
             return self.short
         return self.author if self.year is None else f"{self.author} {self.year}"
 
-    @property
-    def citation(self) -> str:
-        """All that is known of where it was published."""
-        place = " ".join(str(part) for part in (self.journal, self.year) if part)
-        if self.volume:
-            issue = f"({self.issue})" if self.issue else ""
-            place += f";{self.volume}{issue}:{self.first_page}"
-        identifier = f"doi:{self.doi}" if self.doi else self.pmcid
-        return ", ".join(part for part in (self.author, place, identifier) if part)
-
 
 def _printed_rate(text: str) -> str:
     """The text of a count of n, or of a number. Raises ValueError for another text."""

@@ -130,10 +130,10 @@ def feasible_tables(facts: TableFacts) -> Tables:
             )
             for category in facts.categories
         }
-        found = _marginals(masks)
-        for category, counts in found.items():
+        marginals = _marginals(masks)
+        for category, counts in marginals.items():
             totals[category] = totals.get(category, 0) + counts
-        count += int(found[best_response].sum())
+        count += int(marginals[best_response].sum())
     return Tables(count, totals)
 
 
@@ -182,9 +182,9 @@ def _marginals(masks: dict[str, Counts]) -> dict[str, Counts]:
 
     # The most frequent kind first: most sums then begin alike.
     order = sorted(kinds, key=lambda name: (-list(kinds.values()).count(kinds[name]), kinds[name]))
-    found = {}
+    marginals = {}
     for name in masks:
         rest = sum_of(tuple(kinds[other] for other in order if other != name))
         # What the other categories must add up to is the total less this category's cell.
-        found[name] = masks[name] * rest[::-1, ::-1, ::-1]
-    return found
+        marginals[name] = masks[name] * rest[::-1, ::-1, ::-1]
+    return marginals

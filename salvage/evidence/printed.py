@@ -185,12 +185,12 @@ def death_bound(region: Region, patients: int | None) -> DeathBound:
     if patients is None or patients > MOST_PATIENTS or patients < simple:
         return DeathBound(simple, None, {})
     cells = _cells(region)
-    found: dict[int, set[int]] = {}
+    splits: dict[int, set[int]] = {}
     for ties in TIES:
         for deaths, sizes in possible_splits(patients, simple, cells, ties).items():
             if sizes:
-                found.setdefault(deaths, set()).update(sizes)
-    groups = {deaths: tuple(sorted(found[deaths])) for deaths in sorted(found)}
+                splits.setdefault(deaths, set()).update(sizes)
+    groups = {deaths: tuple(sorted(splits[deaths])) for deaths in sorted(splits)}
     return DeathBound(simple, min(groups, default=None), groups)
 
 
@@ -210,25 +210,17 @@ class FollowUp:
 
     at_risk   fewest patients still under observation just before the median survival
     lowest    lowest value that the reverse Kaplan-Meier curve can have there
-    needed    most patients that may be at risk where that curve falls to one half
-    leaving   fewest patients who would have to leave within the last printed digit of the median
     """
 
     patients: int
     censored: int
     at_risk: int
     lowest: float
-    needed: int
 
     @property
     def possible(self) -> bool:
         """Whether the curve can have reached one half, times being no finer than printed."""
         return self.lowest <= 0.5
-
-    @property
-    def leaving(self) -> int:
-        """Fewest patients to leave within one printed digit, were times finer than printed."""
-        return max(0, self.at_risk - self.needed)
 
 
 def follow_up(patients: int, censored: int) -> FollowUp:
@@ -241,4 +233,4 @@ def follow_up(patients: int, censored: int) -> FollowUp:
     at most 2 c patients are at risk.
     """
     at_risk = max(1, math.ceil(patients / 2 - censored))
-    return FollowUp(patients, censored, at_risk, max(0.0, 1 - censored / at_risk), 2 * censored)
+    return FollowUp(patients, censored, at_risk, max(0.0, 1 - censored / at_risk))

@@ -160,28 +160,18 @@ class Fit:
 
 def events(sequence: str) -> list[str]:
     """The sequence cut into its times: ``"EL(EL)e"`` -> ``["E", "L", "EL", "e"]``."""
-    found: list[str] = []
+    blocks: list[str] = []
     inside = False
     for letter in sequence:
         if letter in "()":
             inside = letter == "("
             if inside:
-                found.append("")
+                blocks.append("")
         elif inside:
-            found[-1] += letter
+            blocks[-1] += letter
         else:
-            found.append(letter)
-    return found
-
-
-def arrays(sequence: str) -> tuple[FloatArray, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Times 1, 2, ..., whether each patient died, and whether each relapsed late."""
-    patients = [(time, mark) for time, block in enumerate(events(sequence), 1) for mark in block]
-    return (
-        np.array([float(time) for time, _ in patients]),
-        np.array([mark.isupper() for _, mark in patients]),
-        np.array([mark in "Ll" for _, mark in patients]),
-    )
+            blocks.append(letter)
+    return blocks
 
 
 def fit(sequence: str, ties: Ties) -> Fit:
@@ -231,6 +221,12 @@ class _Level:
     event: IntArray
     source: IntArray
 
+    @classmethod
+    def empty(cls, size: int) -> _Level:
+        """No sequence yet in any of ``size`` places."""
+        score, event, source = np.zeros(size), np.zeros(size, int), np.zeros(size, int)
+        return cls(score, np.full(size, -np.inf), event, source)
+
 
 class SequenceTable:
     """For every risk set and every score, a sequence of great information at one log hazard ratio.
@@ -250,9 +246,7 @@ class SequenceTable:
         self.events = [(*block, True) for block in _blocks(tied)]
         self.events += [(1, 0, False), (0, 1, False)]
         size = (censored + 1) * _BUCKETS
-        nothing = _Level(
-            np.zeros(size), np.full(size, -np.inf), np.zeros(size, int), np.zeros(size, int)
-        )
+        nothing = _Level.empty(size)
         nothing.information[_BUCKETS // 2] = 0.0
         self.levels = [nothing]
         for total in range(1, patients + 1):
@@ -271,9 +265,7 @@ class SequenceTable:
         last = np.append(key[order][1:] != key[order][:-1], True)
         chosen = order[last]
         size = (total + 1) * (self.censored + 1) * _BUCKETS
-        level = _Level(
-            np.zeros(size), np.full(size, -np.inf), np.zeros(size, int), np.zeros(size, int)
-        )
+        level = _Level.empty(size)
         level.score[key[chosen]] = score[chosen]
         level.information[key[chosen]] = information[chosen]
         level.event[key[chosen]] = event[chosen]

@@ -121,16 +121,16 @@ class Region:
 
     def _cut(self, normal: tuple[float, float], limit: float) -> Region:
         """The part where normal . (log ratio, se) <= limit (Sutherland and Hodgman)."""
-        kept: list[FloatArray] = []
+        part: list[FloatArray] = []
         excess = self.corners @ np.array(normal) - limit
         for i in range(len(excess)):
             here, there = excess[i - 1], excess[i]
             if (here <= 0) != (there <= 0):
                 share = here / (here - there)
-                kept.append(self.corners[i - 1] + share * (self.corners[i] - self.corners[i - 1]))
+                part.append(self.corners[i - 1] + share * (self.corners[i] - self.corners[i - 1]))
             if there <= 0:
-                kept.append(self.corners[i])
-        return Region(np.array(kept, dtype=np.float64).reshape(-1, 2))
+                part.append(self.corners[i])
+        return Region(np.array(part, dtype=np.float64).reshape(-1, 2))
 
     @property
     def empty(self) -> bool:

@@ -269,8 +269,8 @@ def per_month(cohort: Cohort) -> Text:
 
 def sweep_forest(cohort: Cohort) -> Figure | Absent:
     """Late against early at each cut-off, from relapse."""
-    frame = prognosis.sweeps(cohort)["os.from_relapse"]
-    return figures.sweep_forest(cohort, frame, "survival from relapse", "fig-bias-sweep")
+    contrasts = prognosis.sweep(cohort, "os.from_relapse")
+    return figures.sweep_forest(cohort, contrasts, "survival from relapse", "fig-bias-sweep")
 
 
 def delayed_entry(cohort: Cohort) -> Text:

@@ -244,7 +244,7 @@ def univariable_forest(cohort: Cohort) -> Figure | Absent:
     """Each baseline factor alone, OS from relapse."""
     return figures.cox_forest(
         cohort.study,
-        figures.rows_of_fits(prognosis.univariable(cohort)),
+        [figures.row_of(e, label) for label, e in _factors_alone(cohort).items()],
         "fig-prognosis-univariable",
         "Each factor alone, survival from relapse",
         note="P-values are unadjusted; the table of all factors adjusts them.",
@@ -429,31 +429,24 @@ def sweep_forest(cohort: Cohort, origin: str) -> Figure | Absent:
     """Late against early at each cut-off, from ``infusion`` or from ``relapse``."""
     return figures.sweep_forest(
         cohort,
-        prognosis.sweeps(cohort)[ORIGINS[origin]],
+        prognosis.sweep(cohort, ORIGINS[origin]),
         f"survival from {origin}",
         f"fig-prognosis-sweep-{origin}",
     )
 
 
-def _swept(cohort: Cohort, origin: str) -> list[Estimate]:
-    """Late against early at each cut-off, from ``infusion`` or from ``relapse``."""
-    by_id, cuts = prognosis.estimates(cohort), prognosis.cut_offs(cohort.study)
-    return [by_id[prognosis.sweep_id(cut, ORIGINS[origin])] for cut in cuts]
-
-
 def sweep_table(cohort: Cohort) -> Table:
     """Late against early at each cut-off in use, from infusion and from relapse."""
-    infusion, relapse = _swept(cohort, "infusion"), _swept(cohort, "relapse")
+    infusion, relapse = (prognosis.sweep(cohort, origin) for origin in ORIGINS.values())
     rows = []
-    for cut, *contrasts in zip(prognosis.cut_offs(cohort.study), infusion, relapse, strict=True):
+    for cut in infusion:
         late = int((cohort.patients["relapse_month"] > cut).sum())
         own = " (this book)" if cut == cohort.study.early_relapse_months else ""
-        cells = [cell for e in contrasts for cell in _ratio_and_p(e)]
-        rows.append(
-            (f"{cut:g}{own}", f"{len(cohort.patients) - late:,}", f"{late:,}", *cells),
-        )
+        sizes = f"{len(cohort.patients) - late:,}", f"{late:,}"
+        contrasts = *_ratio_and_p(infusion[cut]), *_ratio_and_p(relapse[cut])
+        rows.append((f"{cut:g}{own}", *sizes, *contrasts))
     missing = "Not estimable: one group has no patient, or the deaths hold no information."
-    estimates = [*infusion, *relapse]
+    estimates = [*infusion.values(), *relapse.values()]
     return Table(
         cohort.study,
         "tab-prognosis-sweep",
@@ -487,7 +480,9 @@ def _ratio_and_p(e: Estimate) -> tuple[str, str]:
 
 def sweep(cohort: Cohort) -> Text | Absent:
     """How far the contrast depends on the cut-off, from each origin."""
-    paragraphs = [_spread(_swept(cohort, origin), origin) for origin in ORIGINS]
+    paragraphs = [
+        _spread([*prognosis.sweep(cohort, key).values()], origin) for origin, key in ORIGINS.items()
+    ]
     if not any(paragraphs):
         return Absent(
             cohort.study,

@@ -65,7 +65,7 @@ def reproduced(frames: Frames, early_relapse_months: float = 3.0) -> dict[str, d
     complete = salvage["best_response"] == "CR"
     second = salvage["category"] == "second_cart"
     median = kaplan_meier_median(months, patients["died"])
-    found = {
+    ours = {
         "n.patients": {"value": float(patients["patient_id"].nunique())},
         "n.events": {"value": float(len(salvage))},
         "followup.observed.median": {"value": float(months.median())},
@@ -78,9 +78,9 @@ def reproduced(frames: Frames, early_relapse_months: float = 3.0) -> dict[str, d
         "cox.late_vs_early.hr": late_against_early(patients, early_relapse_months),
     }
     for key in CATEGORY_KEYS:
-        found[f"orr.{key}"] = _rate(responded[salvage["category"] == key])
-        found[f"cr.{key}"] = _rate(complete[salvage["category"] == key])
-    return found
+        ours[f"orr.{key}"] = _rate(responded[salvage["category"] == key])
+        ours[f"cr.{key}"] = _rate(complete[salvage["category"] == key])
+    return ours
 
 
 def check_against_published(frames: Frames, early_relapse_months: float = 3.0) -> list[str]:
@@ -89,11 +89,11 @@ def check_against_published(frames: Frames, early_relapse_months: float = 3.0) -
     frames: ``patients`` and ``salvage`` as in a Cohort; ``adverse_events`` too where the most
     common adverse event is to be checked. A figure agrees if it rounds to the printed one.
     """
-    found = reproduced(frames, early_relapse_months)
+    ours = reproduced(frames, early_relapse_months)
     wrong = [
         f"{key}: none of the {len(frames['salvage'])} events"
         for key in CATEGORY_KEYS
-        if not found[f"orr.{key}"]
+        if not ours[f"orr.{key}"]
     ]
     for name, fact in figures().items():
         if "term" in fact:
@@ -104,21 +104,21 @@ def check_against_published(frames: Frames, early_relapse_months: float = 3.0) -
             if part not in fact:
                 continue
             step = 1 if part in ("n", "events") else fact.get(f"{part}_step", fact["step"])
-            got = found[name].get(part)
+            got = ours[name].get(part)
             if not prints_as(got, fact[part], step):
                 wrong.append(f"{name}: {part} is {got}, printed is {fact[part]}")
         if "extreme" in fact:
-            wrong += _not_highest(found, name, fact["extreme"])
+            wrong += _not_highest(ours, name, fact["extreme"])
     return wrong
 
 
-def _not_highest(found: Mapping[str, Mapping[str, float]], name: str, measure: str) -> list[str]:
-    own = found[name].get("value", -1.0)
+def _not_highest(ours: Mapping[str, Mapping[str, float]], name: str, measure: str) -> list[str]:
+    own = ours[name].get("value", -1.0)
     rivals = [f"{measure}.{key}" for key in CATEGORY_KEYS if f"{measure}.{key}" != name]
     return [
-        f"{name}: {own} is not above {rival} at {found[rival]['value']}"
+        f"{name}: {own} is not above {rival} at {ours[rival]['value']}"
         for rival in rivals
-        if found[rival] and found[rival]["value"] >= own
+        if ours[rival] and ours[rival]["value"] >= own
     ]
 
 

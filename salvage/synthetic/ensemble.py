@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,7 @@ from salvage.synthetic.frames import as_csv, typed
 from salvage.synthetic.lines import (
     Counts,
     Limits,
+    NoHistory,
     assign_categories,
     assign_others,
     assign_responders,
@@ -91,18 +93,18 @@ class Alternative(NamedTuple):
 
 def _search(rng: np.random.Generator, stratum: Stratum) -> times.Times:
     """Cohorts of one stratum that print the published survival figures, from all its rounds."""
-    found = []
+    agreeing = []
     for _ in range(stratum.rounds):
         drawn = times.draw(rng, _random_models(rng, stratum))
         drawn = drawn.take(times.prints_median(drawn))
         near = np.argsort(times.distance(drawn), kind="stable")[:WALKED_PER_ROUND]
         walked = times.approach(rng, drawn.take(near), STEPS)
-        found.append(walked.take(times.agrees(walked)))
+        agreeing.append(walked.take(times.agrees(walked)))
     return times.Times(
-        np.concatenate([f.relapse for f in found]),
-        np.concatenate([f.observed for f in found]),
-        np.concatenate([f.died for f in found]),
-        np.concatenate([f.cutoff for f in found]),
+        np.concatenate([f.relapse for f in agreeing]),
+        np.concatenate([f.observed for f in agreeing]),
+        np.concatenate([f.died for f in agreeing]),
+        np.concatenate([f.cutoff for f in agreeing]),
     )
 
 
@@ -191,23 +193,17 @@ def _random_lines(rng: np.random.Generator, events: int) -> NDArray[np.int64]:
 
 def _rows(
     rng: np.random.Generator, relapse: times.Ints, observed: times.Ints, late: times.Bools
-) -> list[dict[str, Any]] | None:
-    """Salvage lines within given histories; ``None`` if this draw leaves no room for them."""
+) -> list[dict[str, Any]]:
+    """Salvage lines within given histories; :class:`NoHistory` if they leave no room for them."""
     table = random_table(rng)
     lengths = _random_lines(rng, sum(counts.n for counts in table.values()))
-    given = spread_lines(rng, observed - relapse, observed, list(lengths), rng.uniform(0, 1.5))
-    if given is None:
-        return None
-    lines = place_lines(rng, relapse, observed, given)
+    numbers = spread_lines(rng, observed - relapse, observed, list(lengths), rng.uniform(0, 1.5))
+    lines = place_lines(rng, relapse, observed, numbers)
     categories = assign_categories(rng, lines, table, LIMITS)
-    if categories is None:
-        return None
     tilt = rng.uniform([-1, -1, -1.5], [2, 1, 1.5])
     traits = [(np.log(k.span), k.line > 1, late[k.patient]) for k in lines]
     weight = np.exp(np.array(traits, dtype=float) @ tilt)
     best = assign_responders(rng, lines, categories, table, weight, SHORTEST_RESPONSE_SPAN)
-    if best is None:
-        return None
     codes = assign_others(rng, lines, best, int(rng.integers(7)))
     switched = assign_switch(rng, categories, codes, *_random_switch(rng, table["second_cart"]))
     return [
@@ -226,18 +222,17 @@ def _rows(
 def _alternative(rng: np.random.Generator, one: times.Times) -> Alternative | None:
     """Salvage lines around one cohort's histories; ``None`` if no draw fitted."""
     relapse, observed, died = one.relapse[0], one.observed[0], one.died[0]
+    patients = pd.DataFrame(
+        {
+            "patient_id": [patient_id(k) for k in range(times.PATIENTS)],
+            "relapse_month": relapse / 10,
+            "os_month": observed / 10,
+            "died": died,
+        }
+    )
     for _ in range(TRIES_PER_COHORT):
-        rows = _rows(rng, relapse, observed, one.late[0])
-        if rows is not None:
-            patients = pd.DataFrame(
-                {
-                    "patient_id": [patient_id(k) for k in range(times.PATIENTS)],
-                    "relapse_month": relapse / 10,
-                    "os_month": observed / 10,
-                    "died": died,
-                }
-            )
-            salvage = typed(pd.DataFrame(rows), SALVAGE)
+        with suppress(NoHistory):
+            salvage = typed(pd.DataFrame(_rows(rng, relapse, observed, one.late[0])), SALVAGE)
             return Alternative(typed(patients, PATIENTS), salvage, float(one.cutoff[0] / 10))
     return None
 
@@ -250,16 +245,16 @@ def alternatives(
     For each stratum of ``plan`` its own random stream, so that a change of one does not move the
     others. A stratum may yield fewer cohorts than wanted. The whole plan takes a few minutes.
     """
-    found = []
+    selection = []
     streams = np.random.SeedSequence(seed).spawn(len(plan))
     for stratum, stream in zip(plan, streams, strict=True):
         rng = np.random.default_rng(stream)
         cohorts = _by_hazard_ratio_from_relapse(_search(rng, stratum))
         wanted = min(stratum.keep, len(cohorts))
         picks = np.unique(np.rint(np.linspace(0, len(cohorts) - 1, wanted)).astype(np.int64))
-        made = (_alternative(rng, cohorts.take(picks[[k]])) for k in range(len(picks)))
-        found += [cohort for cohort in made if cohort is not None]
-    return found
+        drawn = (_alternative(rng, cohorts.take(picks[[k]])) for k in range(len(picks)))
+        selection += [cohort for cohort in drawn if cohort is not None]
+    return selection
 
 
 _COHORT: Final = Column("cohort", "integer", "Number of the cohort, from 1")
@@ -277,8 +272,8 @@ COLUMNS: Final = (
 
 def write_alternatives(
     folder: Path, seed: int = ALTERNATIVES_SEED, plan: Sequence[Stratum] = PLAN
-) -> list[Path]:
-    """Write :func:`alternatives` as one compressed CSV; returns its path in a list."""
+) -> Path:
+    """Write :func:`alternatives` as one compressed CSV; returns its path."""
     parts = [
         cohort.patients[list(_PATIENT)]
         .merge(cohort.salvage[["patient_id", *_LINE]], on="patient_id")
@@ -289,7 +284,7 @@ def write_alternatives(
     folder.mkdir(parents=True, exist_ok=True)
     # Neither a time nor a file name in the header: the same bytes each time.
     path.write_bytes(gzip.compress(as_csv(pd.concat(parts), COLUMNS), mtime=0))
-    return [path]
+    return path
 
 
 def read_alternatives(path: Path = ALTERNATIVES) -> Iterator[Alternative]:

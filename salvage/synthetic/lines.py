@@ -1,8 +1,8 @@
 """Salvage lines inside the time that each patient has between relapse and death.
 
 Times are whole tenths of a month. A line spans the time from its start to the start of the next
-line, or to death or last contact. Functions that draw return ``None`` where their draw led to no
-possible history; the caller draws again.
+line, or to death or last contact. Functions that draw raise :class:`NoHistory` where their draw led
+to no possible history; the caller draws again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ SHORTEST_LINE = 6
 SHORTEST_LAST_LINE = 3
 """Tenths of a month between the start of the last line and death or last contact."""
 PATIENT_AT_MONTH_ONE = 10
+
+
+class NoHistory(Exception):
+    """A draw leaves no room for what a cohort must hold."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +65,32 @@ class Line:
 
 def spread_lines(
     rng: np.random.Generator, after: Ints, observed: Ints, lines: Sequence[int], noise: float
-) -> Ints | None:
+) -> Ints:
     """How many lines each patient gets: more, the longer they live after relapse, with noise.
 
     ``lines`` holds the numbers to give out, one per patient; noise is the SD of log months that
     blurs the ranking (0: strictly by survival after relapse).
     """
     rank = np.argsort(np.log(after) + noise * rng.standard_normal(len(after)), kind="stable")
-    given = np.empty(len(after), dtype=np.int64)
-    given[rank] = np.sort(np.asarray(lines))
-    room = after >= SHORTEST_LINE * (given - 1) + SHORTEST_LAST_LINE
-    short = (observed <= PATIENT_AT_MONTH_ONE) & (given > 2)
-    return given if room.all() and not short.any() else None
+    numbers = np.empty(len(after), dtype=np.int64)
+    numbers[rank] = np.sort(np.asarray(lines))
+    room = after >= SHORTEST_LINE * (numbers - 1) + SHORTEST_LAST_LINE
+    short = (observed <= PATIENT_AT_MONTH_ONE) & (numbers > 2)
+    if short.any() or not room.all():
+        raise NoHistory
+    return numbers
 
 
-def place_lines(rng: np.random.Generator, relapse: Ints, observed: Ints, given: Ints) -> list[Line]:
+def place_lines(
+    rng: np.random.Generator, relapse: Ints, observed: Ints, numbers: Ints
+) -> list[Line]:
     """Starts of all lines, ordered by patient and line.
 
     What is left of a patient's time after the shortest possible lines is cut at random into the
     wait before the first line and an addition to each line. The wait is at most one month.
     """
     placed = []
-    for patient, count in enumerate(given):
+    for patient, count in enumerate(numbers):
         begin, end = int(relapse[patient]), int(observed[patient])
         least = SHORTEST_LINE * (int(count) - 1) + SHORTEST_LAST_LINE
         spare = end - begin - least
@@ -101,14 +109,14 @@ def place_lines(rng: np.random.Generator, relapse: Ints, observed: Ints, given: 
 def _conflicts(lines: Sequence[Line], categories: Sequence[str], limits: Limits) -> list[int]:
     """Lines whose category cannot stand: repeated, or a CAR-T sooner than it is made."""
     seen: set[tuple[int, str]] = set()
-    found = []
+    conflicts = []
     for k, (line, category) in enumerate(zip(lines, categories, strict=True)):
         repeated = (line.patient, category) in seen and category in limits.once
         again = line.line > 1 and categories[k - 1] == category and category in limits.apart
         if repeated or again or (category == "second_cart" and line.wait < limits.manufacture):
-            found.append(k)
+            conflicts.append(k)
         seen.add((line.patient, category))
-    return found
+    return conflicts
 
 
 def assign_categories(
@@ -116,7 +124,7 @@ def assign_categories(
     lines: Sequence[Line],
     table: Mapping[str, Counts],
     limits: Limits,
-) -> list[str] | None:
+) -> list[str]:
     """A random category for each line, within the limits and with the events of the table.
 
     Starts from a random order and swaps what cannot stand with random other lines.
@@ -133,14 +141,14 @@ def assign_categories(
         still = _conflicts(lines, swapped, limits)
         if len(still) <= len(wrong):
             categories, wrong = swapped, still
-    return None
+    raise NoHistory
 
 
 def _pick(
     rng: np.random.Generator, pool: Sequence[int], weight: NDArray[np.float64], count: int
-) -> list[int] | None:
+) -> list[int]:
     if len(pool) < count:
-        return None
+        raise NoHistory
     if not count:
         return []
     chances = weight[list(pool)]
@@ -154,7 +162,7 @@ def assign_responders(
     table: Mapping[str, Counts],
     weight: NDArray[np.float64],
     shortest: Mapping[str, int],
-) -> dict[int, str] | None:
+) -> dict[int, str]:
     """CR or PR by index of the line, drawn with ``weight`` among lines that last long enough.
 
     ``shortest`` gives the shortest span, in tenths of a month, that a line with "CR" or "PR" has.
@@ -164,10 +172,7 @@ def assign_responders(
         pool = [k for k, c in enumerate(categories) if c == key]
         for code, count in (("CR", counts.complete), ("PR", counts.responses - counts.complete)):
             able = [k for k in pool if k not in best and lines[k].span >= shortest[code]]
-            chosen = _pick(rng, able, weight, count)
-            if chosen is None:
-                return None
-            best.update(dict.fromkeys(chosen, code))
+            best.update(dict.fromkeys(_pick(rng, able, weight, count), code))
     return best
 
 

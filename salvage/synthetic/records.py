@@ -6,13 +6,14 @@ Times are whole tenths of a month until a row is made; rows hold months.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from salvage.cohort.schema import POOR_ECOG, RESPONSE
-from salvage.synthetic.lines import Line
+from salvage.synthetic.lines import Line, NoHistory
 from salvage.synthetic.times import Bools, Ints
 
 Row = dict[str, Any]
@@ -234,11 +235,12 @@ def line_rows(
     switched: Mapping[int, int],
     died: Bools,
     patients: Sequence[Row],
-) -> list[Row] | None:
-    """One row per salvage event; ``None`` unless all four intents of radiotherapy occur."""
+) -> list[Row]:
+    """One row per salvage event; :class:`NoHistory` unless all four intents of radiotherapy
+    occur."""
     intents, held = _intents(rng, lines, categories, codes)
     if len(set(intents.values())) < 4:
-        return None
+        raise NoHistory
     rows = []
     for k, line in enumerate(lines):
         category, dead = categories[k], bool(died[line.patient])
@@ -284,22 +286,23 @@ def _onset(rng: np.random.Generator, term: str, line: Line) -> int:
 
 def adverse_event_rows(
     rng: np.random.Generator, lines: Sequence[Line], categories: Sequence[str]
-) -> list[Row] | None:
-    """Adverse events; ``None`` unless fever is alone the most common by patients and by events.
+) -> list[Row]:
+    """Adverse events; :class:`NoHistory` unless fever is alone the most common by patients and by
+    events.
 
     At most one row of a term per line. Fever that belongs to a cytokine release syndrome is not
     recorded as fever again: a line has one or the other.
     """
     rows: list[Row] = []
     for line, category in zip(lines, categories, strict=True):
-        found = [
+        terms = [
             term
             for term, (usual, special) in TERMS.items()
             if rng.random() < special.get(category, usual) and line.span >= EARLIEST.get(term, 0)
         ]
-        if "cytokine release syndrome" in found:
-            found = [term for term in found if term != "fever"]
-        for term in found:
+        if "cytokine release syndrome" in terms:
+            terms = [term for term in terms if term != "fever"]
+        for term in terms:
             grade = 1 + int(rng.choice(4, p=GRADES.get(term, MILD)))
             rows.append(
                 {
@@ -311,18 +314,18 @@ def adverse_event_rows(
                     "onset_month": _onset(rng, term, line) / 10,
                 }
             )
-    return rows if _fever_leads(rows) else None
+    if not _fever_leads(rows):
+        raise NoHistory
+    return rows
 
 
 def _fever_leads(rows: Sequence[Row]) -> bool:
-    events: dict[str, int] = {}
-    patients: dict[str, set[str]] = {}
-    for row in rows:
-        events[row["term"]] = events.get(row["term"], 0) + 1
-        patients.setdefault(row["term"], set()).add(row["patient_id"])
-    others = [term for term in events if term != "fever"]
+    """Whether fever alone is the most common by events and by patients."""
+    events = Counter(row["term"] for row in rows)
+    patients = Counter(term for term, _ in {(row["term"], row["patient_id"]) for row in rows})
     return all(
-        events.get("fever", 0) > events[term]
-        and len(patients.get("fever", set())) > len(patients[term])
-        for term in others
+        counts["fever"] > most
+        for counts in (events, patients)
+        for term, most in counts.items()
+        if term != "fever"
     )

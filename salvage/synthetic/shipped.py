@@ -7,6 +7,7 @@ Whatever the abstract does not print is assumed here, and listed with its reason
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from salvage.synthetic.lines import (
     Counts,
     Limits,
     Line,
+    NoHistory,
     assign_categories,
     assign_others,
     assign_responders,
@@ -73,22 +75,17 @@ def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
             one = cohorts.take(np.array([k]))
             relapse, observed, died = one.relapse[0], one.observed[0], one.died[0]
             for _ in range(TRIES_PER_COHORT):
-                frames = _records(rng, relapse, observed, died)
-                if frames is not None:
-                    return frames
+                with suppress(NoHistory):
+                    return _records(rng, relapse, observed, died)
 
 
 def _agreeing(rng: np.random.Generator) -> times.Times:
     """Those of one batch of cohorts that print every published survival figure."""
-
-    def all_at(value: float) -> times.Floats:
-        return np.full(BATCH, value)
-
     model = times.Model(
-        relapse_median=all_at(RELAPSE_MEDIAN),
-        relapse_sigma=all_at(RELAPSE_SIGMA),
-        effect=all_at(EFFECT),
-        shape=all_at(SHAPE),
+        relapse_median=np.full(BATCH, RELAPSE_MEDIAN),
+        relapse_sigma=np.full(BATCH, RELAPSE_SIGMA),
+        effect=np.full(BATCH, EFFECT),
+        shape=np.full(BATCH, SHAPE),
         censored=np.full(BATCH, CENSORED),
         cutoff=np.full(BATCH, EARLY_RELAPSE),
     )
@@ -98,20 +95,14 @@ def _agreeing(rng: np.random.Generator) -> times.Times:
 
 def _lines(
     rng: np.random.Generator, relapse: times.Ints, observed: times.Ints
-) -> tuple[list[Line], list[str], list[str], dict[int, int]] | None:
-    """Lines with category, best response and target switch; ``None`` if the draw does not fit."""
-    given = spread_lines(rng, observed - relapse, observed, LINES_PER_PATIENT, noise=0.6)
-    if given is None:
-        return None
-    lines = place_lines(rng, relapse, observed, given)
+) -> tuple[list[Line], list[str], list[str], dict[int, int]]:
+    """Lines with category, best response and target switch."""
+    numbers = spread_lines(rng, observed - relapse, observed, LINES_PER_PATIENT, noise=0.6)
+    lines = place_lines(rng, relapse, observed, numbers)
     categories = assign_categories(rng, lines, TABLE, LIMITS)
-    if categories is None:
-        return None
     # A longer line more often holds a response: a response delays the next line and death.
     weight = np.array([line.span for line in lines], dtype=float)
     best = assign_responders(rng, lines, categories, TABLE, weight, SHORTEST_RESPONSE_SPAN)
-    if best is None:
-        return None
     codes = assign_others(rng, lines, best, MOST_NOT_EVALUABLE)
     switched = assign_switch(rng, categories, codes, SWITCHED, SWITCHED_COMPLETE)
     return lines, categories, codes, switched
@@ -119,19 +110,12 @@ def _lines(
 
 def _records(
     rng: np.random.Generator, relapse: times.Ints, observed: times.Ints, died: times.Bools
-) -> dict[str, pd.DataFrame] | None:
-    """All tables around given relapse and death times; ``None`` if the draw does not fit."""
-    drawn = _lines(rng, relapse, observed)
-    if drawn is None:
-        return None
-    lines, categories, codes, switched = drawn
+) -> dict[str, pd.DataFrame]:
+    """All tables around given relapse and death times; :class:`NoHistory` if they do not fit."""
+    lines, categories, codes, switched = _lines(rng, relapse, observed)
     patients = baseline(rng, relapse)
     events = line_rows(rng, lines, categories, codes, switched, died, patients)
-    if events is None:
-        return None
     adverse = adverse_event_rows(rng, lines, categories)
-    if adverse is None:
-        return None
     for row, months, last, dead in zip(patients, relapse, observed, died, strict=True):
         row |= {"relapse_month": months / 10, "os_month": last / 10, "died": dead}
     return as_frames(patients, events, adverse)

@@ -21,7 +21,7 @@ from salvage.cohort.check import from_tables
 from salvage.cohort.schema import CATEGORY_KEYS, PATIENTS, SALVAGE
 from salvage.cohort.study import Study
 from salvage.paths import DATA
-from salvage.synthetic import read_alternatives
+from salvage.synthetic.ensemble import read_alternatives
 from salvage.synthetic.frames import as_text
 
 SPREAD: Final = DATA / "spread.csv"
@@ -86,7 +86,7 @@ def _measure(cohort: Cohort) -> dict[str, float | None]:
     naive = prognosis.late_against_early(cohort, "os")
     first = cohort.salvage[cohort.salvage["line"] == 1]
     tested = comparison.rao_scott(cohort, "orr")
-    found: dict[str, float | None] = {
+    values: dict[str, float | None] = {
         "early_relapse_months": cohort.study.early_relapse_months,
         "deaths": float(cohort.patients["died"].sum()),
         "cox.infusion.hr": naive.value,
@@ -104,8 +104,8 @@ def _measure(cohort: Cohort) -> dict[str, float | None]:
     for key in CATEGORY_KEYS:
         lines = cohort.category(key)
         for measure in ("orr", "cr"):
-            found[f"{measure}.{key}"] = response.rate_of(cohort.study, measure, lines, key).value
-    return found
+            values[f"{measure}.{key}"] = response.rate_of(cohort.study, measure, lines, key).value
+    return values
 
 
 def measure() -> pd.DataFrame:

@@ -202,14 +202,15 @@ def test_few_events_for_each_covariate_are_warned_of(deaths: int, warned: bool) 
 def test_the_sweep_counts_both_groups_and_holds_the_studys_own_cut_off() -> None:
     made = EDGES["another_hospital"]().cohort()
     assert prognosis.cut_offs(made.study) == (1, 2, 2.5, 3, 4, 6)
-    found = prognosis.sweep(made, survival.from_relapse(made))
+    sweep = prognosis.sweep(made, "os.from_relapse")
     relapse = made.patients["relapse_month"]
-    for row in found.itertuples():
-        assert row.late == (relapse > row.cut_off).sum()
-        assert row.early + row.late == len(relapse)
-    own = found[found["cut_off"] == 2.5].iloc[0]
+    for cut, (_, early, late, *_) in zip(
+        sweep, report_prognosis.sweep_table(made).rows, strict=True
+    ):
+        assert int(late) == (relapse > cut).sum()
+        assert int(early) + int(late) == len(relapse)
     e = prognosis.late_against_early(made, "os.from_relapse")
-    assert (own["hr"], own["p"]) == (e.value, e.p)
+    assert (sweep[2.5].value, sweep[2.5].p) == (e.value, e.p)
 
 
 def test_the_sweep_agrees_with_the_table_and_the_sentence() -> None:
@@ -224,9 +225,9 @@ def test_the_sweep_agrees_with_the_table_and_the_sentence() -> None:
 @pytest.mark.parametrize("edge", EDGES)
 def test_the_sweep_is_estimated_or_says_why(edge: str) -> None:
     made = EDGES[edge]().cohort()
-    for times in (survival.from_infusion(made), survival.from_relapse(made)):
-        for row in prognosis.sweep(made, times).itertuples():
-            assert np.isnan(row.hr) == row.method.startswith("not estimable")
+    for origin in prognosis.LATE:
+        for e in prognosis.sweep(made, origin).values():
+            assert (e.value is None) == e.method.startswith("not estimable")
 
 
 # --- what is said ---------------------------------------------------------------------------------

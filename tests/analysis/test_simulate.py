@@ -216,7 +216,7 @@ def test_the_published_ratio_stays_common_among_cohorts_near_the_printed_range(n
     setting = replace(SETTINGS[name], cohorts=40_000)
     cohorts = simulate(setting)
     near = NearPrinted()
-    kept = cohorts.kept(near_printed(cohorts, near))
+    kept = cohorts.take(near_printed(cohorts, near))
     times = kept.survival
     assert 1_000 < len(times) < 4_000
     assert np.median(times, axis=1).min() >= near.median[0]

@@ -78,12 +78,12 @@ def everything() -> dict[str, Callable[[Cohort], Any]]:
         "ae_butterfly": figures.ae_butterfly,
         "univariable": lambda c: figures.cox_forest(
             c.study,
-            figures.rows_of_fits(prognosis.univariable(c)),
+            [figures.row_of(e) for e in prognosis.univariable_estimates(c)],
             "fig-univariable",
             "Baseline factors",
         ),
         "sweep": lambda c: figures.sweep_forest(
-            c, prognosis.sweep(c, survival.from_relapse(c)), "OS from relapse", "fig-sweep"
+            c, prognosis.sweep(c, "os.from_relapse"), "OS from relapse", "fig-sweep"
         ),
         "origin": lambda c: figures.origin_forest(
             c.study, [figures.row_of(prognosis.late_against_early(c, "os"))]
@@ -796,11 +796,7 @@ def test_rows_that_cannot_be_estimated_stay_and_say_so() -> None:
 
 def test_the_sweep_shows_the_sizes_of_both_groups() -> None:
     cohort = shipped()
-    made = drawn(
-        figures.sweep_forest(
-            cohort, prognosis.sweep(cohort, survival.from_infusion(cohort)), "OS", "fig-sweep"
-        )
-    )
+    made = drawn(figures.sweep_forest(cohort, prognosis.sweep(cohort, "os"), "OS", "fig-sweep"))
     shown = [t.get_text() for t in axes_of(made).texts]
     for cut in prognosis.CUT_OFFS:
         late = int((cohort.patients["relapse_month"] > cut).sum())

@@ -21,22 +21,23 @@ from salvage.analysis import provenance
 from salvage.cohort.schema import CATEGORY_KEYS, TABLES
 from salvage.evidence import audit
 from salvage.paths import ASSUMPTIONS, DATA
-from salvage.synthetic import (
-    ALTERNATIVES,
-    SEED,
-    Alternative,
-    alternatives,
-    calibrate,
+from salvage.synthetic import constraints as checks
+from salvage.synthetic.constraints import (
     check_against_published,
     impossible_histories,
+    kaplan_meier_median,
+)
+from salvage.synthetic.ensemble import (
+    ALTERNATIVES,
+    PLAN,
+    Alternative,
+    alternatives,
+    random_table,
     read_alternatives,
-    write,
+    tables_counted,
     write_alternatives,
 )
-from salvage.synthetic import constraints as checks
-from salvage.synthetic.constraints import kaplan_meier_median
-from salvage.synthetic.ensemble import PLAN, random_table, tables_counted
-from salvage.synthetic.shipped import TABLE
+from salvage.synthetic.shipped import SEED, TABLE, calibrate, write
 from salvage.synthetic.times import NORMAL_975, Times, agrees, log_hazard_ratio, prints_median
 
 Frames = dict[str, pd.DataFrame]
@@ -545,7 +546,7 @@ class TestAlternatives:
 
     @pytest.mark.slow
     def test_the_command_writes_the_stored_file_byte_for_byte(self, tmp_path: Path) -> None:
-        (path,) = write_alternatives(tmp_path)
+        path = write_alternatives(tmp_path)
         assert path.read_bytes() == ALTERNATIVES.read_bytes()
 
 

@@ -8,7 +8,7 @@ from salvage.display.figures.adverse_events import ae_butterfly, ae_by_category,
 from salvage.display.figures.alluvial import alluvial_diagram
 from salvage.display.figures.comparators import Compared, comparator_forest
 from salvage.display.figures.flow import cohort_flow, relapse_timeline
-from salvage.display.figures.forest import Row, cox_forest, row_of, rows_of_fits, sweep_forest
+from salvage.display.figures.forest import Row, cox_forest, row_of, sweep_forest
 from salvage.display.figures.kaplan_meier import (
     dor,
     km,
@@ -54,7 +54,6 @@ __all__ = [
     "response_bars",
     "response_bars_by_line",
     "row_of",
-    "rows_of_fits",
     "se_region",
     "spread_over_cohorts",
     "sweep_forest",

@@ -1,17 +1,16 @@
 """Forest plots: one row for each estimate, its interval, and its numbers in columns beside it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from salvage import words
 from salvage.analysis.estimate import Estimate
-from salvage.analysis.prognosis import Fit, caution
+from salvage.analysis.prognosis import caution
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.study import Study
@@ -152,28 +151,11 @@ class Row:
     events: int | None
     p: float | None = None
     method: str = ""
-    covariates: int = 1
 
 
 def row_of(e: Estimate, label: str = "") -> Row:
     """An estimate of a ratio as a row; its own label unless another is given."""
     return Row(label or e.label, e.value, e.low, e.high, e.n, e.events, e.p, e.method)
-
-
-def rows_of_fits(fits: Iterable[Fit]) -> list[Row]:
-    """One row for each covariate of each fit."""
-    rows = []
-    for fit in fits:
-        model, size, covariates = fit.model, (fit.n, fit.events), len(fit.keys)
-        for i, label in enumerate(fit.labels):
-            if model is None:
-                row = Row(label, None, None, None, *size, None, fit.reason, covariates)
-            else:
-                hr, low, high, p = (part[i] for part in (model.hr, model.low, model.high, model.p))
-                method = (model.reason or "") if hr is None else model.method
-                row = Row(label, hr, low, high, *size, p, method, covariates)
-            rows.append(row)
-    return rows
 
 
 def cox_forest(
@@ -222,11 +204,9 @@ def cox_forest(
 
 
 def _caution(rows: Sequence[Row]) -> str:
-    """The caution for the row with the fewest deaths for each covariate."""
-    sizes = [(row.events, row.covariates) for row in rows if row.events is not None]
-    if not sizes:
-        return ""
-    return caution(*min(sizes, key=lambda size: size[0] / size[1]), least=len(set(sizes)) > 1)
+    """The caution for the row with the fewest deaths."""
+    deaths = {row.events for row in rows if row.events is not None}
+    return caution(min(deaths), least=len(deaths) > 1) if deaths else ""
 
 
 def ratio_limits(rows: Sequence[Row]) -> tuple[float, float]:
@@ -289,35 +269,19 @@ def _ratio_part(row: Row) -> str:
     return f"{row.label}: not estimable" + (f" ({why})" if why else "")
 
 
-def sweep_forest(cohort: Cohort, frame: pd.DataFrame, times: str, name: str) -> Figure | Absent:
-    """The frame of :func:`salvage.analysis.prognosis.sweep`; ``times`` names the survival."""
-    records = frame.to_dict("records")
-    rows = [
-        Row(
-            f"Cut-off {words.months(r['cut_off'])}",
-            hr=_known(r["hr"]),
-            low=_known(r["low"]),
-            high=_known(r["high"]),
-            n=int(r["early"] + r["late"]),
-            events=None,
-            p=_known(r["p"]),
-            method=str(r["method"]),
-        )
-        for r in records
-    ]
+def sweep_forest(
+    cohort: Cohort, contrasts: Mapping[float, Estimate], times: str, name: str
+) -> Figure | Absent:
+    """Late against early relapse by cut-off in months; ``times`` names the survival."""
+    relapse = cohort.patients["relapse_month"]
+    late = [int((relapse > cut).sum()) for cut in contrasts]
     return cox_forest(
         cohort.study,
-        rows,
+        [row_of(e, f"Cut-off {words.months(cut)}") for cut, e in contrasts.items()],
         name,
         f"Late against early relapse at each cut-off, {times}",
         note="The cut-offs use the same patients: the rows are not independent, and P-values are "
-        f"not adjusted.{caution(int(cohort.patients['died'].sum()))}",
+        "not adjusted.",
         head=("early / late", "HR (95% CI)", "P"),
-        first=[f"{r['early']:,} / {r['late']:,}" for r in records],
+        first=[f"{len(relapse) - n:,} / {n:,}" for n in late],
     )
-
-
-def _known(value: object) -> float | None:
-    """A cell of a frame as a number, ``None`` where it holds none."""
-    number = float("nan") if value is None else float(str(value))
-    return number if math.isfinite(number) else None
