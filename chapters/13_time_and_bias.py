@@ -67,7 +67,7 @@ bias.agreeing_cohorts()
 # Cohorts of the same size were simulated.
 # Months to relapse and survival after relapse were drawn independently, so the time of relapse has no effect on what follows.
 # An analysis without bias gives ratios around one.
-# The settings are named constants in `salvage/simulate.py`; change them and build again.
+# The settings are named constants in `salvage/analysis/simulate.py`; change them and build again.
 
 # %% tags=["hide-input"]
 bias.null_table()
