@@ -390,14 +390,18 @@ METHODS = (
         "Log-rank test",
         "`survdiff`",
         "`multivariate_logrank_test`",
-        {"equal_times": "as above; a group that left before the first event has no part in it"},
+        {
+            "equal_times": "ties by rounding, as for the curve; a group that left before the first event has no part in it"
+        },
         logranks,
     ),
     Method(
         "Cumulative incidence",
         "`survfit(Surv(time, factor(status)) ~ 1)`, `cmprsk::cuminc`",
         "`AalenJohansenFitter().fit`",
-        {"equal_times": "as above; ties are kept, where lifelines moves them apart at random"},
+        {
+            "equal_times": "ties by rounding, as for the curve; ties are kept, where lifelines moves them apart at random"
+        },
         incidences,
     ),
     Method(
@@ -405,7 +409,7 @@ METHODS = (
         '`coxph(ties = "efron")`',
         "`CoxPHFitter().fit`",
         {
-            "equal_times": "as above; the search goes on to the last digits",
+            "equal_times": "ties by rounding, as for the curve; the search goes on to the last digits",
             "has_maximum": "no estimate where the likelihood has no maximum",
         },
         ratios,
@@ -479,17 +483,24 @@ def below(value: float) -> str:
     return f"{10 ** math.floor(math.log10(max(value, ROUNDING / 2)) + 1):.0e}".replace("e-0", "e-")
 
 
-def row(method: Method) -> list[str]:
+def of_lifelines(method: Method) -> list[str]:
     agree, of = method.agreements
     return [
         method.name,
-        method.r,
         method.lifelines or "–",
         f"{agree} of {of}" if method.lifelines else "–",
         "; ".join(method.rules.values()) or "–",
-        f"{of}",
-        f"below {below(method.difference)}",
     ]
+
+
+def of_report(method: Method) -> list[str]:
+    _, of = method.agreements
+    return [method.name, method.r, f"{of}", f"below {below(method.difference)}"]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
 
 
 TEXT = """# Methods and their checks against R
@@ -504,15 +515,22 @@ R {r} with survival {survival} answered once, for public data sets and for awkwa
 Its answers are stored in `tests/reference` with the script that asked.
 This page compares every stored answer.
 
-:::{{table}} Each method, how R and lifelines are asked for it, and how near the results are.
-:name: tab-methods-against-r
+:::{{table}} What lifelines computes, and the rules of R that the report adds.
+:name: tab-methods-lifelines
 
-{table}
+{lifelines}
 :::
 
 Two results agree if no part differs by more than a millionth of R's; a number where R has none is a difference.
-The last column is the largest difference between the report and R over all cohorts, as a share of R's number, rounded up to a power of ten.
-Without a name under lifelines, the method is computed from its formula.
+
+:::{{table}} The report against R: how R is asked for each method, and the largest difference.
+:name: tab-methods-against-r
+
+{report}
+:::
+
+The difference is the largest one over all cohorts, as a share of R's number, rounded up to a power of ten.
+What lifelines does not compute is computed from its formula.
 
 Firth's model is held to the printed output of R's `coxphf` and to a search for the maximum by other means, the pooling of rates to `lme4` and `metafor`.
 """  # noqa: E501
@@ -520,25 +538,20 @@ Firth's model is held to the printed output of R's `coxphf` and to a search for 
 
 def page() -> str:
     """The page in MyST Markdown."""
-    head = (
-        "Method",
-        "R",
-        "lifelines",
-        "lifelines alone agrees",
-        "R's rule that the report adds",
-        "Cohorts",
-        "Report against R",
-    )
     with warnings.catch_warnings():
         # What lifelines says of an awkward cohort is not the question here.
         warnings.simplefilter("ignore")
-        rows = [row(method) for method in METHODS]
+        lifelines = [of_lifelines(m) for m in METHODS if m.lifelines or m.rules]
+        report = [of_report(m) for m in METHODS]
     versions = answers("versions")
     return TEXT.format(
         made=MADE.format(source="tests/reference/agreement.py and the answers of R"),
         r=versions["R"].split()[2],
         survival=versions["packages"]["survival"],
-        table="\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)),
+        lifelines=table(
+            ("Method", "lifelines", "Agrees with R alone", "R's rule added"), lifelines
+        ),
+        report=table(("Method", "R", "Cohorts", "Difference"), report),
     )
 
 
