@@ -21,6 +21,7 @@ from lifelines.utils import median_survival_times, restricted_mean_survival_time
 from salvage.paths import ROOT
 from salvage.report.pages import MADE
 from salvage.stats import clustered, cox, exact, intervals, survival
+from salvage.words import capital
 from tests.reference import REFERENCE, answers, cox_rows, lung
 
 PAGE = ROOT / "book" / "methods_against_r.md"
@@ -340,6 +341,7 @@ def fisher_tests() -> Iterator[Case]:
         yield Case([getattr(found, f) for f in fields], [row[f] for f in fields])
 
 
+TIES = "ties by rounding, as for the curve"
 METHODS = (
     Method(
         "Kaplan-Meier curve",
@@ -390,18 +392,14 @@ METHODS = (
         "Log-rank test",
         "`survdiff`",
         "`multivariate_logrank_test`",
-        {
-            "equal_times": "ties by rounding, as for the curve; a group that left before the first event has no part in it"
-        },
+        {"equal_times": f"{TIES}; a group that left before the first event has no part in it"},
         logranks,
     ),
     Method(
         "Cumulative incidence",
         "`survfit(Surv(time, factor(status)) ~ 1)`, `cmprsk::cuminc`",
         "`AalenJohansenFitter().fit`",
-        {
-            "equal_times": "ties by rounding, as for the curve; ties are kept, where lifelines moves them apart at random"
-        },
+        {"equal_times": f"{TIES}; ties are kept, where lifelines moves them apart at random"},
         incidences,
     ),
     Method(
@@ -409,7 +407,7 @@ METHODS = (
         '`coxph(ties = "efron")`',
         "`CoxPHFitter().fit`",
         {
-            "equal_times": "ties by rounding, as for the curve; the search goes on to the last digits",
+            "equal_times": f"{TIES}; the search goes on to the last digits",
             "has_maximum": "no estimate where the likelihood has no maximum",
         },
         ratios,
@@ -480,7 +478,9 @@ METHODS = (
 
 def below(value: float) -> str:
     """A difference as the power of ten that it stays below."""
-    return f"{10 ** math.floor(math.log10(max(value, ROUNDING / 2)) + 1):.0e}".replace("e-0", "e-")
+    power = math.floor(math.log10(max(value, ROUNDING / 2)) + 1)
+    # A minus sign, at which no line breaks.
+    return f"1e\u2212{-power}"
 
 
 def of_lifelines(method: Method) -> list[str]:
@@ -489,13 +489,13 @@ def of_lifelines(method: Method) -> list[str]:
         method.name,
         method.lifelines or "–",
         f"{agree} of {of}" if method.lifelines else "–",
-        "; ".join(method.rules.values()) or "–",
+        capital("; ".join(method.rules.values())) or "–",
     ]
 
 
 def of_report(method: Method) -> list[str]:
     _, of = method.agreements
-    return [method.name, method.r, f"{of}", f"below {below(method.difference)}"]
+    return [method.name, method.r, f"{of}", below(method.difference)]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -549,9 +549,9 @@ def page() -> str:
         r=versions["R"].split()[2],
         survival=versions["packages"]["survival"],
         lifelines=table(
-            ("Method", "lifelines", "Agrees with R alone", "R's rule added"), lifelines
+            ("Method", "lifelines", "lifelines alone agrees", "R's rule that is added"), lifelines
         ),
-        report=table(("Method", "R", "Cohorts", "Difference"), report),
+        report=table(("Method", "R", "Cohorts", "Difference below"), report),
     )
 
 

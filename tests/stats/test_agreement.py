@@ -33,4 +33,4 @@ def test_every_rule_of_r_has_its_place_on_the_page() -> None:
 def test_a_number_where_r_has_none_is_a_difference() -> None:
     assert agreement.difference([0.0], [None]) == float("inf")
     assert agreement.difference([1.1, None], [1.0, None]) == pytest.approx(0.1)
-    assert (agreement.below(3e-9), agreement.below(0.0)) == ("1e-8", "1e-12")
+    assert (agreement.below(3e-9), agreement.below(0.0)) == ("1e\u22128", "1e\u221212")
