@@ -300,13 +300,13 @@ def _pair_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
     compared = pairs(cohort, measure)
     base = words.category(compared.reference, cohort.study.labels)
     ratios = {r.category: r for r in compared.ratios}
-    made = []
+    pair_estimates = []
     for i, key in enumerate(CATEGORY_KEYS):
         if key == compared.reference:
             continue
         ratio = ratios.get(key)
         why = compared.reason or unknown(ratio)
-        made.append(
+        pair_estimates.append(
             estimate(
                 cohort.study,
                 f"compare.{measure}.{key}.or",
@@ -321,7 +321,7 @@ def _pair_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
                 p=ratio.p if ratio else None,
             )
         )
-    return made
+    return pair_estimates
 
 
 # --- power --------------------------------------------------------------------------------------
@@ -359,10 +359,10 @@ def detectable(cohort: Cohort) -> dict[str, Detectable]:
 
 def _power_estimates(cohort: Cohort) -> list[Estimate]:
     pairs_of_categories = detectable(cohort)
-    made = []
+    power = []
     for name in ("largest", "smallest"):
         pair = pairs_of_categories.get(name)
-        made.append(
+        power.append(
             estimate(
                 cohort.study,
                 f"compare.detectable.{name}",
@@ -373,19 +373,19 @@ def _power_estimates(cohort: Cohort) -> list[Estimate]:
                 method=ARCSINE if pair else f"{ARCSINE}; {NO_CONTRAST}",
             )
         )
-    return made
+    return power
 
 
 @once
 def estimates(cohort: Cohort) -> dict[str, Estimate]:
     """Shrunken rates, tests across categories, odds ratios, what could have been shown, by id."""
-    made = []
+    compared = []
     for measure in MEASURES:
         counted = counts(cohort, measure)
-        made += [
+        compared += [
             *shrunken(cohort.study, measure, counted),
             rao_scott_test(cohort, measure),
             exact_test(cohort.study, measure, counted),
             *_pair_estimates(cohort, measure),
         ]
-    return by_id([*made, *_power_estimates(cohort)])
+    return by_id([*compared, *_power_estimates(cohort)])

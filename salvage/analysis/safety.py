@@ -264,13 +264,13 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
     events = events_of_treated(cohort)
     any_event = "Treated patients with any adverse event"
     any_severe = "Treated patients with an adverse event of grade 3 or more"
-    made = [
+    of_all = [
         _share(cohort, "ae.any.patients", any_event, events),
         _share(cohort, "ae.severe.patients", any_severe, severe(events), by_grade=True),
         *(e for term, key in TERMS.items() for e in _term_estimates(cohort, term, key)),
         *_rate_estimates(cohort),
     ]
-    return by_id(made)
+    return by_id(of_all)
 
 
 def _share(
@@ -327,11 +327,11 @@ def _rate_estimates(cohort: Cohort) -> list[Estimate]:
     table = by_category(cohort).to_dict("index")
     known = not events_of_lines(cohort).empty
     absent: dict[str, Any] = {"lines": 0, "events": None, "years": 0.0}
-    made = []
+    rates = []
     for key in CATEGORY_KEYS:
         row = table.get(key, absent)
         usable = known and row["years"] > 0
-        made.append(
+        rates.append(
             estimate(
                 cohort.study,
                 f"ae.rate.{key}",
@@ -344,4 +344,4 @@ def _rate_estimates(cohort: Cohort) -> list[Estimate]:
                 method="events linked to a line over exposure, exact Poisson interval",
             )
         )
-    return made
+    return rates

@@ -333,8 +333,8 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
     """Follow-up and overall survival from each origin, by id."""
     observed = cohort.patients["os_month"]
     month = horizon(cohort)
-    made = [follow_up_observed(cohort), follow_up_reverse(cohort)]
-    made += [
+    overall = [follow_up_observed(cohort), follow_up_reverse(cohort)]
+    overall += [
         estimate(
             cohort.study,
             f"os.range.{end}",
@@ -349,12 +349,12 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
             ("max", "Longest", observed.max()),
         )
     ]
-    made.append(guarantee_share(cohort))
+    overall.append(guarantee_share(cohort))
     for id, times in origins(cohort).items():
-        made.append(median(cohort.study, f"{id}.median", times))
-        made += [at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS]
-        made.append(restricted_mean(cohort.study, f"{id}.rmst", times, month))
-    return by_id(made)
+        overall.append(median(cohort.study, f"{id}.median", times))
+        overall += [at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS]
+        overall.append(restricted_mean(cohort.study, f"{id}.rmst", times, month))
+    return by_id(overall)
 
 
 @once
@@ -362,7 +362,7 @@ def line_estimates(cohort: Cohort) -> dict[str, Estimate]:
     """Median DOR over all lines, then DOR, PFS, TTNT and survival of each category's, by id."""
     lines = with_outcome(cohort)
     recorded = cohort.has("salvage", "response_month")
-    made = [
+    medians = [
         median(
             cohort.study,
             id,
@@ -376,7 +376,7 @@ def line_estimates(cohort: Cohort) -> dict[str, Estimate]:
     ]
     for key in CATEGORY_KEYS:
         part = lines[lines["category"] == key]
-        made += [
+        medians += [
             median(
                 cohort.study,
                 f"{duration}.{key}.median",
@@ -385,4 +385,4 @@ def line_estimates(cohort: Cohort) -> dict[str, Estimate]:
             )
             for duration, name in words.DURATIONS.items()
         ]
-    return by_id(made)
+    return by_id(medians)

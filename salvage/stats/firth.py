@@ -66,10 +66,10 @@ def _first_converged(
             return _fit(make(search), standard, y, scale)
 
     best: Penalised | None = None
-    for found in map(attempt, _SEARCHES):
-        if found is not None and np.isfinite([found.low, found.high, found.p]).all():
-            return found
-        best = best or found
+    for fitted in map(attempt, _SEARCHES):
+        if fitted is not None and np.isfinite([fitted.low, fitted.high, fitted.p]).all():
+            return fitted
+        best = best or fitted
     return best or next(filter(None, map(attempt, _RESCUES)), None)
 
 
@@ -87,8 +87,8 @@ def _fit(model: Any, x: Floats, y: object, scale: Floats) -> Penalised | None:
         with contextlib.suppress(np.linalg.LinAlgError):
             p[term] = model.lrt(term).lrt_pvalues_[term]
         with contextlib.suppress(np.linalg.LinAlgError):
-            found = model.conf_int(method="pl", features=term, max_iter=200, tol=1e-8)
-            limits[term] = found[term]
+            interval = model.conf_int(method="pl", features=term, max_iter=200, tol=1e-8)
+            limits[term] = interval[term]
     return Penalised(
         coef=model.coef_ / scale,
         se=model.bse_[:k] / scale,

@@ -153,8 +153,8 @@ def survival_arrays(
     stop, start = r_rules.equal_times(stop, start)
     if start is None:
         return stop, dead, None, np.ones(len(stop), dtype=bool)
-    kept = start < stop
-    return stop[kept], dead[kept], start[kept], kept
+    at_risk = start < stop
+    return stop[at_risk], dead[at_risk], start[at_risk], at_risk
 
 
 def kaplan_meier(
@@ -309,8 +309,8 @@ def logrank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike) -> 
     if groups < 2 or (dead & (stop == first)).all():
         return None
     with quiet():
-        found = multivariate_logrank_test(stop, codes, dead)
-    return chi_square(float(found.test_statistic), groups - 1)
+        test = multivariate_logrank_test(stop, codes, dead)
+    return chi_square(float(test.test_statistic), groups - 1)
 
 
 def rmst(
