@@ -152,7 +152,7 @@ def caution(deaths: int, covariates: int = 1, *, least: bool = False) -> str:
 
     Returns
     -------
-    A sentence that begins with a blank; empty from :data:`EVENTS_PER_VARIABLE` deaths on.
+    A sentence that begins with a blank; empty with enough deaths for each covariate.
 
     Method: the rule of ten events per variable (Peduzzi 1995).
 

@@ -74,7 +74,26 @@ def effective_n(y: npt.ArrayLike, patient: npt.ArrayLike, patients_in_study: int
 def wilson_effective(
     y: npt.ArrayLike, patient: npt.ArrayLike, patients_in_study: int, level: float = 0.95
 ) -> Interval:
-    """Wilson interval on the effective number of events; arguments as `effective_n`."""
+    """Wilson interval on the effective number of events.
+
+    Parameters
+    ----------
+    y, patient, patients_in_study
+        As `effective_n`.
+    level
+        Confidence level.
+
+    Returns
+    -------
+    The limits, as proportions.
+
+    Raises
+    ------
+    ValueError
+        As `effective_n`.
+
+    Method: `intervals.wilson` on `effective_n`.
+    """
     n = effective_n(y, patient, patients_in_study)
     return wilson(float(as_binary(y, "y").mean()), n, level)
 

@@ -42,7 +42,21 @@ class Penalised:
 
 
 def fit_cox(x: Floats, time: Floats, event: Bools) -> Penalised | None:
-    """Penalised Cox model, Breslow ties; None without a maximum. Heinze and Schemper 2001."""
+    """Penalised Cox model with Breslow's ties.
+
+    Parameters
+    ----------
+    x
+        Covariates, shape (n, k).
+    time, event
+        Shape (n,): durations in any one unit, and whether each ended in the event.
+
+    Returns
+    -------
+    The fit; None without a maximum.
+
+    Method: Heinze and Schemper 2001, by the firthmodels package.
+    """
     from firthmodels import FirthCoxPH
 
     # Sums in another order differ in their last digit, and so may whether the search arrives.

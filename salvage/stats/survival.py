@@ -225,7 +225,27 @@ def _curve(
 def reverse_kaplan_meier(
     time: npt.ArrayLike, event: npt.ArrayLike, entry: npt.ArrayLike | None = None
 ) -> KM:
-    """Kaplan-Meier of follow-up: censoring is the event, an event censors (Schemper 1996)."""
+    """Kaplan-Meier of follow-up: censoring is the event, an event censors.
+
+    Parameters
+    ----------
+    time, event, entry
+        As `kaplan_meier`.
+
+    Returns
+    -------
+    The curve of those still followed, at its distinct times.
+
+    Raises
+    ------
+    ValueError
+        As `kaplan_meier`.
+
+    Method: Schemper and Smith 1996.
+
+    >>> reverse_kaplan_meier([1, 2, 3, 4], [1, 1, 0, 1]).events
+    1
+    """
     return kaplan_meier(time, ~as_binary(event, "event"), entry)
 
 
