@@ -29,7 +29,9 @@ SHOWN: Final = {"infusion": "Clock from infusion, as published", "relapse": "Clo
 
 
 def from_first_salvage_aligned(cohort: Cohort) -> Times:
-    """Survival from the first salvage line, one per patient; NaN for patients without salvage."""
+    """Survival in months from the first salvage line, shape (patients,); NaN for patients without
+    salvage.
+    """
     first = cohort.salvage[cohort.salvage["line"] == 1].set_index("patient_id")["start_month"]
     patients = cohort.patients
     start = patients["patient_id"].map(first).to_numpy(dtype=float)
@@ -39,11 +41,12 @@ def from_first_salvage_aligned(cohort: Cohort) -> Times:
 
 @once
 def contrasts(cohort: Cohort) -> list[Estimate]:
-    """Late against early relapse with the clock started at five moments.
+    """Hazard ratios of late against early relapse with the clock started at five moments.
 
     From infusion as published, from relapse, from the first salvage line, from infusion with
-    delayed entry at relapse, and from the landmark at the cut-off among those still followed then
-    (Anderson 1983).
+    delayed entry at relapse, and from the landmark at the cut-off among those still followed then.
+
+    Method: Cox models of :func:`salvage.analysis.prognosis.fit`; landmark of Anderson 1983.
     """
     cut = cohort.study.early_relapse_months
     infusion = from_infusion(cohort)
@@ -91,12 +94,32 @@ def delayed_entry_curve(cohort: Cohort) -> km.KM:
 
 
 def fewest_at_risk(curve: km.KM, until: float) -> int:
-    """The smallest number at risk at a death, up to a month at which somebody died."""
+    """The smallest number at risk at a death.
+
+    Parameters
+    ----------
+    curve
+        Of :func:`delayed_entry_curve`.
+    until
+        A month at which somebody died, or a later one.
+
+    Returns
+    -------
+    Number of patients.
+
+    Raises
+    ------
+    ValueError
+        Where nobody had died by that month.
+
+    >>> fewest_at_risk(km.kaplan_meier([1, 2, 3], [1, 1, 1]), 2)
+    2
+    """
     return int(curve.n_risk[(curve.time <= until) & (curve.n_event > 0)].min())
 
 
 def delayed_entry_median(cohort: Cohort) -> Estimate:
-    """Median of :func:`delayed_entry_curve`."""
+    """Median in months of :func:`delayed_entry_curve`, with its log-log interval."""
     curve = delayed_entry_curve(cohort)
     value, low, high = curve.median
     return estimate(
@@ -117,7 +140,24 @@ def delayed_entry_median(cohort: Cohort) -> Estimate:
 
 @cache
 def null_results(name: str = "default") -> dict[str, simulate.HazardRatios]:
-    """Hazard ratios of simulated cohorts in one of :data:`salvage.analysis.simulate.SETTINGS`."""
+    """Hazard ratios of simulated cohorts.
+
+    Parameters
+    ----------
+    name
+        Of one of :data:`salvage.analysis.simulate.SETTINGS`.
+
+    Returns
+    -------
+    By analysis, shape (cohorts,).
+
+    Raises
+    ------
+    KeyError
+        For another name.
+
+    Method: :func:`salvage.analysis.simulate.null_hazard_ratios`.
+    """
     return simulate.null_hazard_ratios(simulate.SETTINGS[name])
 
 
@@ -147,9 +187,19 @@ def near_printed() -> pd.DataFrame:
 
 
 def null_estimates(study: Study) -> list[Estimate]:
-    """Geometric mean, 5th and 95th percentile of the hazard ratio without any effect, by analysis.
+    """What a hazard ratio of late against early relapse comes to without any effect.
 
-    They describe the published design, whatever the cohort of the book, so they are always assumed.
+    Parameters
+    ----------
+    study
+        Of the estimates, which are always assumed: they describe the published design.
+
+    Returns
+    -------
+    For each analysis the geometric mean with the 5th and 95th percentile, and the shares of cohorts
+    at or below the published ratio and with P below 0.05, with exact intervals.
+
+    Method: simulation by :mod:`salvage.analysis.simulate`; Clopper and Pearson 1934.
     """
     without_effect = []
     for analysis in simulate.ANALYSES:

@@ -57,7 +57,11 @@ TOO_MANY: Final = (
 
 @dataclass(frozen=True)
 class CategoryCounts:
-    """Responding lines and lines of the six categories, in their fixed order."""
+    """Responding lines (``events``) and lines (``n``) of the six categories, in their fixed order.
+
+    >>> CategoryCounts((1, 0, 0, 0, 0, 0), (2, 0, 0, 0, 0, 0)).no_contrast
+    'fewer than two categories have lines'
+    """
 
     events: tuple[int, ...]
     n: tuple[int, ...]
@@ -86,7 +90,19 @@ class CategoryCounts:
 
 
 def counts(cohort: Cohort, measure: str) -> CategoryCounts:
-    """Responses and lines of each category by ``orr`` or ``cr``."""
+    """Responses and lines of each category.
+
+    Parameters
+    ----------
+    cohort
+        Whose lines are counted.
+    measure
+        ``orr`` or ``cr``.
+
+    Returns
+    -------
+    The counts of the six categories.
+    """
     table = response.by_category(cohort)
     events = table[list(response.RESPONDING[measure])].sum(axis=1)
     return CategoryCounts(tuple(events.tolist()), tuple(table["lines"].tolist()))
@@ -103,12 +119,34 @@ def reference(cohort: Cohort) -> str:
 
 @cache
 def shrink(events: tuple[int, ...], n: tuple[int, ...]) -> Shrinkage | None:
-    """:func:`salvage.stats.clustered.shrink`, kept: a page asks for the same rates twice."""
+    """Shrunken rates, computed once for the same counts: a page asks for them twice.
+
+    Parameters
+    ----------
+    events, n
+        Responding lines and lines of each category.
+
+    Returns
+    -------
+    Proportions from 0 to 1; ``None``: see :func:`no_shrinkage`.
+
+    Method: :func:`salvage.stats.shrinkage.shrink`.
+    """
     return shrinkage.shrink(events, n)
 
 
 def no_shrinkage(counted: CategoryCounts) -> str:
-    """Why rates are not shrunken; empty where they are."""
+    """Why rates are not shrunken.
+
+    Parameters
+    ----------
+    counted
+        Of :func:`counts`.
+
+    Returns
+    -------
+    The reason; empty where they are.
+    """
     if len(counted.present) < 2:
         return NO_CONTRAST
     if max(counted.n) > LARGEST_GROUP:
@@ -119,8 +157,23 @@ def no_shrinkage(counted: CategoryCounts) -> str:
 
 
 def shrunken(study: Study, measure: str, counted: CategoryCounts) -> list[Estimate]:
-    """Shrunken rate of each category, id ``measure.key.shrunken``; one that is absent has no value
-    and its method says why.
+    """Shrunken rate of each category.
+
+    Parameters
+    ----------
+    study
+        Whose names of categories and marks of provenance the estimates take.
+    measure
+        ``orr`` or ``cr``.
+    counted
+        Of :func:`counts` by this measure.
+
+    Returns
+    -------
+    Six proportions with 95% intervals, ids ``measure.key.shrunken``; one that is absent has no
+    value and its method says why.
+
+    Method: hierarchical beta-binomial model, :func:`salvage.stats.shrinkage.shrink`.
     """
     rates = shrink(counted.events, counted.n)
     why = no_shrinkage(counted)
@@ -145,7 +198,21 @@ def shrunken(study: Study, measure: str, counted: CategoryCounts) -> list[Estima
 
 @once
 def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
-    """The test of equal rates that allows for patients who repeat; ``None`` without a contrast."""
+    """The test of equal rates that allows for patients who repeat.
+
+    Parameters
+    ----------
+    cohort
+        Whose lines are compared, patients as clusters.
+    measure
+        ``orr`` or ``cr``.
+
+    Returns
+    -------
+    ``None`` without a contrast: see :func:`no_rao_scott`.
+
+    Method: :func:`salvage.stats.clustered.rao_scott`.
+    """
     lines = cohort.salvage
     return clustered.rao_scott(
         response.responded(lines, measure),
@@ -155,7 +222,22 @@ def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
 
 
 def exact_p(counted: CategoryCounts) -> float | None:
-    """P of the exact test, which ignores that patients repeat; ``None``: see :func:`no_exact`."""
+    """P of the exact test of equal rates, which ignores that patients repeat.
+
+    Parameters
+    ----------
+    counted
+        Of :func:`counts`.
+
+    Returns
+    -------
+    A probability; ``None``: see :func:`no_exact`.
+
+    Method: Freeman and Halton 1951, :func:`salvage.stats.exact.exact_kx2`.
+
+    >>> round(exact_p(CategoryCounts((3, 0, 2, 0, 0, 0), (4, 5, 3, 0, 0, 0))), 4)
+    0.0467
+    """
     return None if no_exact(counted) else _exact(counted.events, counted.n)
 
 
@@ -165,27 +247,67 @@ def _exact(events: tuple[int, ...], n: tuple[int, ...]) -> float | None:
 
 
 def no_exact(counted: CategoryCounts) -> str:
-    """Why there is no exact test; empty where there is one."""
+    """Why there is no exact test.
+
+    Parameters
+    ----------
+    counted
+        Of :func:`counts`.
+
+    Returns
+    -------
+    The reason; empty where there is one.
+    """
     if counted.no_contrast:
         return counted.no_contrast
     return TOO_MANY if _exact(counted.events, counted.n) is None else ""
 
 
 def no_rao_scott(cohort: Cohort, measure: str) -> str:
-    """Why there is no Rao-Scott test; empty where there is one."""
+    """Why there is no Rao-Scott test.
+
+    Parameters
+    ----------
+    cohort, measure
+        As :func:`rao_scott`.
+
+    Returns
+    -------
+    The reason; empty where there is one.
+    """
     if rao_scott(cohort, measure) is not None:
         return ""
     return counts(cohort, measure).no_contrast or "too few patients"
 
 
 def exact_test(study: Study, measure: str, counted: CategoryCounts) -> Estimate:
-    """The exact test of equal rates of the categories; id ``compare.measure.exact.p``."""
+    """The exact test of equal rates as an estimate.
+
+    Parameters
+    ----------
+    study, measure, counted
+        As :func:`shrunken`.
+
+    Returns
+    -------
+    The P of :func:`exact_p`, id ``compare.measure.exact.p``.
+    """
     p, why = exact_p(counted), no_exact(counted)
     return _p_estimate(study, f"{measure}.exact", counted, EXACT, p, why)
 
 
 def rao_scott_test(cohort: Cohort, measure: str) -> Estimate:
-    """The test that allows for patients who repeat; id ``compare.measure.rao_scott.p``."""
+    """The test that allows for patients who repeat, as an estimate.
+
+    Parameters
+    ----------
+    cohort, measure
+        As :func:`rao_scott`.
+
+    Returns
+    -------
+    Its P, id ``compare.measure.rao_scott.p``.
+    """
     test = rao_scott(cohort, measure)
     return _p_estimate(
         cohort.study,
@@ -233,9 +355,22 @@ class Pairs:
 
 @once
 def pairs(cohort: Cohort, measure: str) -> Pairs:
-    """Each category against the one with most lines.
+    """Odds ratio of each category against the one with most lines.
 
-    Where a cell is 0, no pair of this measure has a P: Firth's estimate stands in its place.
+    Parameters
+    ----------
+    cohort
+        Whose lines are compared, patients as clusters.
+    measure
+        ``orr`` or ``cr``.
+
+    Returns
+    -------
+    The ratios in the fixed order of categories, or the reason why there are none. Where a cell is
+    0, no pair of this measure has a P.
+
+    Method: GEE with independence (Mancl and DeRouen 2001) and Holm's adjustment; where a cell is 0,
+    Firth's estimate (Firth 1993) with patients resampled.
     """
     counted = counts(cohort, measure)
     base = reference(cohort)
@@ -289,7 +424,20 @@ def _holm(ratios: Sequence[OddsRatio]) -> dict[str, float]:
 
 
 def unknown(ratio: OddsRatio | None) -> str:
-    """Why a category has no odds ratio; empty where it has one."""
+    """Why a category has no odds ratio.
+
+    Parameters
+    ----------
+    ratio
+        Of the category; ``None`` where it has no line.
+
+    Returns
+    -------
+    The reason; empty where it has one.
+
+    >>> unknown(None)
+    'no line of this category'
+    """
     if ratio is None:
         return "no line of this category"
     return (ratio.reason or "") if ratio.odds_ratio is None else ""
@@ -300,13 +448,13 @@ def _pair_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
     compared = pairs(cohort, measure)
     base = words.category(compared.reference, cohort.study.labels)
     ratios = {r.category: r for r in compared.ratios}
-    made = []
+    pair_estimates = []
     for i, key in enumerate(CATEGORY_KEYS):
         if key == compared.reference:
             continue
         ratio = ratios.get(key)
         why = compared.reason or unknown(ratio)
-        made.append(
+        pair_estimates.append(
             estimate(
                 cohort.study,
                 f"compare.{measure}.{key}.or",
@@ -321,7 +469,7 @@ def _pair_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
                 p=ratio.p if ratio else None,
             )
         )
-    return made
+    return pair_estimates
 
 
 # --- power --------------------------------------------------------------------------------------
@@ -329,7 +477,9 @@ def _pair_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
 
 @dataclass(frozen=True)
 class Detectable:
-    """Two categories, their lines, and the smallest difference that they could have shown."""
+    """Two categories, their lines, and the smallest difference in proportions that they could have
+    shown.
+    """
 
     first: str
     second: str
@@ -339,7 +489,11 @@ class Detectable:
 
 
 def detectable(cohort: Cohort) -> dict[str, Detectable]:
-    """The two categories with most lines (``largest``) and with fewest (``smallest``)."""
+    """What the two categories with most lines (``largest``) and with fewest (``smallest``) could
+    have shown; empty where fewer than two have lines.
+
+    Method: :func:`salvage.analysis.response.smallest_difference`.
+    """
     sizes = dict(zip(CATEGORY_KEYS, counts(cohort, "orr").n, strict=True))
     order = sorted((key for key in sizes if sizes[key]), key=lambda key: -sizes[key])
     if len(order) < 2:
@@ -359,10 +513,10 @@ def detectable(cohort: Cohort) -> dict[str, Detectable]:
 
 def _power_estimates(cohort: Cohort) -> list[Estimate]:
     pairs_of_categories = detectable(cohort)
-    made = []
+    power = []
     for name in ("largest", "smallest"):
         pair = pairs_of_categories.get(name)
-        made.append(
+        power.append(
             estimate(
                 cohort.study,
                 f"compare.detectable.{name}",
@@ -373,19 +527,19 @@ def _power_estimates(cohort: Cohort) -> list[Estimate]:
                 method=ARCSINE if pair else f"{ARCSINE}; {NO_CONTRAST}",
             )
         )
-    return made
+    return power
 
 
 @once
 def estimates(cohort: Cohort) -> dict[str, Estimate]:
     """Shrunken rates, tests across categories, odds ratios, what could have been shown, by id."""
-    made = []
+    compared = []
     for measure in MEASURES:
         counted = counts(cohort, measure)
-        made += [
+        compared += [
             *shrunken(cohort.study, measure, counted),
             rao_scott_test(cohort, measure),
             exact_test(cohort.study, measure, counted),
             *_pair_estimates(cohort, measure),
         ]
-    return by_id([*made, *_power_estimates(cohort)])
+    return by_id([*compared, *_power_estimates(cohort)])

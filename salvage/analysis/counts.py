@@ -19,7 +19,25 @@ COUNTS: Final = {
 
 
 def estimates_of(study: Study, values: Mapping[str, int | None]) -> list[Estimate]:
-    """The counts of :data:`COUNTS` that are known, by their ids, as estimates."""
+    """Counts as estimates.
+
+    Parameters
+    ----------
+    study
+        Whose marks of provenance the estimates take.
+    values
+        Numbers of patients or lines by every id of :data:`COUNTS`, ``None`` where unknown.
+
+    Returns
+    -------
+    An estimate for each known count, in the order of :data:`COUNTS`, with the count that it is out
+    of.
+
+    Raises
+    ------
+    KeyError
+        Where an id is missing.
+    """
     return [
         estimate(
             study,

@@ -59,11 +59,38 @@ def estimate(
     p: float | None = None,
     mark: Mark | None = None,
 ) -> Estimate:
-    """Make an :class:`Estimate`; its marks follow from the study and its id unless ``mark`` is
-    given.
+    """Make an :class:`Estimate`.
 
-    Raises ``ValueError`` on NaN or infinity in value or p: a result that is not estimable is
-    ``None``. An infinite interval limit becomes ``None``: the interval is open on that side.
+    Parameters
+    ----------
+    study, id
+        What the marks of provenance follow from, unless ``mark`` is given.
+    label
+        What the number is, for a reader.
+    value
+        In ``unit``; ``None`` where it is not reached or not estimable.
+    interval
+        Its 95% limits; ``None`` or infinite where the interval is open.
+    n, events
+        The denominator, and the numerator or the number of events.
+    unit, method
+        Of the value, and how it was computed.
+    p
+        P-value, if it has a test.
+    mark
+        One mark for all parts.
+
+    Returns
+    -------
+    The estimate; an infinite or NaN limit has become ``None``.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity in ``value`` or ``p``: what is not estimable is ``None``.
+
+    >>> estimate(Study(), "n", "Lines", 3, unit="count", method="count").value
+    3.0
     """
     for part in (value, p):
         if part is not None and not math.isfinite(part):
@@ -86,7 +113,22 @@ def estimate(
 
 
 def by_id(estimates: Iterable[Estimate]) -> dict[str, Estimate]:
-    """Estimates by their id, in their order. Raises ``ValueError`` where an id is repeated."""
+    """Estimates by their id.
+
+    Parameters
+    ----------
+    estimates
+        In any order, which is kept.
+
+    Returns
+    -------
+    Each estimate by its id.
+
+    Raises
+    ------
+    ValueError
+        Where an id is repeated.
+    """
     listed = list(estimates)
     counts = Counter(e.id for e in listed)
     if repeated := sorted(id for id, number in counts.items() if number > 1):
@@ -104,9 +146,30 @@ def proportion(
     method: str = CLOPPER_PEARSON,
     interval: tuple[float, float] | None = None,
 ) -> Estimate:
-    """``events`` out of ``n`` with the exact interval of Clopper and Pearson, or a given one.
+    """A proportion as an estimate.
 
-    Without a value where ``n`` is 0, or where the events are not known.
+    Parameters
+    ----------
+    study, id, label, method
+        As :func:`estimate`.
+    events, n
+        So many of so many; ``events`` is ``None`` where it is not known.
+    interval
+        95% limits from 0 to 1 in place of the exact ones.
+
+    Returns
+    -------
+    A proportion from 0 to 1, without a value where ``n`` is 0 or ``events`` is unknown.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= events <= n.
+
+    Method: Clopper and Pearson 1934, if no interval is given.
+
+    >>> proportion(Study(), "orr", "Response", 1, 4, method="exact").value
+    0.25
     """
     value = limits = None
     if events is not None and n:

@@ -43,7 +43,9 @@ class Factor:
     values: Values
 
     def label(self, cohort: Cohort) -> str:
-        """What the ratio compares, in the reader's words."""
+        """What the ratio compares, in the reader's words; a factor of kind ``most`` needs the
+        ``cohort``.
+        """
         label = words.FACTORS[self.key]
         if self.kind != "most":
             return label
@@ -52,7 +54,19 @@ class Factor:
 
 
 def most_frequent(cohort: Cohort, column: str) -> str | None:
-    """The most frequent text of a column of patients, the first of the alphabet if several tie."""
+    """The most frequent text of a column.
+
+    Parameters
+    ----------
+    cohort
+        Whose patients are counted.
+    column
+        Of the table of patients.
+
+    Returns
+    -------
+    The first of the alphabet where several tie; ``None`` where the column is empty.
+    """
     sizes = cohort.patients[column].value_counts()
     return str(min(sizes.index[sizes == sizes.max()])) if len(sizes) else None
 
@@ -127,9 +141,23 @@ class Fit:
 
 
 def caution(deaths: int, covariates: int = 1, *, least: bool = False) -> str:
-    """For the caption of a model with few deaths for each covariate, else nothing.
+    """For the caption of a model with few deaths for each covariate.
 
-    ``least`` says that ``deaths`` are those of the smallest of several models.
+    Parameters
+    ----------
+    deaths, covariates
+        Of the model.
+    least
+        Whether the deaths are those of the smallest of several models.
+
+    Returns
+    -------
+    A sentence that begins with a blank; empty with enough deaths for each covariate.
+
+    Method: the rule of ten events per variable (Peduzzi 1995).
+
+    >>> caution(20, 2), caution(9, 1)[:18]
+    ('', ' Caution: 9 deaths')
     """
     if deaths >= EVENTS_PER_VARIABLE * covariates:
         return ""
@@ -149,23 +177,35 @@ def fit(
     keep: NDArray[np.bool_] | None = None,
     firth: bool = False,
 ) -> Fit:
-    """Cox model of survival on some factors: Efron ties, Wald intervals and tests.
-
-    Firth's penalised likelihood (Heinze and Schemper 2001) stands in the place of a Cox model that
-    does not converge.
+    """Cox model of survival on some factors.
 
     Parameters
     ----------
-    keys : factors of :data:`FACTORS`; ``KeyError`` for another one.
-    times : months and deaths, one per patient, in the cohort's order.
-    entry : months of delayed entry, one per patient; all from 0 where it is not given.
-    keep : the patients to use, one flag per patient; all where it is not given.
-    firth : whether to use Firth's likelihood in any case.
+    cohort
+        Whose patients are modelled.
+    keys
+        Of :data:`FACTORS`, one for each covariate.
+    times
+        Months and deaths, one per patient, in the cohort's order.
+    entry
+        Months of delayed entry, shape (patients,); all from 0 where it is not given.
+    keep
+        The patients to use, shape (patients,); all where it is not given.
+    firth
+        Whether to use Firth's likelihood in any case.
 
     Returns
     -------
     The fit. Patients with a missing covariate are left out and counted. A covariate without
     contrast, or a model without deaths, gives no model but the reason.
+
+    Raises
+    ------
+    KeyError
+        For a key that is not one of :data:`FACTORS`.
+
+    Method: Efron's ties, Wald intervals and tests, as R ``coxph``; where that does not converge,
+    Firth's penalised likelihood (Heinze and Schemper 2001).
     """
     x, used = _design(cohort, keys, keep)
     asked = len(used) if keep is None else int(keep.sum())
@@ -176,7 +216,19 @@ def fit(
 
 
 def fit_late(times: Times, late: NDArray[np.bool_]) -> Fit:
-    """Cox model of late relapse, one flag for each of ``times``, against early."""
+    """Cox model of late relapse against early.
+
+    Parameters
+    ----------
+    times
+        Months and deaths.
+    late
+        One flag for each of ``times``.
+
+    Returns
+    -------
+    As :func:`fit`, by the same method.
+    """
     return _model(["late"], [words.FACTORS["late"]], late[:, None], times.time, times.event)
 
 
@@ -239,7 +291,27 @@ def _why_not(x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[n
 def hazard_ratio(
     study: Study, id: str, fitted: Fit, key: str, label: str, mark: Mark | None = None
 ) -> Estimate:
-    """The ratio of one covariate of a fit as an estimate, with its P-value."""
+    """The ratio of one covariate of a fit as an estimate.
+
+    Parameters
+    ----------
+    study, id, label, mark
+        Of the estimate.
+    fitted
+        Of :func:`fit`.
+    key
+        The covariate.
+
+    Returns
+    -------
+    The hazard ratio with its interval and P; without a value, and with the reason, where there is
+    no model.
+
+    Raises
+    ------
+    ValueError
+        Where the model has no such covariate.
+    """
     model = fitted.model
     value = low = high = p = None
     if model is not None:
@@ -279,19 +351,45 @@ def late_fits(cohort: Cohort) -> dict[str, Fit]:
 
 
 def late_contrast(study: Study, origin: str, fitted: Fit) -> Estimate:
-    """The hazard ratio of late against early relapse from an origin of :data:`LATE`."""
+    """The hazard ratio of late against early relapse.
+
+    Parameters
+    ----------
+    study
+        Whose marks of provenance the estimate takes.
+    origin
+        Of :data:`LATE`: where the clock starts.
+    fitted
+        A model with the covariate ``late``.
+
+    Returns
+    -------
+    A ratio, below 1 where late relapse goes with longer survival.
+    """
     id, clock = LATE[origin]
     return hazard_ratio(study, id, fitted, "late", f"{words.FACTORS['late']}, {clock}")
 
 
 def late_against_early(cohort: Cohort, origin: str) -> Estimate:
-    """The hazard ratio of late against early relapse in a cohort; from ``os`` as published."""
+    """The hazard ratio of late against early relapse in a cohort.
+
+    Parameters
+    ----------
+    cohort
+        Whose patients are modelled.
+    origin
+        Of :data:`LATE`; ``os`` is the published contrast.
+
+    Returns
+    -------
+    As :func:`late_contrast`.
+    """
     return late_contrast(cohort.study, origin, late_fits(cohort)[origin])
 
 
 @once
 def month_from_infusion(cohort: Cohort) -> Estimate:
-    """Months to relapse as a number, OS from infusion; not part of the results.
+    """Hazard ratio per month of time to relapse, OS from infusion; not part of the results.
 
     From relapse it is one of the factors alone.
     """
@@ -369,7 +467,11 @@ class Proportionality:
 
 @once
 def proportionality(cohort: Cohort) -> Proportionality:
-    """R's ``cox.zph`` of the two prespecified covariates in an ordinary Cox model from relapse."""
+    """Tests of proportional hazards of the two prespecified covariates, in a Cox model from
+    relapse.
+
+    Method: Grambsch and Therneau, as R ``cox.zph(transform = "km")``.
+    """
     x, used = _design(cohort, PRESPECIFIED)
     times = survival.from_relapse(cohort)
     time, event = times.time[used], times.event[used]
@@ -385,12 +487,40 @@ def proportionality(cohort: Cohort) -> Proportionality:
 
 
 def cut_offs(study: Study) -> tuple[float, ...]:
-    """The cut-offs in use between early and late relapse, in months, with the study's own."""
+    """The cut-offs in use between early and late relapse.
+
+    Parameters
+    ----------
+    study
+        Whose own cut-off is one of them.
+
+    Returns
+    -------
+    Months, rising.
+
+    >>> cut_offs(Study(early_relapse_months=5.0))
+    (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+    """
     return tuple(sorted({*CUT_OFFS, study.early_relapse_months}))
 
 
 def sweep_id(cut_off: float, origin: str) -> str:
-    """The id of the contrast at a cut-off in months, from an origin of :data:`LATE`."""
+    """The id of the contrast at a cut-off.
+
+    Parameters
+    ----------
+    cut_off
+        In months.
+    origin
+        Of :data:`LATE`.
+
+    Returns
+    -------
+    The id of its hazard ratio.
+
+    >>> sweep_id(2.0, "os.from_relapse")
+    'cox.sweep.2.from_relapse.hr'
+    """
     return f"cox.sweep.{cut_off:g}{origin.removeprefix('os')}.hr"
 
 
@@ -415,7 +545,19 @@ def sweep_estimates(cohort: Cohort) -> list[Estimate]:
 
 
 def sweep(cohort: Cohort, origin: str) -> dict[float, Estimate]:
-    """Late against early relapse by cut-off in months, from an origin of :data:`LATE`."""
+    """Late against early relapse by cut-off.
+
+    Parameters
+    ----------
+    cohort
+        Whose patients are modelled.
+    origin
+        Of :data:`LATE`.
+
+    Returns
+    -------
+    The hazard ratio by each of :func:`cut_offs` in months.
+    """
     cuts = cut_offs(cohort.study)
     return {cut: estimates(cohort)[sweep_id(cut, origin)] for cut in cuts}
 

@@ -28,16 +28,42 @@ def figures() -> dict[str, dict[str, Any]]:
 
 
 def own_mark(study: Study) -> tuple[Mark, ...]:
-    """The mark of what is true of this cohort only: assumed if it is synthetic, else observed."""
+    """The mark of what is true of one cohort only.
+
+    Parameters
+    ----------
+    study
+        Which says whether its patients are synthetic.
+
+    Returns
+    -------
+    ``assumed`` if they are, else ``observed``, as the only element.
+
+    >>> own_mark(Study(synthetic=True))
+    ('assumed',)
+    """
     return ("assumed",) if study.synthetic else ("observed",)
 
 
 def marks(estimate_id: str, synthetic: bool, value: float | None = None) -> tuple[Mark, Mark, Mark]:
     """Where value, n and interval of an estimate come from.
 
-    In another hospital's cohort everything is observed. In a synthetic cohort a part is published
-    or implied where ``data/published.yaml`` says so; everything else is assumed, and so is a
-    ``value`` that is not the printed one.
+    Parameters
+    ----------
+    estimate_id
+        Its id, by which ``data/published.yaml`` is read.
+    synthetic
+        Whether the cohort holds no real patients.
+    value
+        The value, on the scale of the printed one; one that prints otherwise is assumed.
+
+    Returns
+    -------
+    Three marks. All are observed in a hospital's cohort. In a synthetic one they are published or
+    implied where ``data/published.yaml`` says so, else assumed.
+
+    >>> marks("orr.all", synthetic=False)
+    ('observed', 'observed', 'observed')
     """
     if not synthetic:
         return "observed", "observed", "observed"
@@ -54,5 +80,20 @@ def marks(estimate_id: str, synthetic: bool, value: float | None = None) -> tupl
 
 
 def prints_as(value: float | None, printed: float, step: float) -> bool:
-    """Whether ``value`` rounds to the printed number: no more than half of the last digit away."""
+    """Whether a value rounds to the printed number.
+
+    Parameters
+    ----------
+    value, printed
+        The value, if there is one, and the printed number, on one scale.
+    step
+        One unit of the last printed digit.
+
+    Returns
+    -------
+    True where they are no more than half a step apart.
+
+    >>> prints_as(0.523, 0.52, 0.01)
+    True
+    """
     return value is not None and abs(value - printed) <= step / 2 + 1e-12

@@ -51,14 +51,52 @@ def responded(lines: pd.DataFrame, measure: str) -> NDArray[np.int_]:
 
 
 def rate(study: Study, measure: str, events: int, n: int, key: str, label: str = "") -> Estimate:
-    """Response rate of ``events`` in ``n`` lines with its exact interval; id ``measure.key``."""
+    """Response rate from counts.
+
+    Parameters
+    ----------
+    study
+        Whose marks of provenance the estimate takes.
+    measure
+        ``orr``, ``cr`` or ``pr``.
+    events, n
+        Responding lines, and all lines.
+    key, label
+        The last part of the id ``measure.key``, and what the label says after the measure.
+
+    Returns
+    -------
+    A proportion from 0 to 1 with its exact interval, without value where ``n`` is 0.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= events <= n.
+
+    Method: Clopper and Pearson 1934.
+
+    >>> rate(Study(), "orr", 1, 4, "all").value
+    0.25
+    """
     return proportion(
         study, f"{measure}.{key}", f"{words.MEASURES[measure]}, {label or key}", events, n
     )
 
 
 def rate_of(study: Study, measure: str, lines: pd.DataFrame, key: str, label: str = "") -> Estimate:
-    """The response rate of ``lines``; see :func:`rate`."""
+    """Response rate of some lines.
+
+    Parameters
+    ----------
+    study, measure, key, label
+        As :func:`rate`.
+    lines
+        Salvage lines, of which ``best_response`` is read.
+
+    Returns
+    -------
+    As :func:`rate`; a line that is not evaluable counts as no response.
+    """
     y = responded(lines, measure)
     return rate(study, measure, int(y.sum()), len(y), key, label)
 
@@ -66,10 +104,7 @@ def rate_of(study: Study, measure: str, lines: pd.DataFrame, key: str, label: st
 def rate_wilson(
     cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str = ""
 ) -> Estimate:
-    """The same rate with Wilson's interval on the effective n; id ``measure.key.wilson``.
-
-    The effective n allows for patients with several lines (design effect; formula in
-    :func:`salvage.stats.clustered.effective_n`).
+    """The rate of :func:`rate_of` with an interval that allows for patients with several lines.
 
     Parameters
     ----------
@@ -78,11 +113,13 @@ def rate_wilson(
     measure, lines
         As :func:`responded` takes them; ``lines`` say whose each line is.
     key, label
-        The last part of the id, and what the label says after the measure.
+        The middle of the id ``measure.key.wilson``, and what the label says after the measure.
 
     Returns
     -------
     A proportion from 0 to 1, without value and interval where there is no line.
+
+    Method: Wilson's interval on :func:`salvage.stats.clustered.effective_n`.
     """
     y = responded(lines, measure)
     wilson = (
@@ -100,7 +137,24 @@ def rate_wilson(
 
 
 def effective_lines(cohort: Cohort, measure: str, lines: pd.DataFrame) -> float:
-    """Number of independent lines that would tell as much as ``lines``, at most ``len(lines)``."""
+    """Number of independent lines that would tell as much as these.
+
+    Parameters
+    ----------
+    cohort, measure, lines
+        As :func:`rate_wilson`; at least one line.
+
+    Returns
+    -------
+    At most the number of lines.
+
+    Raises
+    ------
+    ValueError
+        Without lines.
+
+    Method: :func:`salvage.stats.clustered.effective_n`.
+    """
     return clustered.effective_n(responded(lines, measure), _patients(lines), len(cohort.patients))
 
 
@@ -112,14 +166,37 @@ def _patients(lines: pd.DataFrame) -> np.ndarray:
 def both(
     cohort: Cohort, measure: str, lines: pd.DataFrame, key: str, label: str = ""
 ) -> tuple[Estimate, Estimate]:
-    """The rate with each of its two intervals."""
+    """The rate with each of its two intervals.
+
+    Parameters
+    ----------
+    cohort, measure, lines, key, label
+        As :func:`rate_wilson`.
+
+    Returns
+    -------
+    The estimates of :func:`rate_of` and :func:`rate_wilson`.
+    """
     return rate_of(cohort.study, measure, lines, key, label), rate_wilson(
         cohort, measure, lines, key, label
     )
 
 
 def group(study: Study, category: str, line: str) -> tuple[str, str]:
-    """Key and label of the lines of a category (or ``all``): ``all``, ``first`` or ``later`` lines.
+    """Key and label of a set of lines.
+
+    Parameters
+    ----------
+    study
+        Whose own names of categories are used.
+    category
+        One of the six, or ``all``.
+    line
+        ``all``, ``first`` or ``later`` lines of a patient.
+
+    Returns
+    -------
+    The key, with which ids of estimates end, and the label.
 
     >>> group(Study(), "radiotherapy", "first")
     ('first_line.radiotherapy', 'Radiotherapy, first salvage line')
@@ -171,7 +248,19 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
 
 
 def counts(lines: pd.DataFrame, by: str = "category") -> pd.DataFrame:
-    """Number of lines by group and best response; columns CR, PR, SD, PD, NE in that order."""
+    """Number of lines by group and best response.
+
+    Parameters
+    ----------
+    lines
+        Salvage lines.
+    by
+        The column whose values are the groups.
+
+    Returns
+    -------
+    One row per group that occurs, columns CR, PR, SD, PD, NE in that order.
+    """
     table = pd.crosstab(lines[by], lines["best_response"])
     return table.reindex(columns=list(words.RESPONSES), fill_value=0)
 
@@ -189,7 +278,18 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
 
 
 def at_least(events: int, n: int, chance: float) -> float:
-    """Probability of ``events`` or more responses in ``n`` lines that each respond by ``chance``.
+    """Probability of so many responses or more.
+
+    Parameters
+    ----------
+    events, n
+        Responses, and the independent lines that could respond.
+    chance
+        Probability from 0 to 1 that a line responds.
+
+    Returns
+    -------
+    The upper tail of the binomial distribution, ``events`` included.
 
     >>> at_least(1, 2, 0.5)
     0.75
@@ -200,9 +300,22 @@ def at_least(events: int, n: int, chance: float) -> float:
 def smallest_difference(n_first: int, n_second: int) -> float | None:
     """The smallest difference from :data:`BASE_RATE` that two groups of these sizes could show.
 
-    Two-sided comparison of two independent proportions at :data:`LEVEL` with :data:`POWER`, by the
-    arcsine transformation (Cohen 1988). ``None`` where even a rate of 100% would not be enough.
-    Patients with several lines would make the true difference larger.
+    Parameters
+    ----------
+    n_first, n_second
+        Lines of either group, taken as independent: patients with several lines would make the true
+        difference larger.
+
+    Returns
+    -------
+    A difference of proportions; ``None`` where a group is empty, or where even a rate of 100% would
+    not be enough.
+
+    Method: two-sided comparison at :data:`LEVEL` with :data:`POWER` by the arcsine transformation
+    (Cohen 1988).
+
+    >>> round(smallest_difference(30, 30), 2)
+    0.35
     """
     if min(n_first, n_second) < 1:
         return None

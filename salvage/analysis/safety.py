@@ -52,8 +52,18 @@ def graded(cohort: Cohort) -> bool:
 def normal_term(terms: pd.Series) -> pd.Series:
     """Terms by which events are counted: case and outer blanks do not matter, nor do synonyms.
 
-    A term without synonyms stands as most of its events spell it, as the first one does where
-    spellings tie: ``HLH`` and ``COVID-19`` are not words that one may write in small letters.
+    Parameters
+    ----------
+    terms
+        As they were recorded, one per event.
+
+    Returns
+    -------
+    Of the same shape. A term without synonyms stands as most of its events spell it, as the first
+    one does where spellings tie: ``HLH`` and ``COVID-19`` are not words for small letters.
+
+    >>> normal_term(pd.Series(["Pyrexia", "rash ", "Rash", "Rash"])).tolist()
+    ['fever', 'Rash', 'Rash', 'Rash']
     """
     written = terms.astype(str).str.strip()
     sizes = written.groupby(written, sort=False).size().sort_values(ascending=False, kind="stable")
@@ -80,9 +90,19 @@ def _synonym(term: str) -> str | None:
 
 
 def label(term: str) -> str:
-    """A term of :func:`normal_term` as a cell or a label begins with it.
+    """A term as a cell or a label begins with it.
 
-    A first word with a capital of its own, such as ``pH``, stays as it is.
+    Parameters
+    ----------
+    term
+        One of :func:`normal_term`.
+
+    Returns
+    -------
+    With a capital, unless its first word has one of its own, such as ``pH``.
+
+    >>> label("fever"), label("pH low")
+    ('Fever', 'pH low')
     """
     first = term.split(" ")[0]
     plain = first.islower() and first[0].isascii()
@@ -90,7 +110,17 @@ def label(term: str) -> str:
 
 
 def small_letters(terms: pd.Series) -> pd.Series:
-    """The key of an order of terms in which case does not matter."""
+    """The key of an order of terms in which case does not matter.
+
+    Parameters
+    ----------
+    terms
+        A column to sort by; only one named ``term`` is changed.
+
+    Returns
+    -------
+    Of the same shape, without capitals.
+    """
     return terms.map(str.casefold) if terms.name == "term" else terms
 
 
@@ -110,12 +140,34 @@ def _events_of_treated(cohort: Cohort) -> pd.DataFrame:
 
 
 def severe(events: pd.DataFrame) -> pd.DataFrame:
-    """The events of grade 3 or more."""
+    """The severe ones of some events.
+
+    Parameters
+    ----------
+    events
+        With ``grade`` from 1 to 5, missing where it is not known.
+
+    Returns
+    -------
+    The events of grade 3 or more.
+    """
     return events[events["grade"] >= SEVERE_GRADE]
 
 
 def of_term(events: pd.DataFrame, term: str) -> pd.DataFrame:
-    """The events of one term of :func:`normal_term`."""
+    """The events of one term.
+
+    Parameters
+    ----------
+    events
+        Of :func:`events_of_treated`.
+    term
+        One of :func:`normal_term`.
+
+    Returns
+    -------
+    Their rows, perhaps none.
+    """
     return events[events["term"] == term]
 
 
@@ -156,7 +208,9 @@ def worst_grades(cohort: Cohort) -> pd.DataFrame:
 
 
 def exposure(cohort: Cohort) -> pd.Series:
-    """Months of exposure of each line: to its end, else to the next line, else to last contact."""
+    """Months of exposure of each line, shape (lines,): to its end, else to the next line, else to
+    last contact.
+    """
     lines = with_outcome(cohort)
     end = lines["end_month"].fillna(lines["next_start"]).fillna(lines["os_month"])
     return (end - lines["start_month"]).rename("months")
@@ -175,18 +229,22 @@ def unlinked(cohort: Cohort) -> int:
 
 
 def left_out(cohort: Cohort) -> tuple[int, int]:
-    """Events of patients without a salvage line, which nothing counts, and these patients."""
+    """Number of events of patients without a salvage line, which nothing counts, and of these
+    patients.
+    """
     events = cohort.adverse_events
     events = events[~events["patient_id"].isin(cohort.salvage["patient_id"])]
     return len(events), int(events["patient_id"].nunique())
 
 
 def by_category(cohort: Cohort) -> pd.DataFrame:
-    """Events and exposure of each category that was given, in fixed order.
+    """Events and exposure of each category that occurs, in fixed order.
 
     Columns: lines, years (patient-years of exposure), events, events_severe, and rate with low and
-    high: events per patient-year with the exact Poisson interval (Garwood 1936), missing without
-    exposure. Events without a line stand in none of the rows.
+    high in events per patient-year, missing without exposure. Events without a line stand in none
+    of the rows.
+
+    Method: exact Poisson interval (Garwood 1936).
     """
     grouped = cohort.salvage.assign(months=exposure(cohort)).groupby("category")
     table = pd.DataFrame(
@@ -207,7 +265,7 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
 
 
 def patients_by_category(cohort: Cohort) -> pd.DataFrame:
-    """Patients of each category that was given, and how many had an event during its lines.
+    """Patients of each category that occurs, and how many had an event during its lines.
 
     Columns: patients, any, severe (highest grade 3 or more), fever, crs, icans. A patient counts
     once in each category received.
@@ -253,7 +311,19 @@ def ranking(cohort: Cohort) -> pd.DataFrame:
 
 
 def most_common(cohort: Cohort, by: str = "patients") -> list[str]:
-    """The terms with most ``patients`` or ``events``, several where they tie; none without any."""
+    """The most common terms.
+
+    Parameters
+    ----------
+    cohort
+        Whose treated patients are looked at.
+    by
+        ``patients`` or ``events``: what is counted.
+
+    Returns
+    -------
+    Several where they tie; none without any event.
+    """
     table = ranking(cohort)
     return sorted(table.loc[table[by] == table[by].max(), "term"], key=str.casefold)
 
@@ -264,13 +334,13 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
     events = events_of_treated(cohort)
     any_event = "Treated patients with any adverse event"
     any_severe = "Treated patients with an adverse event of grade 3 or more"
-    made = [
+    of_all = [
         _share(cohort, "ae.any.patients", any_event, events),
         _share(cohort, "ae.severe.patients", any_severe, severe(events), by_grade=True),
         *(e for term, key in TERMS.items() for e in _term_estimates(cohort, term, key)),
         *_rate_estimates(cohort),
     ]
-    return by_id(made)
+    return by_id(of_all)
 
 
 def _share(
@@ -290,7 +360,30 @@ def _share(
 def patients_with(
     study: Study, id: str, name: str, affected: int | None, n: int, by_scale: str = ""
 ) -> Estimate:
-    """``affected`` of ``n`` treated patients; ``None`` where nothing is recorded."""
+    """Share of treated patients who had an event.
+
+    Parameters
+    ----------
+    study, id, name
+        Of the estimate; ``name`` is its label.
+    affected
+        Patients with the event; ``None`` where nothing is recorded.
+    n
+        Treated patients.
+    by_scale
+        What the method says of the scale of grades.
+
+    Returns
+    -------
+    A proportion from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= affected <= n.
+
+    Method: Clopper and Pearson 1934; each patient counts once.
+    """
     method = f"{CLOPPER_PEARSON}, one count per patient{by_scale}"
     return proportion(study, id, name, affected, n, method=method)
 
@@ -316,7 +409,24 @@ def _term_estimates(cohort: Cohort, term: str, key: str) -> list[Estimate]:
 
 
 def term_share(term: str, key: str, *, severe: bool) -> tuple[str, str]:
-    """Id and label of the share of treated patients with ``term``."""
+    """Id and label of the share of treated patients with a term.
+
+    Parameters
+    ----------
+    term
+        One of :func:`normal_term`.
+    key
+        Of the term in ids, from :data:`TERMS`.
+    severe
+        Grade 3 or more, or else any grade.
+
+    Returns
+    -------
+    The id and the label.
+
+    >>> term_share("fever", "fever", severe=True)
+    ('ae.fever.severe.patients', 'Treated patients with fever, grade 3 or more')
+    """
     id = f"ae.{key}.severe.patients" if severe else f"ae.{key}.patients"
     grade = "grade 3 or more" if severe else "any grade"
     return id, f"Treated patients with {LABELS.get(term, term)}, {grade}"
@@ -327,11 +437,11 @@ def _rate_estimates(cohort: Cohort) -> list[Estimate]:
     table = by_category(cohort).to_dict("index")
     known = not events_of_lines(cohort).empty
     absent: dict[str, Any] = {"lines": 0, "events": None, "years": 0.0}
-    made = []
+    rates = []
     for key in CATEGORY_KEYS:
         row = table.get(key, absent)
         usable = known and row["years"] > 0
-        made.append(
+        rates.append(
             estimate(
                 cohort.study,
                 f"ae.rate.{key}",
@@ -344,4 +454,4 @@ def _rate_estimates(cohort: Cohort) -> list[Estimate]:
                 method="events linked to a line over exposure, exact Poisson interval",
             )
         )
-    return made
+    return rates

@@ -51,6 +51,12 @@ class NullSetting:
                       moment between relapse and death: nobody enters such a cohort before relapse
     cohorts           simulated cohorts
     seed              of the random numbers
+
+    Raises
+    ------
+    ValueError
+        Where a time is not above 0, there are fewer than 2 patients or no cohort, or ``censored``
+        lies outside [0, 1).
     """
 
     patients: int = 29
@@ -103,7 +109,17 @@ class NullCohorts:
         return self.relapse + self.after
 
     def take(self, which: BoolArray) -> NullCohorts:
-        """Only the cohorts that `which`, shape (cohorts,), marks."""
+        """Some of the cohorts.
+
+        Parameters
+        ----------
+        which
+            Shape (cohorts,), marks them.
+
+        Returns
+        -------
+        Only those, in their order.
+        """
         return NullCohorts(self.relapse[which], self.after[which], self.died[which])
 
 
@@ -139,7 +155,22 @@ class NearPrinted:
 
 
 def simulate(setting: NullSetting) -> NullCohorts:
-    """Draw `setting.cohorts` cohorts in which relapse time and later survival are independent."""
+    """Draw cohorts in which relapse time and later survival are independent.
+
+    Parameters
+    ----------
+    setting
+        Their number and size, the distributions, and the seed.
+
+    Returns
+    -------
+    Times in months, shape (cohorts, patients).
+
+    Method: log-normal times to relapse, Weibull survival after it.
+
+    >>> simulate(NullSetting(patients=5, cohorts=3)).relapse.shape
+    (3, 5)
+    """
     rng = np.random.default_rng(setting.seed)
     shape = (setting.cohorts, setting.patients)
     relapse = setting.median_relapse * np.exp(setting.sigma_relapse * rng.standard_normal(shape))
@@ -160,10 +191,20 @@ def batched_cox(
 ) -> HazardRatios:
     """Fit a Cox model with one yes/no covariate to every row at once.
 
-    All arguments have shape (cohorts, patients). `entry` is the time at which a patient comes
-    under observation (left truncation; at risk where entry < t <= time); `included` marks the
-    patients that belong to the analysis. Times are meant to be continuous: tied deaths, if any,
-    are treated as Breslow did. P is the two-sided Wald test.
+    Parameters
+    ----------
+    time, died
+        Shape (cohorts, patients): months, meant to be continuous, and whether they end with death.
+    group
+        The covariate, of the same shape.
+    entry
+        When a patient comes under observation (left truncation; at risk where entry < t <= time).
+    included
+        Which patients belong to the analysis; all if left out.
+
+    Returns
+    -------
+    One model per cohort with the P of the two-sided Wald test; tied deaths, if any, as Breslow did.
 
     Method: the partial likelihood of a binary covariate needs only the numbers at risk in either
     group at each death, so Newton's method runs on (cohorts, patients) arrays of these counts.
@@ -216,10 +257,21 @@ def _counted(at_risk: BoolArray, marked: BoolArray) -> IntArray:
 def analyse(cohorts: NullCohorts, cutoff: float) -> dict[str, HazardRatios]:
     """Late against early relapse in every cohort, by each of ANALYSES.
 
+    Parameters
+    ----------
+    cohorts
+        Of `simulate`.
+    cutoff
+        Relapse after this month is late.
+
+    Returns
+    -------
     infusion        survival from infusion, as published
     relapse         survival from relapse
     delayed_entry   survival from infusion, at risk only from relapse on
     landmark        survival from infusion of the patients still under observation at the cut-off
+
+    Method: Cox models of `batched_cox`; landmark of Anderson 1983.
     """
     late = cohorts.relapse > cutoff
     survival = cohorts.survival
@@ -233,13 +285,37 @@ def analyse(cohorts: NullCohorts, cutoff: float) -> dict[str, HazardRatios]:
 
 
 def null_hazard_ratios(setting: NullSetting) -> dict[str, HazardRatios]:
-    """Simulate one setting and analyse it in every way: analysis -> hazard ratios."""
+    """Simulate one setting and analyse it in every way.
+
+    Parameters
+    ----------
+    setting
+        Of the simulation; its `cutoff` parts late from early.
+
+    Returns
+    -------
+    Hazard ratios by analysis, shape (cohorts,).
+
+    Method: `simulate`, then `analyse`.
+
+    >>> sorted(null_hazard_ratios(NullSetting(cohorts=3)))
+    ['delayed_entry', 'infusion', 'landmark', 'relapse']
+    """
     return analyse(simulate(setting), setting.cutoff)
 
 
 def summarise(results: dict[str, HazardRatios], at_most: float) -> pd.DataFrame:
     """One row per analysis; shares are of the cohorts with a contrast.
 
+    Parameters
+    ----------
+    results
+        Hazard ratios by analysis.
+    at_most
+        The hazard ratio that share_hr compares with.
+
+    Returns
+    -------
     Columns: cohorts (simulated), left_out (without a contrast), hr (geometric mean), low and high
     (5th and 95th percentile), hr_se (Monte Carlo standard error of log hr), share_p (P below
     0.05), share_hr (hazard ratio of `at_most` or less). Where no cohort has a contrast, every
@@ -268,7 +344,19 @@ def _summary(result: HazardRatios, at_most: float) -> dict[str, float]:
 
 
 def near_printed(cohorts: NullCohorts, near: NearPrinted) -> BoolArray:
-    """Which cohorts come near the printed median and range, shape (cohorts,)."""
+    """Which cohorts come near a printed median and range.
+
+    Parameters
+    ----------
+    cohorts
+        Of `simulate`.
+    near
+        The accepted values in months.
+
+    Returns
+    -------
+    One flag per cohort, shape (cohorts,).
+    """
     times = cohorts.survival
 
     def within(values: FloatArray, limits: tuple[float, float]) -> BoolArray:
@@ -286,8 +374,17 @@ def null_hazard_ratios_near(
 ) -> dict[str, HazardRatios]:
     """As null_hazard_ratios, only over the simulated cohorts that come near what was printed.
 
-    A few in a hundred cohorts are kept, so ask for ten times as many as would otherwise do;
-    only those kept are analysed. Each result has one entry per cohort kept, perhaps none.
+    Parameters
+    ----------
+    setting
+        Of the simulation. A few in a hundred cohorts are kept, so ask for ten times as many as
+        would otherwise do; only those kept are analysed.
+    near
+        The accepted values in months; those of `NearPrinted` if left out.
+
+    Returns
+    -------
+    Hazard ratios by analysis, one entry per cohort kept, perhaps none.
     """
     cohorts = simulate(setting)
     return analyse(cohorts.take(near_printed(cohorts, near or NearPrinted())), setting.cutoff)

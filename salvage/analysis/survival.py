@@ -66,7 +66,9 @@ def _times(
 
 
 def from_infusion(cohort: Cohort) -> Times:
-    """Overall survival as the study counts it: first CAR-T infusion to death or last contact."""
+    """Overall survival of each patient, shape (patients,), as the study counts it: months from the
+    first CAR-T infusion to death or last contact.
+    """
     patients = cohort.patients
     return _times(
         "OS from CAR-T infusion",
@@ -78,7 +80,9 @@ def from_infusion(cohort: Cohort) -> Times:
 
 
 def from_relapse(cohort: Cohort) -> Times:
-    """Overall survival from progression or relapse after the first CAR-T."""
+    """Overall survival of each patient, shape (patients,): months from progression or relapse after
+    the first CAR-T to death or last contact.
+    """
     patients = cohort.patients
     return _times(
         "OS from relapse",
@@ -90,7 +94,9 @@ def from_relapse(cohort: Cohort) -> Times:
 
 
 def from_first_salvage(cohort: Cohort) -> Times:
-    """Overall survival of treated patients from the start of their first salvage line."""
+    """Overall survival of each treated patient, shape (treated,): months from the start of the
+    first salvage line to death or last contact.
+    """
     patients = cohort.treated
     return _times(
         "OS from first salvage",
@@ -105,7 +111,9 @@ def from_first_salvage(cohort: Cohort) -> Times:
 
 
 def with_outcome(cohort: Cohort) -> pd.DataFrame:
-    """Salvage lines with their patient's relapse, last contact and death, and ``next_start``."""
+    """Salvage lines with ``relapse_month`` and ``os_month`` (months from infusion) and ``died`` of
+    their patient, and ``next_start``, the month in which the patient's next line began.
+    """
     return _with_outcome(cohort).copy(deep=False)
 
 
@@ -121,12 +129,21 @@ def _with_outcome(cohort: Cohort) -> pd.DataFrame:
 
 
 def response_duration(lines: pd.DataFrame, new_treatment_is_event: bool = False) -> Times:
-    """DOR: first CR or PR to progression or death; a new treatment censors.
+    """DOR: months from the first CR or PR to progression or death.
 
-    ``lines`` come from :func:`with_outcome`. A response without its month is left out. A recorded
-    end counts with its reason; a blank reason is the event recorded in the same month, else
-    progression. Where no end is recorded, the first of progression, next line, and death or last
-    contact is the end. A response first seen after the next line began is censored at once.
+    Parameters
+    ----------
+    lines
+        Of :func:`with_outcome`.
+    new_treatment_is_event
+        Whether a new treatment ends the response, or else censors it.
+
+    Returns
+    -------
+    One duration per response whose month is known. A recorded end counts with its reason; a blank
+    reason is the event recorded in the same month, else progression. Where no end is recorded, the
+    first of progression, next line, and death or last contact is the end. A response first seen
+    after the next line began is censored at once.
     """
     held = lines[lines["best_response"].isin(RESPONSE) & lines["response_month"].notna()]
     # Progression before the response (pseudo-progression) did not end it.
@@ -153,21 +170,51 @@ def response_duration(lines: pd.DataFrame, new_treatment_is_event: bool = False)
 
 
 def progression_free(lines: pd.DataFrame) -> Times:
-    """PFS of each line: start to progression or death; censored at last contact."""
+    """PFS of each line: months from its start to progression or death.
+
+    Parameters
+    ----------
+    lines
+        Of :func:`with_outcome`.
+
+    Returns
+    -------
+    Shape (lines,), censored at last contact.
+    """
     end = lines["progression_month"].fillna(lines["os_month"])
     event = lines["progression_month"].notna() | lines["died"]
     return _times(words.DURATIONS["pfs"], lines, lines["start_month"], end, event)
 
 
 def to_next_treatment(lines: pd.DataFrame) -> Times:
-    """TTNT of each line: start to the next line's start or death; censored at last contact."""
+    """TTNT of each line: months from its start to the next line's start or death.
+
+    Parameters
+    ----------
+    lines
+        Of :func:`with_outcome`.
+
+    Returns
+    -------
+    Shape (lines,), censored at last contact.
+    """
     end = lines["next_start"].fillna(lines["os_month"])
     event = lines["next_start"].notna() | lines["died"]
     return _times(words.DURATIONS["ttnt"], lines, lines["start_month"], end, event)
 
 
 def from_line_start(lines: pd.DataFrame) -> Times:
-    """Overall survival from the start of each line; a patient counts once for each line."""
+    """Overall survival from the start of each line in months.
+
+    Parameters
+    ----------
+    lines
+        Of :func:`with_outcome`.
+
+    Returns
+    -------
+    Shape (lines,): a patient counts once for each line.
+    """
     return _times(
         words.DURATIONS["os_from_start"],
         lines,
@@ -178,9 +225,20 @@ def from_line_start(lines: pd.DataFrame) -> Times:
 
 
 def line_times(cohort: Cohort, lines: pd.DataFrame, duration: str) -> Times | None:
-    """One of ``dor``, ``pfs``, ``ttnt``, ``os_from_start`` over ``lines`` of :func:`with_outcome`.
+    """One of the four durations of lines.
 
-    ``None`` where the cohort has no value for it: no response has its month, or no line has a
+    Parameters
+    ----------
+    cohort
+        Which says what is recorded.
+    lines
+        Of :func:`with_outcome`, all or some.
+    duration
+        ``dor``, ``pfs``, ``ttnt`` or ``os_from_start``.
+
+    Returns
+    -------
+    Durations in months; ``None`` where no response of the cohort has its month, or no line has a
     progression.
     """
     if duration == "dor":
@@ -194,9 +252,23 @@ def line_times(cohort: Cohort, lines: pd.DataFrame, duration: str) -> Times | No
 
 
 def median(study: Study, id: str, times: Times | None, label: str = "") -> Estimate:
-    """Kaplan-Meier median in months with its log-log interval, as R's ``survfit`` prints it.
+    """Kaplan-Meier median.
 
-    Without ``times`` (the cohort does not record them) and without any duration it has no value.
+    Parameters
+    ----------
+    study, id
+        Of the estimate.
+    times
+        ``None`` where the cohort does not record them.
+    label
+        Of the estimate, in place of the one that ``times`` have.
+
+    Returns
+    -------
+    Months with the log-log interval; without a value where there is no duration or it is not
+    reached.
+
+    Method: as R prints ``survfit(..., conf.type = "log-log")``.
     """
     curve = times.curve() if times is not None else None
     value, low, high = curve.median if curve is not None else (None, None, None)
@@ -214,7 +286,24 @@ def median(study: Study, id: str, times: Times | None, label: str = "") -> Estim
 
 
 def at_month(study: Study, id: str, times: Times, month: float) -> Estimate:
-    """Survival at a month, as R's ``summary(fit, times, extend = TRUE)`` prints it."""
+    """Survival at a month.
+
+    Parameters
+    ----------
+    study, id
+        Of the estimate.
+    times
+        Durations in months.
+    month
+        From their origin.
+
+    Returns
+    -------
+    A probability with its log-log interval; the method says where it lies beyond the last
+    observation.
+
+    Method: as R prints ``summary(fit, times, extend = TRUE)``.
+    """
     curve = times.curve()
     value, low, high, beyond = curve.at(month) if curve else (None, None, None, False)
     note = BEYOND if beyond else ""
@@ -232,7 +321,9 @@ def at_month(study: Study, id: str, times: Times, month: float) -> Estimate:
 
 
 def follow_up_observed(cohort: Cohort) -> Estimate:
-    """Median of the observed times, dead or alive: what a median follow-up often means in print."""
+    """Median of the observed times in months, dead or alive: what a median follow-up often means in
+    print.
+    """
     months = cohort.patients["os_month"]
     return estimate(
         cohort.study,
@@ -246,7 +337,10 @@ def follow_up_observed(cohort: Cohort) -> Estimate:
 
 
 def follow_up_reverse(cohort: Cohort) -> Estimate:
-    """Median follow-up by reverse Kaplan-Meier: death censors (Schemper and Smith 1996)."""
+    """Median follow-up in months by reverse Kaplan-Meier: death censors.
+
+    Method: Schemper and Smith 1996.
+    """
     times = from_infusion(cohort)
     curve = km.reverse_kaplan_meier(times.time, times.event)
     value, low, high = curve.median
@@ -265,7 +359,7 @@ def follow_up_reverse(cohort: Cohort) -> Estimate:
 
 @once
 def origins(cohort: Cohort) -> dict[str, Times]:
-    """Overall survival from each time origin, by the beginning of its estimates' ids."""
+    """Overall survival from each time origin in months, by the beginning of its estimates' ids."""
     return {
         "os": from_infusion(cohort),
         "os.from_relapse": from_relapse(cohort),
@@ -284,9 +378,23 @@ def horizon(cohort: Cohort) -> float | None:
 
 
 def restricted_mean(study: Study, id: str, times: Times, month: float | None) -> Estimate:
-    """Mean survival time within ``month`` months: the area under the curve (R's ``rmean``).
+    """Mean survival time within some months.
 
-    Without a ``month`` (see :func:`horizon`) and without any duration it has no value.
+    Parameters
+    ----------
+    study, id
+        Of the estimate.
+    times
+        Durations in months.
+    month
+        The end of the window, of :func:`horizon`; ``None`` where there is none.
+
+    Returns
+    -------
+    The area under the curve in months with a normal interval; without a value where there is no
+    month or no duration.
+
+    Method: ``rmean`` of R's ``survival:::survmean``.
     """
     area = km.rmst(times.time, times.event, month) if month and times.n else None
     return estimate(
@@ -314,7 +422,9 @@ def guarantee_time(cohort: Cohort) -> pd.Series:
 
 
 def guarantee_share(cohort: Cohort) -> Estimate:
-    """Share of the treated patients' time from infusion that lies before their first salvage."""
+    """Share of the treated patients' time from infusion that lies before their first salvage, from
+    0 to 1.
+    """
     treated = cohort.treated
     total = float(treated["os_month"].sum())
     return estimate(
@@ -333,8 +443,8 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
     """Follow-up and overall survival from each origin, by id."""
     observed = cohort.patients["os_month"]
     month = horizon(cohort)
-    made = [follow_up_observed(cohort), follow_up_reverse(cohort)]
-    made += [
+    overall = [follow_up_observed(cohort), follow_up_reverse(cohort)]
+    overall += [
         estimate(
             cohort.study,
             f"os.range.{end}",
@@ -349,12 +459,12 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
             ("max", "Longest", observed.max()),
         )
     ]
-    made.append(guarantee_share(cohort))
+    overall.append(guarantee_share(cohort))
     for id, times in origins(cohort).items():
-        made.append(median(cohort.study, f"{id}.median", times))
-        made += [at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS]
-        made.append(restricted_mean(cohort.study, f"{id}.rmst", times, month))
-    return by_id(made)
+        overall.append(median(cohort.study, f"{id}.median", times))
+        overall += [at_month(cohort.study, f"{id}.at.{at}", times, at) for at in FIXED_MONTHS]
+        overall.append(restricted_mean(cohort.study, f"{id}.rmst", times, month))
+    return by_id(overall)
 
 
 @once
@@ -362,7 +472,7 @@ def line_estimates(cohort: Cohort) -> dict[str, Estimate]:
     """Median DOR over all lines, then DOR, PFS, TTNT and survival of each category's, by id."""
     lines = with_outcome(cohort)
     recorded = cohort.has("salvage", "response_month")
-    made = [
+    medians = [
         median(
             cohort.study,
             id,
@@ -376,7 +486,7 @@ def line_estimates(cohort: Cohort) -> dict[str, Estimate]:
     ]
     for key in CATEGORY_KEYS:
         part = lines[lines["category"] == key]
-        made += [
+        medians += [
             median(
                 cohort.study,
                 f"{duration}.{key}.median",
@@ -385,4 +495,4 @@ def line_estimates(cohort: Cohort) -> dict[str, Estimate]:
             )
             for duration, name in words.DURATIONS.items()
         ]
-    return by_id(made)
+    return by_id(medians)

@@ -74,7 +74,26 @@ def effective_n(y: npt.ArrayLike, patient: npt.ArrayLike, patients_in_study: int
 def wilson_effective(
     y: npt.ArrayLike, patient: npt.ArrayLike, patients_in_study: int, level: float = 0.95
 ) -> Interval:
-    """Wilson interval on the effective number of events; arguments as `effective_n`."""
+    """Wilson interval on the effective number of events.
+
+    Parameters
+    ----------
+    y, patient, patients_in_study
+        As `effective_n`.
+    level
+        Confidence level.
+
+    Returns
+    -------
+    The limits, as proportions.
+
+    Raises
+    ------
+    ValueError
+        As `effective_n`.
+
+    Method: `intervals.wilson` on `effective_n`.
+    """
     n = effective_n(y, patient, patients_in_study)
     return wilson(float(as_binary(y, "y").mean()), n, level)
 
@@ -185,30 +204,25 @@ def gee_independence(
     "bias_reduced", in closed form, since with categories as the only covariate the leverage of a
     patient is his share of each category.
     """
-    success, patients, _ = _events_of_patients(y, patient)
-    codes, labels = as_codes(category, "category")
-    same_length(y=success, category=codes)
-    if reference not in labels:
-        raise ValueError(f"no event has the reference category {reference!r}")
-    k, base = len(labels), labels.index(reference)
-    sizes = np.bincount(codes, minlength=k)
-    responders = np.bincount(codes, weights=success, minlength=k)
+    labels, base, yes, no = _tables(y, category, patient, reference)
+    responders = yes.sum(axis=0)
+    sizes = responders + no.sum(axis=0)
     usable = (responders > 0) & (responders < sizes)
-    covariance, whole = _mancl_derouen(success, codes, patients, k)
-    found = []
-    for c in range(k):
+    covariance, one_patient = _mancl_derouen(yes, no)
+    ratios = []
+    for c, label in enumerate(labels):
         if c == base:
             continue
         if not (usable[c] and usable[base]):
-            found.append(_no_odds_ratio(labels[c], "a cell is 0"))
-        elif whole[c] or whole[base]:
-            found.append(_no_odds_ratio(labels[c], "one patient has all events of a category"))
+            ratios.append(_no_odds_ratio(label, "a cell is 0"))
+        elif one_patient[c] or one_patient[base]:
+            ratios.append(_no_odds_ratio(label, "one patient has all events of a category"))
         else:
             variance = covariance[c, c] + covariance[base, base] - 2 * covariance[c, base]
             rates = responders[[c, base]] / sizes[[c, base]]
             log_odds = np.log(rates / (1 - rates))
-            found.append(_odds_ratio(labels[c], float(log_odds[0] - log_odds[1]), float(variance)))
-    return tuple(found)
+            ratios.append(_odds_ratio(label, float(log_odds[0] - log_odds[1]), float(variance)))
+    return tuple(ratios)
 
 
 def firth_odds_ratio(
@@ -244,31 +258,26 @@ def firth_odds_ratio(
     Method: Firth's estimate. With categories as the only covariate it adds 1/2 to every cell (Firth
     1993), which needs no search.
     """
-    success, patients, m = _events_of_patients(y, patient)
-    codes, labels = as_codes(category, "category")
-    same_length(y=success, category=codes)
-    if reference not in labels:
-        raise ValueError(f"no event has the reference category {reference!r}")
-    k, base = len(labels), labels.index(reference)
-    yes, no = _patient_tables(success, codes, patients, m, k)
+    labels, base, yes, no = _tables(y, category, patient, reference)
+    m = len(yes)
     weights = np.random.default_rng(seed).multinomial(m, np.full(m, 1 / m), size=draws)
     point = _half_log_odds(yes.sum(axis=0), no.sum(axis=0))
     sampled_yes, sampled_no = weights @ yes, weights @ no
     sampled = _half_log_odds(sampled_yes, sampled_no)
     present = sampled_yes + sampled_no > 0
-    found = []
-    for c in range(k):
+    ratios = []
+    for c, label in enumerate(labels):
         if c == base:
             continue
         both = present[:, c] & present[:, base]
-        ratios = sampled[both, c] - sampled[both, base]
-        low, high = np.quantile(ratios, [0.025, 0.975]) if both.any() else (np.nan, np.nan)
+        differences = sampled[both, c] - sampled[both, base]
+        low, high = np.quantile(differences, [0.025, 0.975]) if both.any() else (np.nan, np.nan)
         difference = float(point[c] - point[base])
         # With few patients the middle of the samples can miss the estimate.
         low, high = np.fmin(low, difference), np.fmax(high, difference)
-        found.append(
+        ratios.append(
             OddsRatio(
-                labels[c],
+                label,
                 difference,
                 None,
                 math.exp(difference),
@@ -278,7 +287,7 @@ def firth_odds_ratio(
                 "approximate: Firth's estimate, patients resampled",
             )
         )
-    return tuple(found)
+    return tuple(ratios)
 
 
 def _events_of_patients(y: npt.ArrayLike, patient: npt.ArrayLike) -> tuple[Bools, Ints, int]:
@@ -304,42 +313,40 @@ def _pearson(share: Floats, k: int, n: int) -> float:
     return float(n * ((table - expected) ** 2 / expected).sum())
 
 
-def _mancl_derouen(
-    success: Bools,
-    codes: Ints,
-    patients: Ints,
-    k: int,
-) -> tuple[Floats, Bools]:
+def _mancl_derouen(yes: Floats, no: Floats) -> tuple[Floats, Bools]:
     """Covariance of the k log odds, and which categories have one patient only.
 
     Rows of a covariance without a meaning (a cell is 0, one patient only) are 0.
     """
-    m = int(patients.max()) + 1 if len(patients) else 0
-    yes, no = _patient_tables(success, codes, patients, m, k)
     counts = yes + no
     sizes = counts.sum(axis=0)
     rate = yes.sum(axis=0) / sizes
     leverage = counts / sizes
-    whole = (leverage == 1).any(axis=0)
+    one_patient = (leverage == 1).any(axis=0)
     residual = yes - counts * rate
     corrected = np.divide(residual, 1 - leverage, out=np.zeros_like(residual), where=leverage < 1)
     information = sizes * rate * (1 - rate)
-    inverse = np.divide(1.0, information, out=np.zeros(k), where=information > 0)
-    return inverse[:, None] * (corrected.T @ corrected) * inverse, np.asarray(whole)
+    inverse = np.divide(1.0, information, out=np.zeros_like(rate), where=information > 0)
+    return inverse[:, None] * (corrected.T @ corrected) * inverse, np.asarray(one_patient)
 
 
-def _patient_tables(
-    success: Bools,
-    codes: Ints,
-    patients: Ints,
-    m: int,
-    k: int,
-) -> tuple[Floats, Floats]:
-    """Responses and non-responses, one row per patient, one column per category."""
+def _tables(
+    y: npt.ArrayLike, category: npt.ArrayLike, patient: npt.ArrayLike, reference: str
+) -> tuple[list[str], int, Floats, Floats]:
+    """The categories, the place of the reference among them, responses and non-responses.
+
+    The last two have one row per patient and one column per category.
+    """
+    success, patients, m = _events_of_patients(y, patient)
+    codes, labels = as_codes(category, "category")
+    same_length(y=success, category=codes)
+    if reference not in labels:
+        raise ValueError(f"no event has the reference category {reference!r}")
+    k = len(labels)
     cell = patients * k + codes
     yes = np.bincount(cell[success], minlength=m * k).reshape(m, k).astype(float)
     no = np.bincount(cell[~success], minlength=m * k).reshape(m, k).astype(float)
-    return yes, no
+    return labels, labels.index(reference), yes, no
 
 
 def _odds_ratio(category: str, log_ratio: float, variance: float) -> OddsRatio:

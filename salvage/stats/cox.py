@@ -108,7 +108,7 @@ class _Data:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Fitted:
     """Where lifelines' search ended, for the covariates that vary; `lr` is 2 (loglik - null)."""
 
     coef: Floats
@@ -154,8 +154,8 @@ def cox(
 
     Method: lifelines `CoxPHFitter` to the last digits, as R `coxph`.
 
-    >>> found = cox([0, 1, 0, 1, 1, 0], [1, 2, 3, 4, 5, 6], [1, 1, 1, 1, 0, 1])
-    >>> round(found.hr[0], 3)
+    >>> model = cox([0, 1, 0, 1, 1, 0], [1, 2, 3, 4, 5, 6], [1, 1, 1, 1, 0, 1])
+    >>> round(model.hr[0], 3)
     0.76
     """
     data = _prepare(X, time, event, entry, names)
@@ -170,21 +170,21 @@ def cox(
     score = r_rules.score_test(x / x.std(axis=0), data.time, data.event, data.entry)
     if score is None:
         return _without_estimates(data, "no event has a contrast in its risk set")
-    found = _fit(data, x)
+    fitted = _fit(data, x)
     tested = chi_square(score, x.shape[1])
-    if _monotone(data, x, found):
+    if _monotone(data, x, fitted):
         return replace(
             _without_estimates(
                 data, "a covariate orders all events: the likelihood has no maximum"
             ),
-            lr=None if found is None else chi_square(found.lr, x.shape[1]),
+            lr=None if fitted is None else chi_square(fitted.lr, x.shape[1]),
             score=tested,
-            loglik=None if found is None else found.loglik,
+            loglik=None if fitted is None else fitted.loglik,
             monotone=True,
         )
-    if found is None or not found.maximum:
+    if fitted is None or not fitted.maximum:
         return _without_estimates(data, "the search for the maximum broke off")
-    return _with_estimates(data, varying, found, tested)
+    return _with_estimates(data, varying, fitted, tested)
 
 
 def zph(
@@ -219,10 +219,10 @@ def zph(
         return None
     spread = data.x.std(axis=0)
     coef = np.array(model.coef, dtype=np.float64) * spread
-    found = r_rules.zph(data.x / spread, data.time, data.event, data.entry, coef)
-    if found is None:
+    statistics = r_rules.zph(data.x / spread, data.time, data.event, data.entry, coef)
+    if statistics is None:
         return None
-    each, together = found
+    each, together = statistics
     terms = [chi_square(statistic, 1) for statistic in each]
     overall = chi_square(together, len(each))
     known = tuple(term for term in terms if term is not None)
@@ -257,8 +257,8 @@ def firth_cox(
 
     Method: Heinze and Schemper 2001, as R coxphf, by the firthmodels package.
 
-    >>> found = firth_cox([1, 1, 0, 0], [1, 2, 3, 4], [1, 1, 1, 1])
-    >>> round(found.hr[0], 1)
+    >>> model = firth_cox([1, 1, 0, 0], [1, 2, 3, 4], [1, 1, 1, 1])
+    >>> round(model.hr[0], 1)
     7.6
     """
     if len(np.asarray(time)) > FIRTH_ROWS:
@@ -271,24 +271,24 @@ def firth_cox(
         return _without_estimates(data, "no event", FIRTH)
     if not varying.any():
         return _without_estimates(data, "no covariate varies", FIRTH)
-    found = firth.fit_cox(data.x[:, varying], data.time, data.event)
-    if found is None:
+    penalised = firth.fit_cox(data.x[:, varying], data.time, data.event)
+    if penalised is None:
         reason = "no event has a contrast in its risk set, or the covariates determine one another"
         return _without_estimates(data, reason, FIRTH)
     return CoxFit(
         names=data.names,
-        coef=_spread(found.coef, varying),
-        se=_spread(found.se, varying),
-        hr=_spread(exp(found.coef), varying),
-        low=_spread(exp(found.low), varying),
-        high=_spread(exp(found.high), varying),
-        p=_spread(found.p, varying),
+        coef=_spread(penalised.coef, varying),
+        se=_spread(penalised.se, varying),
+        hr=_spread(exp(penalised.coef), varying),
+        low=_spread(exp(penalised.low), varying),
+        high=_spread(exp(penalised.high), varying),
+        p=_spread(penalised.p, varying),
         lr=None,
         wald=None,
         score=None,
         n=len(data.time),
         events=int(data.event.sum()),
-        loglik=found.loglik,
+        loglik=penalised.loglik,
         method=FIRTH,
         converged=True,
         monotone=False,
@@ -339,13 +339,13 @@ def _prepare(
     entry: npt.ArrayLike | None,
     names: Sequence[str] | None,
 ) -> _Data:
-    stop, dead, start, kept = survival_arrays(time, event, entry)
+    stop, dead, start, at_risk = survival_arrays(time, event, entry)
     x = as_matrix(X)
     labels = tuple(names) if names is not None else tuple(f"x{i}" for i in range(x.shape[1]))
     if len(labels) != x.shape[1]:
         raise ValueError(f"{len(labels)} names for {x.shape[1]} covariates")
-    same_length(X=x, time=kept)
-    return _Data(x[kept], stop, dead, start, labels)
+    same_length(X=x, time=at_risk)
+    return _Data(x[at_risk], stop, dead, start, labels)
 
 
 def _varying(x: Floats) -> Bools:
@@ -354,22 +354,22 @@ def _varying(x: Floats) -> Bools:
     return np.asarray((x != x[0]).any(axis=0), dtype=bool)
 
 
-def _fit(data: _Data, x: Floats) -> _Found | None:
+def _fit(data: _Data, x: Floats) -> _Fitted | None:
     """The maximum by lifelines, or the highest place of its searches; None if all break off."""
     frame = pd.DataFrame(x).add_prefix("x").assign(time=data.time, event=data.event)
     if data.entry is not None:
         frame["entry"] = data.entry
-    highest: _Found | None = None
+    highest: _Fitted | None = None
     for search in _SEARCHES:
-        found = _search(frame, None if data.entry is None else "entry", search)
-        if found is not None and found.maximum:
-            return found
-        if found is not None and (highest is None or found.loglik > highest.loglik):
-            highest = found
+        fitted = _search(frame, None if data.entry is None else "entry", search)
+        if fitted is not None and fitted.maximum:
+            return fitted
+        if fitted is not None and (highest is None or fitted.loglik > highest.loglik):
+            highest = fitted
     return highest
 
 
-def _search(frame: pd.DataFrame, entry: str | None, search: dict[str, float]) -> _Found | None:
+def _search(frame: pd.DataFrame, entry: str | None, search: dict[str, float]) -> _Fitted | None:
     """One search by lifelines; None where it breaks off."""
     # Convergence is not judged by the likelihood, which changes less than the estimates.
     options = {**search, "r_precision": 0.0, "max_steps": _STEPS}
@@ -379,7 +379,7 @@ def _search(frame: pd.DataFrame, entry: str | None, search: dict[str, float]) ->
             tested = fitter.log_likelihood_ratio_test()
     except ConvergenceError:
         return None
-    return _Found(
+    return _Fitted(
         coef=fitter.params_.to_numpy(dtype=np.float64),
         variance=fitter.variance_matrix_.to_numpy(dtype=np.float64),
         loglik=float(fitter.log_likelihood_),
@@ -387,7 +387,7 @@ def _search(frame: pd.DataFrame, entry: str | None, search: dict[str, float]) ->
     )
 
 
-def _monotone(data: _Data, x: Floats, found: _Found | None) -> bool:
+def _monotone(data: _Data, x: Floats, fitted: _Fitted | None) -> bool:
     """Whether the likelihood rises without end along some direction of the covariates.
 
     A fit that broke off or looks suspicious is decided exactly where that is affordable; otherwise
@@ -396,10 +396,10 @@ def _monotone(data: _Data, x: Floats, found: _Found | None) -> bool:
     """
     spread = x.std(axis=0)
     flat = True
-    if found is not None:
+    if fitted is not None:
         with np.errstate(invalid="ignore"):
-            flat = not (np.sqrt(np.diag(found.variance)) * spread <= _WIDE_ERROR).all()
-        if not flat and np.ptp(x @ found.coef) <= _WIDE_SPAN:
+            flat = not (np.sqrt(np.diag(fitted.variance)) * spread <= _WIDE_ERROR).all()
+        if not flat and np.ptp(x @ fitted.coef) <= _WIDE_SPAN:
             return False
     if int(data.event.sum()) * len(x) > _EXACT_PAIRS:
         return flat
@@ -408,33 +408,35 @@ def _monotone(data: _Data, x: Floats, found: _Found | None) -> bool:
 
 def _event_contrasts(data: _Data, x: Floats) -> Floats:
     """Distinct differences in covariates: each event minus each row at risk at its time."""
-    found = []
+    contrasts = []
     for row in np.flatnonzero(data.event):
         at_risk = data.time >= data.time[row]
         if data.entry is not None:
             at_risk &= data.entry < data.time[row]
-        found.append(np.unique(x[row] - x[at_risk], axis=0))
-    return np.asarray(np.unique(np.concatenate(found), axis=0), dtype=np.float64)
+        contrasts.append(np.unique(x[row] - x[at_risk], axis=0))
+    return np.asarray(np.unique(np.concatenate(contrasts), axis=0), dtype=np.float64)
 
 
-def _with_estimates(data: _Data, varying: Bools, found: _Found, score: ChiSquare | None) -> CoxFit:
-    se: Floats = np.sqrt(np.diag(found.variance))
+def _with_estimates(
+    data: _Data, varying: Bools, fitted: _Fitted, score: ChiSquare | None
+) -> CoxFit:
+    se: Floats = np.sqrt(np.diag(fitted.variance))
     margin: Floats = float(special.ndtri(0.975)) * se
-    p = np.asarray(2 * special.ndtr(-np.abs(found.coef / se)), dtype=np.float64)
+    p = np.asarray(2 * special.ndtr(-np.abs(fitted.coef / se)), dtype=np.float64)
     return CoxFit(
         names=data.names,
-        coef=_spread(found.coef, varying),
+        coef=_spread(fitted.coef, varying),
         se=_spread(se, varying),
-        hr=_spread(exp(found.coef), varying),
-        low=_spread(exp(found.coef - margin), varying),
-        high=_spread(exp(found.coef + margin), varying),
+        hr=_spread(exp(fitted.coef), varying),
+        low=_spread(exp(fitted.coef - margin), varying),
+        high=_spread(exp(fitted.coef + margin), varying),
         p=_spread(p, varying),
-        lr=chi_square(found.lr, len(se)),
-        wald=_wald(found.coef, found.variance),
+        lr=chi_square(fitted.lr, len(se)),
+        wald=_wald(fitted.coef, fitted.variance),
         score=score,
         n=len(data.time),
         events=int(data.event.sum()),
-        loglik=found.loglik,
+        loglik=fitted.loglik,
         method=COX,
         converged=True,
         monotone=False,
@@ -471,5 +473,5 @@ def _without_estimates(data: _Data, reason: str, method: str = COX) -> CoxFit:
 
 def _spread(values: Floats, varying: Bools) -> Numbers:
     """One place per covariate: the value, or None where it does not vary or is not finite."""
-    found = iter(values)
-    return tuple(finite(float(next(found))) if one else None for one in varying)
+    remaining = iter(values)
+    return tuple(finite(float(next(remaining))) if one else None for one in varying)

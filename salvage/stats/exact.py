@@ -52,8 +52,8 @@ def exact_kx2(events: Sequence[int], n: Sequence[int]) -> float | None:
         return None
     observed = float(_log_choose(sizes, seen).sum())
     extreme = tables[tables <= observed + math.log1p(1e-7)]
-    whole = float(_log_choose(np.array([everyone]), np.array([total]))[0])
-    return min(1.0, float(np.sort(np.exp(extreme - whole)).sum()))
+    all_tables = float(_log_choose(np.array([everyone]), np.array([total]))[0])
+    return min(1.0, float(np.sort(np.exp(extreme - all_tables)).sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def fisher_2x2(events: int, n: int, other_events: int, other_n: int) -> Fisher:
 
     Method: R `fisher.test`, two-sided P by the probability of tables.
 
-    >>> found = fisher_2x2(8, 14, 1, 15)
-    >>> round(found.p, 4), round(found.odds_ratio, 1)
+    >>> test = fisher_2x2(8, 14, 1, 15)
+    >>> round(test.p, 4), round(test.odds_ratio, 1)
     (0.0052, 16.7)
     """
     from scipy.stats import contingency
@@ -101,10 +101,10 @@ def fisher_2x2(events: int, n: int, other_events: int, other_n: int) -> Fisher:
         return Fisher(1.0, None, None, None)
     p = exact_kx2((events, other_events), (n, other_n))
     table = [[events, n - events], [other_events, other_n - other_events]]
-    found = contingency.odds_ratio(table, kind="conditional")
-    interval = found.confidence_interval(0.95)
+    conditional = contingency.odds_ratio(table, kind="conditional")
+    interval = conditional.confidence_interval(0.95)
     return Fisher(
-        p, finite(float(found.statistic)), float(interval.low), finite(float(interval.high))
+        p, finite(float(conditional.statistic)), float(interval.low), finite(float(interval.high))
     )
 
 

@@ -42,7 +42,21 @@ class Penalised:
 
 
 def fit_cox(x: Floats, time: Floats, event: Bools) -> Penalised | None:
-    """Penalised Cox model, Breslow ties; None without a maximum. Heinze and Schemper 2001."""
+    """Penalised Cox model with Breslow's ties.
+
+    Parameters
+    ----------
+    x
+        Covariates, shape (n, k).
+    time, event
+        Shape (n,): durations in any one unit, and whether each ended in the event.
+
+    Returns
+    -------
+    The fit; None without a maximum.
+
+    Method: Heinze and Schemper 2001, by the firthmodels package.
+    """
     from firthmodels import FirthCoxPH
 
     # Sums in another order differ in their last digit, and so may whether the search arrives.
@@ -66,10 +80,10 @@ def _first_converged(
             return _fit(make(search), standard, y, scale)
 
     best: Penalised | None = None
-    for found in map(attempt, _SEARCHES):
-        if found is not None and np.isfinite([found.low, found.high, found.p]).all():
-            return found
-        best = best or found
+    for fitted in map(attempt, _SEARCHES):
+        if fitted is not None and np.isfinite([fitted.low, fitted.high, fitted.p]).all():
+            return fitted
+        best = best or fitted
     return best or next(filter(None, map(attempt, _RESCUES)), None)
 
 
@@ -87,8 +101,8 @@ def _fit(model: Any, x: Floats, y: object, scale: Floats) -> Penalised | None:
         with contextlib.suppress(np.linalg.LinAlgError):
             p[term] = model.lrt(term).lrt_pvalues_[term]
         with contextlib.suppress(np.linalg.LinAlgError):
-            found = model.conf_int(method="pl", features=term, max_iter=200, tol=1e-8)
-            limits[term] = found[term]
+            interval = model.conf_int(method="pl", features=term, max_iter=200, tol=1e-8)
+            limits[term] = interval[term]
     return Penalised(
         coef=model.coef_ / scale,
         se=model.bse_[:k] / scale,

@@ -66,8 +66,8 @@ def pool(events: Sequence[int], n: Sequence[int]) -> Pooled:
     t with k - 1 degrees of freedom for the mean, t with k - 2 and the variance tau2 + se^2 for
     prediction (Higgins, Thompson and Spiegelhalter), since k is small.
 
-    >>> found = pool([8, 25, 7, 3], [27, 57, 13, 12])
-    >>> f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+    >>> pooled = pool([8, 25, 7, 3], [27, 57, 13, 12])
+    >>> f"{pooled.value:.3f} ({pooled.low:.3f} to {pooled.high:.3f})"
     '0.394 (0.259 to 0.549)'
     """
     x, m = np.asarray(events, dtype=float), np.asarray(n, dtype=float)

@@ -140,8 +140,8 @@ def has_maximum(contrasts: Floats) -> bool:
         bounds=(-1, 1),
         method="highs",
     )
-    found = answer.status == 0 and -answer.fun > _STRICT and np.abs(answer.x).max() > 0.5
-    return not found
+    rises_forever = answer.status == 0 and -answer.fun > _STRICT and np.abs(answer.x).max() > 0.5
+    return not rises_forever
 
 
 def score_test(x: Floats, stop: Floats, dead: Bools, start: Floats | None) -> float | None:

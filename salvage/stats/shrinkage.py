@@ -64,8 +64,8 @@ def shrink(events: Sequence[int], n: Sequence[int]) -> Shrinkage | None:
     Method: rates come from Beta(a, b) with prior density proportional to (a+b)^(-5/2) (Gelman et
     al., Bayesian Data Analysis, section 5.3); quadrature, no sampler.
 
-    >>> found = shrink([5, 1, 4], [6, 8, 10])
-    >>> [round(mean, 2) for mean in found.mean]
+    >>> rates = shrink([5, 1, 4], [6, 8, 10])
+    >>> [round(mean, 2) for mean in rates.mean]
     [0.7, 0.22, 0.41]
     """
     seen, sizes = as_counts(events, n)
@@ -85,10 +85,10 @@ def shrink(events: Sequence[int], n: Sequence[int]) -> Shrinkage | None:
         if number == 0:
             groups.append((None, None, None))
             continue
-        given = (a + responders) / (a + b + number)
-        rate = float(np.sum(weight * given)) / total
+        expected = (a + responders) / (a + b + number)
+        rate = float(np.sum(weight * expected)) / total
         squared = (
-            float(np.sum(weight * given * (a + responders + 1) / (a + b + number + 1))) / total
+            float(np.sum(weight * expected * (a + responders + 1) / (a + b + number + 1))) / total
         )
 
         @cache
@@ -186,17 +186,17 @@ def _rate_below(
     mean, fold = (grid.ravel() for grid in np.meshgrid(u, w, indexing="ij"))
     weights = np.outer(u_weight, w_weight / (1 - w) ** 2).ravel()
     weights *= np.exp(_log_posterior(mean, fold, y, n) - peak)
-    kept = weights > _NEGLIGIBLE * weights.max()
-    a, b = _beta(mean[kept], fold[kept])
+    relevant = weights > _NEGLIGIBLE * weights.max()
+    a, b = _beta(mean[relevant], fold[relevant])
     inside = special.betainc(a + responders, b + number - responders, q)
-    return float(np.sum(weights[kept] * inside) / weights.sum())
+    return float(np.sum(weights[relevant] * inside) / weights.sum())
 
 
 def _beta_quantile(mean: float, variance: float, target: float) -> float:
     """Quantile of the beta distribution with this mean and variance; its mean if there is none."""
     total = mean * (1 - mean) / variance - 1 if variance > 0 else 0.0
-    found = float(special.betaincinv(mean * total, (1 - mean) * total, target))
-    return found if 0 < found < 1 else mean
+    quantile = float(special.betaincinv(mean * total, (1 - mean) * total, target))
+    return quantile if 0 < quantile < 1 else mean
 
 
 def _solve(probability: Callable[[float], float], target: float, near: float) -> float:

@@ -153,8 +153,8 @@ def survival_arrays(
     stop, start = r_rules.equal_times(stop, start)
     if start is None:
         return stop, dead, None, np.ones(len(stop), dtype=bool)
-    kept = start < stop
-    return stop[kept], dead[kept], start[kept], kept
+    at_risk = start < stop
+    return stop[at_risk], dead[at_risk], start[at_risk], at_risk
 
 
 def kaplan_meier(
@@ -225,7 +225,27 @@ def _curve(
 def reverse_kaplan_meier(
     time: npt.ArrayLike, event: npt.ArrayLike, entry: npt.ArrayLike | None = None
 ) -> KM:
-    """Kaplan-Meier of follow-up: censoring is the event, an event censors (Schemper 1996)."""
+    """Kaplan-Meier of follow-up: censoring is the event, an event censors.
+
+    Parameters
+    ----------
+    time, event, entry
+        As `kaplan_meier`.
+
+    Returns
+    -------
+    The curve of those still followed, at its distinct times.
+
+    Raises
+    ------
+    ValueError
+        As `kaplan_meier`.
+
+    Method: Schemper and Smith 1996.
+
+    >>> reverse_kaplan_meier([1, 2, 3, 4], [1, 1, 0, 1]).events
+    1
+    """
     return kaplan_meier(time, ~as_binary(event, "event"), entry)
 
 
@@ -309,8 +329,8 @@ def logrank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike) -> 
     if groups < 2 or (dead & (stop == first)).all():
         return None
     with quiet():
-        found = multivariate_logrank_test(stop, codes, dead)
-    return chi_square(float(found.test_statistic), groups - 1)
+        test = multivariate_logrank_test(stop, codes, dead)
+    return chi_square(float(test.test_statistic), groups - 1)
 
 
 def rmst(

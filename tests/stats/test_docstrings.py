@@ -1,4 +1,4 @@
-"""The examples in the docstrings of stats/ give what they say."""
+"""The examples in the docstrings of stats/ and analysis/ give what they say."""
 
 import doctest
 import importlib
@@ -7,11 +7,12 @@ from types import ModuleType
 
 import pytest
 
-from salvage import stats
+from salvage import analysis, stats
 
 MODULES = [
-    importlib.import_module(f"salvage.stats.{module.name}")
-    for module in pkgutil.iter_modules(stats.__path__)
+    importlib.import_module(f"{package.__name__}.{module.name}")
+    for package in (stats, analysis)
+    for module in pkgutil.iter_modules(package.__path__)
 ]
 
 
@@ -20,6 +21,8 @@ def test_examples_run(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0
 
 
-def test_there_are_examples() -> None:
-    found = [t for module in MODULES for t in doctest.DocTestFinder().find(module) if t.examples]
-    assert len(found) >= 15
+@pytest.mark.parametrize(("package", "fewest"), [(stats, 15), (analysis, 15)])
+def test_there_are_examples(package: ModuleType, fewest: int) -> None:
+    inside = [module for module in MODULES if module.__name__.startswith(package.__name__)]
+    examples = [t for m in inside for t in doctest.DocTestFinder().find(m) if t.examples]
+    assert len(examples) >= fewest
