@@ -134,9 +134,9 @@ PAGES: Final = {"data_dictionary.md": data_dictionary, "strobe.md": strobe}
 def write(folder: Path = ROOT / "book") -> list[Path]:
     """Write every made page into ``folder`` and return their paths."""
     written = []
-    for name, made in PAGES.items():
+    for name, page in PAGES.items():
         path = folder / name
-        path.write_text(made(), encoding="utf-8")
+        path.write_text(page(), encoding="utf-8")
         written.append(path)
     return written
 

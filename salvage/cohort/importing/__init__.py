@@ -79,11 +79,11 @@ def _differing(path: Path, study: Study) -> tuple[str, ...]:
     """
     if not path.is_file():
         return ()
-    kept, problems = read_study(path)
+    earlier, problems = read_study(path)
     if problems:
         return ()
     names = (setting.name for setting in fields(Study))
-    return tuple(name for name in names if getattr(kept, name) != getattr(study, name))
+    return tuple(name for name in names if getattr(earlier, name) != getattr(study, name))
 
 
 def _write(out: Path, mapping: Mapping, mapped: Mapped) -> tuple[str, ...]:
