@@ -362,9 +362,8 @@ def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Pat
         data = compiler.compile(format="pdf", timestamp=0)
         # A character without a glyph keeps a PDF from the standard: one message is enough.
         if not (messages and NO_GLYPH in error.message):
-            messages.append(
-                f"the PDF does not reach PDF/UA-1: {error.message} {' '.join(error.hints)}"
-            )
+            hints = " ".join(error.hints)
+            messages.append(f"the PDF does not reach PDF/UA-1: {error.message} {hints}")
     part = path.with_name(f"{path.name}.part")
     assert isinstance(data, bytes)  # one file, in memory
     part.write_bytes(data)

@@ -36,7 +36,7 @@ def estimates(release: Release) -> dict[str, Estimate]:
 
 
 def _rate(release: Release, measure: str, category: str, line: str = ALL) -> Estimate | None:
-    """A response rate with its exact interval, ``None`` where a count that it tells is hidden."""
+    """A response rate with its exact interval, ``None`` where it would tell a hidden count."""
     key, label = response.group(release.study, category, line)
     name = f"lines.{category}.{line}"
     parts = _released(release, f"{name}.any", f"{name}.{measure}", f"{name}.no_{measure}")
@@ -47,7 +47,7 @@ def _rate(release: Release, measure: str, category: str, line: str = ALL) -> Est
 
 
 def _released(release: Release, *names: str) -> list[int] | None:
-    """Counts that tell one another, or ``None`` where one of them is hidden."""
+    """Counts that are shown together, or ``None`` where one of them is hidden."""
     values = [value for name in names if (value := release.count(name)) is not None]
     return values if len(values) == len(names) else None
 
@@ -157,7 +157,7 @@ def _outcomes(release: Release) -> list[Estimate | None]:
 def screened(cohort: Cohort, computed: Sequence[Estimate]) -> list[Estimate]:
     """The estimates of a cohort as its book may show them; unchanged unless its study is public.
 
-    One that is not released keeps its id and unit; its label and method could tell something too.
+    One that is not released keeps its id and unit alone: a label or a method could tell something.
     """
     if not cohort.study.public:
         return list(computed)

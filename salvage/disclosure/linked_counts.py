@@ -64,8 +64,8 @@ class _Block:
 def linked_counts(cohort: Cohort, terms: Sequence[str]) -> LinkedCounts:
     """Every count of the release before screening, with all sums that link them.
 
-    The complement of each count among its denominator is a count too. Costs keep totals visible
-    longer than their parts.
+    The complement of each count among its denominator is a count too. To hide a
+    total costs more than to hide its parts, so that totals stay visible longer.
     """
     blocks = {
         "patients": _patients(cohort),

@@ -52,7 +52,7 @@ class Release:
 
 @once
 def release_of(cohort: Cohort) -> Release:
-    """The numbers of a cohort that a public book may show: see the module."""
+    """The numbers of a cohort that a public book may show (see the head of this module)."""
     study = cohort.study
     below, with_zero = study.suppress_below, study.suppress_zero
     terms = named_terms(cohort)

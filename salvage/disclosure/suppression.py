@@ -35,7 +35,7 @@ class LinkedCounts:
     ``atoms`` has shape (a,); ``sums`` (c, a) holds 0/1, one row for each count of ``names``; each
     row of ``zero`` (z, a) gives a sum of atoms that every reader knows to be 0; ``cost`` (c,) says
     how much is lost for each unit if a count is hidden. ``rows`` are the counts that are parts of
-    another: the place of the whole and those of its parts.
+    another: the index of the total and those of its parts.
     """
 
     names: Sequence[str]
@@ -86,7 +86,7 @@ def protect(counts: LinkedCounts, below: int, with_zero: bool = False) -> NDArra
 
 
 def _telling_zeros(counts: LinkedCounts, hidden: NDArray[np.bool_]) -> list[int]:
-    """The shown zeros of the first row whose whole is hidden and has one part alone."""
+    """Zeros still shown in the first row whose total is hidden and lies in one part alone."""
     values = counts.totals
     for total, parts in counts.rows:
         zeros = [part for part in parts if values[part] == 0]
@@ -102,7 +102,7 @@ def _widened(
     below: int,
     with_zero: bool,
 ) -> NDArray[np.bool_]:
-    """The counts to hide so that each that is hidden spans enough; ``done`` keeps those that do."""
+    """The counts to hide so that each of them can vary enough; ``done`` marks those that can."""
     values = search.values
     wide = span(below, with_zero)
     while (open_ := np.flatnonzero(hidden & ~done)).size:

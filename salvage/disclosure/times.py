@@ -42,10 +42,9 @@ def released_times(cohort: Cohort, counts: Mapping[str, int | None]) -> dict[str
         return by_origin
     from_infusion = {g: _part(infusion, rows) for g, rows in groups.items() if rows.any()}
     later = _intervals(from_infusion, study, by_origin.get("os.from_relapse", {}))
-    return {
-        **({"os": _moved(from_infusion, later)} if len(later) >= FEWEST_STEPS else {}),
-        **by_origin,
-    }
+    if len(later) >= FEWEST_STEPS:
+        by_origin = {"os": _moved(from_infusion, later), **by_origin}
+    return by_origin
 
 
 def _part(times: Times, rows: Bools) -> Times:
@@ -132,6 +131,6 @@ def _numbers(n: int) -> NDArray[np.object_]:
 
 
 def together(groups: Sequence[Times]) -> Times:
-    """All groups as one; the label of the origin alone."""
+    """All groups as one group, under the label of the origin alone."""
     time, event = (np.concatenate([getattr(t, f) for t in groups]) for f in ("time", "event"))
     return Times(groups[0].label.split(",")[0], time, event, _numbers(len(time)))

@@ -327,10 +327,8 @@ def _ratio_cells(r: OddsRatio) -> tuple[str, str]:
 
 def _exact_limits(counted: comparison.CategoryCounts, key: str, reference: str) -> str:
     """Exact limits of the conditional odds ratio, lines as independent; the P is not shown."""
-    category, base = (CATEGORY_KEYS.index(k) for k in (key, reference))
-    test = fisher_2x2(
-        counted.events[category], counted.n[category], counted.events[base], counted.n[base]
-    )
+    row, base = (CATEGORY_KEYS.index(k) for k in (key, reference))
+    test = fisher_2x2(counted.events[row], counted.n[row], counted.events[base], counted.n[base])
     if test.low is None:
         return NONE
     return f"{ratio(test.low)} to {ratio(test.high) if test.high is not None else 'no limit'}"

@@ -87,7 +87,7 @@ def _all_hidden(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _rate(release: Release, measure: str, category: str, line: str = ALL) -> Estimate | None:
-    """A response rate of the release, ``None`` where a count that it tells is hidden."""
+    """A response rate of the release, ``None`` where it would tell a hidden count."""
     key, _ = response.group(release.study, category, line)
     return estimates.estimates(release).get(f"{measure}.{key}")
 

@@ -22,7 +22,7 @@ from salvage.report.shared import NONE, Shown, marks, of, this_cohort
 Part = TypeVar("Part")
 
 MOST_TERMS: Final = 20
-#: What has an estimate of its own: the label by the key in its id.
+#: The adverse events with estimates of their own: the label by the key in the id.
 OVERALL: Final = {
     "any": "Any adverse event",
     "fever": "Fever",

@@ -67,7 +67,7 @@ class Count:
 
 @dataclass(frozen=True)
 class LookUp:
-    """How many rows of a source one column could take its value from, and what the others are."""
+    """Of the rows of a source that is looked up: how many one column can use, and why no more."""
 
     source: str
     table: str
