@@ -357,7 +357,7 @@ def spread_table() -> Table:
 
 
 def _seen(what: str, holds: "pd.Series[bool]") -> str:
-    """In how many of the cohorts found something holds: seen in them, which is not implied."""
+    """In how many of the cohorts found a statement holds; seen in all of them is not implied."""
     if holds.all():
         return f"That {what}: seen in all {len(holds)} found."
     return f"That {what}: seen in {holds.sum()} of {len(holds)} found."

@@ -24,8 +24,8 @@ def book_cohort() -> Cohort:
 def gate_of(cohort: Cohort) -> show.Gate:
     """The gate of a book of this cohort: what may stand in the place of a thing of its study.
 
-    The public form is found by the name of the thing alone, so a table and the sentence that stands
-    in its place where there is no table have the same one: it does not tell which of them the
+    The public form is found by the thing's name alone. A table, and the sentence that stands in its
+    place where there is none, have one name: so the public form does not tell which of them the
     internal book shows. A thing of any other study has no public form.
     """
 
