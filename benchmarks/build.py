@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.memory import watched  # noqa: E402 -- the checkout comes first
-from salvage.cores import usable_cores  # noqa: E402
+from book.extensions.cores import usable_cores  # noqa: E402
 from tests.cohorts import Recipe, generate  # noqa: E402
 
 BOOK = ("_config.yml", "_toc.yml", "requirements.txt", "book", "chapters", "data", "salvage")

@@ -61,7 +61,7 @@ def one_of(choices: Iterable[str]) -> Kind:
     return Kind(words.__getitem__, f"one of {', '.join(words)}", tuple(words))
 
 
-def whole(least: int = 0, most: int | None = None) -> Kind:
+def whole_number(least: int = 0, most: int | None = None) -> Kind:
     """A whole number within limits, both included."""
 
     def parse(text: str) -> int:
@@ -75,7 +75,7 @@ def whole(least: int = 0, most: int | None = None) -> Kind:
 
 _KINDS: Final = {
     str: Kind(str, "text"),
-    int: whole(),
+    int: whole_number(),
     bool: Kind(lambda text: _FLAGS[text.lower()], "true or false"),
 }
 
@@ -93,12 +93,12 @@ def _keys(record: Any) -> dict[str, tuple[str, Any, bool]]:
     """Field, type and need of each key; a field called ``in_`` has the key ``in``."""
     hints = get_type_hints(record, include_extras=True)
     return {
-        one.name.rstrip("_"): (
-            one.name,
-            _plain(hints[one.name]),
-            one.default is one.default_factory is MISSING,
+        field.name.rstrip("_"): (
+            field.name,
+            _plain(hints[field.name]),
+            field.default is field.default_factory is MISSING,
         )
-        for one in fields(record)
+        for field in fields(record)
     }
 
 
@@ -208,7 +208,7 @@ class Reader:
             return self._scalar(kind, content, place, required)
         if is_dataclass(hint):
             return self.record(hint, content, place)  # type: ignore[arg-type]
-        inner = [_plain(one) for one in get_args(hint)]
+        inner = [_plain(argument) for argument in get_args(hint)]
         if get_origin(hint) is tuple:
             return self._list(inner[0], content, place)
         return self._dict(self._kind(inner[0]), inner[1], content, place)
@@ -241,7 +241,7 @@ class Reader:
         if not isinstance(content, list):
             self.wrong(place, content, "a list, each item after a dash")
             return ()
-        values = [self.value(hint, one, f"{place}[{i}]") for i, one in enumerate(content, 1)]
+        values = [self.value(hint, item, f"{place}[{i}]") for i, item in enumerate(content, 1)]
         return tuple(value for value in values if value is not None)
 
     def _dict(self, kind: Any, hint: Any, content: Any, place: str) -> dict[str, Any]:
@@ -250,8 +250,8 @@ class Reader:
         choices = kind.choices or mapping
         self.known(mapping, choices, place)
         values = {
-            kind.parse(key): self.value(hint, one, _inside(place, key))
-            for key, one in mapping.items()
+            kind.parse(key): self.value(hint, item, _inside(place, key))
+            for key, item in mapping.items()
             if key in choices
         }
         return {key: value for key, value in values.items() if value is not None}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 
 from salvage.problems import InputError
-from salvage.records import MOST_BYTES, Kind, Reader, one_of, whole
+from salvage.records import MOST_BYTES, Kind, Reader, one_of, whole_number
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Site:
     SHORT: ClassVar = "city"
 
     city: str
-    beds: Annotated[int, whole(1, 99)] | None = None
+    beds: Annotated[int, whole_number(1, 99)] | None = None
 
 
 @dataclass(frozen=True)

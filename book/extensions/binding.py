@@ -164,12 +164,12 @@ def remove_unused_pictures(app: "Sphinx") -> None:
     """
     shown = {name for _, name in app.env.images.values()}
     drawn = {Path(uri).name for uri in app.env.images}
-    for folder, kept in (
+    for folder, used in (
         (Path(app.outdir, app.builder.imagedir), shown),
         (app.chapters.figures, drawn),  # type: ignore[attr-defined]
     ):
         for file in folder.glob("*"):
-            if file.name not in kept:
+            if file.name not in used:
                 file.unlink()
 
 

@@ -49,11 +49,11 @@ class Cache:
         """What was kept, or None if nothing was, or if it cannot be read."""
         path = self.path(name, digest)
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
+            answer = json.loads(path.read_text(encoding="utf-8"))
             os.utime(path)
         except (OSError, ValueError):
             return None
-        return kept
+        return answer
 
     def write(self, name: str, digest: str, value: Any) -> None:
         write_atomically(self.path(name, digest), json.dumps(value, ensure_ascii=False))
@@ -166,11 +166,11 @@ class Runner:
 
     def _is_kept(self, job: Job) -> bool:
         """Whether the cache has an answer, which is then read once and held for who asks."""
-        kept = self.cache.read(job.name, job.digest)
-        if kept is None:
+        answer = self.cache.read(job.name, job.digest)
+        if answer is None:
             return False
         self._answers[job] = Future()
-        self._answers[job].set_result(kept)
+        self._answers[job].set_result(answer)
         return True
 
     def _run(self, context: BaseContext, job: Job) -> Any:

@@ -129,14 +129,14 @@ def copied_citations(env: "BuildEnvironment") -> Iterator[None]:
     they were.
     """
     domain: Any = env.get_domain("cite")
-    kept = [bibliography.citation_nodes for bibliography in domain.bibliographies.values()]
-    before = [dict(citations) for citations in kept]
-    for citations in kept:
+    originals = [bibliography.citation_nodes for bibliography in domain.bibliographies.values()]
+    before = [dict(citations) for citations in originals]
+    for citations in originals:
         citations.update({key: node.copy() for key, node in citations.items()})
     try:
         yield
     finally:
-        for citations, nodes_before in zip(kept, before, strict=True):
+        for citations, nodes_before in zip(originals, before, strict=True):
             citations.update(nodes_before)
 
 
@@ -258,8 +258,8 @@ def tell(problems: Iterable[str]) -> None:
 def digest_of(job: Job) -> str:
     """Digest of everything that the printed book is made from, the way of making it included."""
     digest = hashlib.sha256()
-    told = [job.typst.blocks, job.word.blocks, str(job.cover), [str(part) for part in job.parts]]
-    digest.update(json.dumps(told, sort_keys=True).encode())
+    content = [job.typst.blocks, job.word.blocks, str(job.cover), [str(part) for part in job.parts]]
+    digest.update(json.dumps(content, sort_keys=True).encode())
     made_by = [metadata.version(name) for name in ("pypandoc_binary", "typst", "python-docx")]
     digest.update(str(made_by).encode())
     own = sorted(Path(__file__).parent.glob("print*.py"))
@@ -309,7 +309,7 @@ class PrintTask:
             self._task = ParallelTasks(1) if parallel_available else SerialTasks()
             self._task.add_task(
                 lambda: attempt(builder, folder),
-                result_func=lambda *given: self._problems.extend(given[-1]),
+                result_func=lambda *arguments: self._problems.extend(arguments[-1]),
             )
 
     def finish(self, app: "Sphinx", exception: Exception | None) -> None:

@@ -230,15 +230,15 @@ def candidates(system: bool) -> list[tuple[str, Path, int]]:
     """Han fonts in the order of preference: family, file, index in the file."""
 
     fonts = typst.Fonts(include_system_fonts=system, font_paths=[FONTS]).fonts()
-    found = []
+    preferred = []
     for name in (*SYSTEM_HAN, BUNDLED_HAN):
         regular = sorted(
             (abs(f.weight - 400), f.path or "", f.index)
             for f in fonts
             if f.family == name and f.path and f.style == "normal"
         )
-        found += [(name, Path(path), index) for _, path, index in regular[:1]]
-    return found
+        preferred += [(name, Path(path), index) for _, path, index in regular[:1]]
+    return preferred
 
 
 @functools.cache
@@ -286,8 +286,8 @@ def source(book: Book, cover: Cover, parts: Sequence[Part], fonts: Sequence[str]
         "notice": cover.notice,
         "parts": [{"caption": part.caption, "label": part.label} for part in parts],
     }
-    given = "".join(f"  {name}: {value(item)},\n" for name, item in arguments.items())
-    return f'#import "template.typ": *\n#show: book.with(\n{given})\n\n{body}'
+    settings = "".join(f"  {name}: {value(item)},\n" for name, item in arguments.items())
+    return f'#import "template.typ": *\n#show: book.with(\n{settings})\n\n{body}'
 
 
 def stage(text: str, book: Book, cache: Path) -> Path:
@@ -352,7 +352,7 @@ def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Pat
     pictures = [item.image for item in book.numbered if item.image is not None]
     text = json.dumps(book.blocks, ensure_ascii=False) + str(cover)
     fonts = families(text + "".join(map(picture_text, pictures)))
-    told: list[str] = [Advice(fonts.problem)] if fonts.problem else []
+    messages: list[str] = [Advice(fonts.problem)] if fonts.problem else []
     main = stage(source(book, cover, parts, fonts.names), book, cache)
     compiler = typst.Compiler(main, root=main.parent, font_paths=[FONTS])
     arrange(compiler, main.parent)
@@ -361,10 +361,11 @@ def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Pat
     except typst.TypstError as error:
         data = compiler.compile(format="pdf", timestamp=0)
         # A character without a glyph keeps a PDF from the standard: one message is enough.
-        if not (told and NO_GLYPH in error.message):
-            told.append(f"the PDF does not reach PDF/UA-1: {error.message} {' '.join(error.hints)}")
+        if not (messages and NO_GLYPH in error.message):
+            hints = " ".join(error.hints)
+            messages.append(f"the PDF does not reach PDF/UA-1: {error.message} {hints}")
     part = path.with_name(f"{path.name}.part")
     assert isinstance(data, bytes)  # one file, in memory
     part.write_bytes(data)
     part.replace(path)
-    return told
+    return messages

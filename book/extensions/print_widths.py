@@ -67,10 +67,10 @@ def _in_ems(cells: Cells, page: float) -> tuple[float, ...]:
         _curve(column, low, min(high, page))
         for column, low, high in zip(columns, least, most, strict=True)
     ]
-    given = _bought(curves, page)
-    wished = [max(0.0, high - low) for low, high in zip(given, most, strict=True)]
-    spread = (page - sum(given)) / sum(wished)
-    return tuple(low + wish * spread for low, wish in zip(given, wished, strict=True))
+    widths = _bought(curves, page)
+    wished = [max(0.0, high - low) for low, high in zip(widths, most, strict=True)]
+    spread = (page - sum(widths)) / sum(wished)
+    return tuple(low + wish * spread for low, wish in zip(widths, wished, strict=True))
 
 
 def _curve(column: Sequence[Words], least: float, most: float) -> list[tuple[float, int]]:

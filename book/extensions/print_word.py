@@ -319,8 +319,8 @@ def dress_tables(document: Document) -> None:
 def keep_together(document: Document) -> None:
     """Keep the paragraphs of a box, and the notes of a table, on one page."""
 
-    kept = {s.style_id for s in document.styles if str(s.name).startswith(("Box ", NOTES))}
+    styles = {s.style_id for s in document.styles if str(s.name).startswith(("Box ", NOTES))}
     for element, following in itertools.pairwise(document.element.body):
         style = getattr(element, "style", None)
-        if style in kept and isinstance(following, CT_P) and following.style == style:
+        if style in styles and isinstance(following, CT_P) and following.style == style:
             element.get_or_add_pPr().get_or_add_keepNext()

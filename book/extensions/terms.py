@@ -105,11 +105,11 @@ def first_uses(text: str, terms: list[Term]) -> list[tuple[re.Match[str], Term]]
     """Where each term is used first, in order; of two that overlap the longer one."""
     uses = [(match, term) for term in terms if (match := term.pattern.search(text))]
     uses.sort(key=lambda use: (use[0].start(), -use[0].end()))
-    kept: list[tuple[re.Match[str], Term]] = []
+    separate: list[tuple[re.Match[str], Term]] = []
     for match, term in uses:
-        if not kept or match.start() >= kept[-1][0].end():
-            kept.append((match, term))
-    return kept
+        if not separate or match.start() >= separate[-1][0].end():
+            separate.append((match, term))
+    return separate
 
 
 def linked(
@@ -117,10 +117,10 @@ def linked(
 ) -> list[nodes.Node]:
     """The text with its terms as references to the glossary."""
     pieces: list[nodes.Node] = []
-    end, whole = 0, text.astext()
+    end, content = 0, text.astext()
     for match, term in uses:
         if match.start() > end:
-            pieces.append(nodes.Text(whole[end : match.start()]))
+            pieces.append(nodes.Text(content[end : match.start()]))
         pieces.append(
             addnodes.pending_xref(
                 "",
@@ -134,8 +134,8 @@ def linked(
             )
         )
         end = match.end()
-    if end < len(whole):
-        pieces.append(nodes.Text(whole[end:]))
+    if end < len(content):
+        pieces.append(nodes.Text(content[end:]))
     return pieces
 
 

@@ -127,9 +127,9 @@ def _numbered(tables: Tables) -> Tables:
 
 
 def _as_typed(problem: Problem, source: Source) -> Problem:
-    """A problem of a month at the cell that it was typed in, if that holds a date.
+    """A problem of a month, named at the cell of the date from which the month was computed.
 
-    For the terminal alone.
+    For the terminal alone: no date enters the book.
     """
     typed = source.dated.get((problem.file, problem.column))
     if typed is None or problem.row is None or problem.row not in typed.index:

@@ -1,5 +1,5 @@
 """Calendar dates into months since the first CAR-T infusion. No date enters a cohort or a book:
-they go on only to name a wrong one as it was typed.
+they are kept only so that a message can name a wrong one as it was typed.
 
 Beside each column ``x_month`` a file may hold a column ``x_date``; patients then need an
 ``infusion_date``. A month is 30.4375 days.

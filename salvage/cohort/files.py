@@ -23,7 +23,7 @@ import pandas as pd
 from salvage.cohort.cells import NotPlain, text_of, unguarded
 from salvage.cohort.decoding import decode
 from salvage.problems import Problem
-from salvage.records import Kind, whole
+from salvage.records import Kind, whole_number
 
 #: A table, whose index holds each row's number in the file, and every problem of it.
 Read = tuple[pd.DataFrame, list[Problem]]
@@ -60,7 +60,7 @@ class SourceFile:
 
     file: Annotated[str, Kind(_file_inside, "a file inside the folder that is imported")] = ""
     sheet: str = ""
-    header: Annotated[int, whole(1)] = 1
+    header: Annotated[int, whole_number(1)] = 1
     encoding: Annotated[str, Kind(_encoding, "an encoding such as utf-8 or cp1252")] | None = None
     labels: bool = False
 

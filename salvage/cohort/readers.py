@@ -124,7 +124,7 @@ def _meant_file(name: str, files: dict[str, Path]) -> str:
 def _not_read(files: Iterable[Path], by_table: dict[str, list[Path]]) -> list[str]:
     """Files that may be a table that is missing, or one whose name is nearly theirs.
 
-    Not each further file: a folder may hold what it likes.
+    Other files are not named: a folder may hold whatever it likes.
     """
     names = ", ".join(f"{name}.csv" for name in by_table)
     return [

@@ -12,7 +12,7 @@ from salvage import words
 from salvage.cohort.decoding import decode
 from salvage.cohort.schema import MOST_MONTHS
 from salvage.problems import InputError, Problem
-from salvage.records import Kind, Reader, one_of, whole
+from salvage.records import Kind, Reader, one_of, whole_number
 
 
 def _cut_off(text: str) -> float:
@@ -43,7 +43,7 @@ class Study:
         Literal["internal", "public"], "internal, or public (disclosure control on)"
     ] = "internal"
     suppress_below: Annotated[
-        int, whole(1, 1000), "in a public book, counts from 1 to one below this are masked"
+        int, whole_number(1, 1000), "in a public book, counts from 1 to one below this are masked"
     ] = 5
     suppress_zero: Annotated[
         bool, "in a public book, mask every zero, not only what gives a count away"

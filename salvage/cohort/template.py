@@ -161,7 +161,7 @@ def _example_rows(table: Table) -> list[dict[str, object]]:
 
 
 def _rule(column: Column) -> dict[str, str]:
-    """What Excel checks of a cell of a column, as openpyxl's validation says it; may be nothing."""
+    """What Excel checks of a cell of a column, as options of openpyxl's validation; {} for none."""
     if choices := _choices(column):
         return _one_of(choices, column.name)
     if is_date(column):

@@ -1,4 +1,4 @@
-"""One table: its texts as numbers, codes and flags, and every cell that is none.
+"""One table: its texts as numbers, codes and flags, and a problem for each that cannot be read.
 
 A kind of column is read in :func:`read_column`; :mod:`salvage.cohort.schema` says which there are.
 """

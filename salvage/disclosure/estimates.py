@@ -25,18 +25,18 @@ _TELLING: Final = "compare."
 @once
 def estimates(release: Release) -> dict[str, Estimate]:
     """Every estimate of the release by its id, made by the functions of the internal book."""
-    made: list[Estimate | None] = [
+    computed: list[Estimate | None] = [
         *_counts(release),
         *_rates(release),
         *_tests(release),
         *_outcomes(release),
         *_safety(release),
     ]
-    return by_id(e for e in made if e is not None)
+    return by_id(e for e in computed if e is not None)
 
 
 def _rate(release: Release, measure: str, category: str, line: str = ALL) -> Estimate | None:
-    """A response rate with its exact interval, ``None`` where a count that it tells is hidden."""
+    """A response rate with its exact interval, ``None`` where it would tell a hidden count."""
     key, label = response.group(release.study, category, line)
     name = f"lines.{category}.{line}"
     parts = _released(release, f"{name}.any", f"{name}.{measure}", f"{name}.no_{measure}")
@@ -47,7 +47,7 @@ def _rate(release: Release, measure: str, category: str, line: str = ALL) -> Est
 
 
 def _released(release: Release, *names: str) -> list[int] | None:
-    """Counts that tell one another, or ``None`` where one of them is hidden."""
+    """Counts that are shown together, or ``None`` where one of them is hidden."""
     values = [value for name in names if (value := release.count(name)) is not None]
     return values if len(values) == len(names) else None
 
@@ -77,19 +77,19 @@ def _rates(release: Release) -> list[Estimate | None]:
 
 def _tests(release: Release) -> list[Estimate]:
     """The exact test of equal rates, where the counts of every category are released."""
-    made = []
+    tests = []
     for measure in comparison.MEASURES:
         rates = [_rate(release, measure, key) for key in CATEGORY_KEYS]
         known = [(e.events or 0, e.n or 0) for e in rates if e is not None]
         if len(known) == len(rates) and sum(n > 0 for _, n in known) > 1:
             events, sizes = zip(*known, strict=True)
             counted = comparison.CategoryCounts(events, sizes)
-            made.append(comparison.exact_test(release.study, measure, counted))
-    return made
+            tests.append(comparison.exact_test(release.study, measure, counted))
+    return tests
 
 
 def _safety(release: Release) -> list[Estimate]:
-    made = []
+    shares = []
     for term, key in safety.TERMS.items():
         for kind, rest in (("any", "without"), ("severe", "no_severe")):
             parts = _released(
@@ -98,8 +98,8 @@ def _safety(release: Release) -> list[Estimate]:
             if parts is not None:
                 n, affected, _ = parts
                 id, label = safety.term_share(term, key, severe=kind == "severe")
-                made.append(safety.patients_with(release.study, id, label, affected, n))
-    return made
+                shares.append(safety.patients_with(release.study, id, label, affected, n))
+    return shares
 
 
 def _grouped(e: Estimate) -> Estimate:
@@ -108,10 +108,10 @@ def _grouped(e: Estimate) -> Estimate:
 
 def medians(release: Release, origin: str) -> dict[str, Estimate]:
     """Median survival from an origin: of all patients, then of each relapse group released."""
-    whole = release.whole(origin)
-    if whole is None:
+    all_patients = release.all_patients(origin)
+    if all_patients is None:
         return {}
-    groups = {ALL: whole, **{g: t for g, t in release.times[origin].items() if g != ALL}}
+    groups = {ALL: all_patients, **{g: t for g, t in release.times[origin].items() if g != ALL}}
     return {
         group: _grouped(
             survival.median(
@@ -124,7 +124,7 @@ def medians(release: Release, origin: str) -> dict[str, Estimate]:
 
 def _survival_at(release: Release, origin: str, month: int) -> Estimate | None:
     """Survival at a month at which an interval ends; between two ends there is no estimate."""
-    times = release.whole(origin)
+    times = release.all_patients(origin)
     if times is None or month not in times.time:
         return None
     return _grouped(survival.at_month(release.study, f"{origin}.at.{month}", times, month))
@@ -154,17 +154,17 @@ def _outcomes(release: Release) -> list[Estimate | None]:
     ]
 
 
-def screened(cohort: Cohort, made: Sequence[Estimate]) -> list[Estimate]:
+def screened(cohort: Cohort, computed: Sequence[Estimate]) -> list[Estimate]:
     """The estimates of a cohort as its book may show them; unchanged unless its study is public.
 
-    One that is not released keeps its id and unit; its label and method could tell something too.
+    One that is not released keeps its id and unit alone: a label or a method could tell something.
     """
     if not cohort.study.public:
-        return list(made)
+        return list(computed)
     released = estimates(release_of(cohort))
     return [
         e if e.id.startswith(ABOUT_NO_COHORT) else released.get(e.id) or _emptied(e)
-        for e in made
+        for e in computed
         if not e.id.startswith(_TELLING) or e.id.endswith(".p")
     ]
 

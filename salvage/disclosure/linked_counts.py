@@ -64,8 +64,8 @@ class _Block:
 def linked_counts(cohort: Cohort, terms: Sequence[str]) -> LinkedCounts:
     """Every count of the release before screening, with all sums that link them.
 
-    The complement of each count among its denominator is a count too. Costs keep totals visible
-    longer than their parts.
+    The complement of each count among its denominator is a count too. To hide a
+    total costs more than to hide its parts, so that totals stay visible longer.
     """
     blocks = {
         "patients": _patients(cohort),
@@ -78,10 +78,10 @@ def linked_counts(cohort: Cohort, terms: Sequence[str]) -> LinkedCounts:
     at = dict(zip(blocks, starts, strict=False))
 
     def row(block: str, name: str) -> NDArray[np.float64]:
-        made = np.zeros(total)
+        coefficients = np.zeros(total)
         members = blocks[block].sums[name].ravel()
-        made[at[block] : at[block] + len(members)] = members
-        return made
+        coefficients[at[block] : at[block] + len(members)] = members
+        return coefficients
 
     names = [(block, name) for block, parts in blocks.items() for name in parts.sums]
     place = {name: i for i, name in enumerate(names)}
@@ -97,9 +97,9 @@ def linked_counts(cohort: Cohort, terms: Sequence[str]) -> LinkedCounts:
         np.array(same),
         np.array([blocks[block].cost.get(name, 1.0) for block, name in names]),
         [
-            (place[block, whole], [place[block, part] for part in parts])
-            for block, made in blocks.items()
-            for whole, parts in made.rows
+            (place[block, name], [place[block, part] for part in parts])
+            for block, table in blocks.items()
+            for name, parts in table.rows
         ],
     )
 

@@ -44,7 +44,7 @@ class Release:
         """One released count, or ``None`` where it is hidden or not part of the release."""
         return self.counts.get(name)
 
-    def whole(self, origin: str) -> Times | None:
+    def all_patients(self, origin: str) -> Times | None:
         """The released durations of all patients from one origin."""
         groups = self.times.get(origin)
         return together(list(groups.values())) if groups else None
@@ -52,7 +52,7 @@ class Release:
 
 @once
 def release_of(cohort: Cohort) -> Release:
-    """The numbers of a cohort that a public book may show: see the module."""
+    """The numbers of a cohort that a public book may show (see the head of this module)."""
     study = cohort.study
     below, with_zero = study.suppress_below, study.suppress_zero
     terms = named_terms(cohort)

@@ -35,7 +35,7 @@ class LinkedCounts:
     ``atoms`` has shape (a,); ``sums`` (c, a) holds 0/1, one row for each count of ``names``; each
     row of ``zero`` (z, a) gives a sum of atoms that every reader knows to be 0; ``cost`` (c,) says
     how much is lost for each unit if a count is hidden. ``rows`` are the counts that are parts of
-    another: the place of the whole and those of its parts.
+    another: the index of the total and those of its parts.
     """
 
     names: Sequence[str]
@@ -86,11 +86,11 @@ def protect(counts: LinkedCounts, below: int, with_zero: bool = False) -> NDArra
 
 
 def _telling_zeros(counts: LinkedCounts, hidden: NDArray[np.bool_]) -> list[int]:
-    """The shown zeros of the first row whose whole is hidden and has one part alone."""
+    """Zeros still shown in the first row whose total is hidden and lies in one part alone."""
     values = counts.totals
-    for whole, parts in counts.rows:
+    for total, parts in counts.rows:
         zeros = [part for part in parts if values[part] == 0]
-        if hidden[whole] and len(parts) - len(zeros) == 1 and not hidden[zeros].all():
+        if hidden[total] and len(parts) - len(zeros) == 1 and not hidden[zeros].all():
             return zeros
     return []
 
@@ -102,7 +102,7 @@ def _widened(
     below: int,
     with_zero: bool,
 ) -> NDArray[np.bool_]:
-    """The counts to hide so that each that is hidden spans enough; ``done`` keeps those that do."""
+    """The counts to hide so that each of them can vary enough; ``done`` marks those that can."""
     values = search.values
     wide = span(below, with_zero)
     while (open_ := np.flatnonzero(hidden & ~done)).size:
@@ -146,22 +146,22 @@ class _Search:
         shown_zero = (self.values == 0) & (floor > 0)
         self.low = np.where(shown_zero, 0, floor).astype(float)
         self.high = np.where(shown_zero, 0, np.inf)
-        self.found: list[Floats] = [self.values.astype(float)]
+        self.tables: list[Floats] = [self.values.astype(float)]
 
     def least(self, cell: int) -> int:
         """The lowest value of a count that the zeros alone allow."""
         goal = np.zeros(self.rows.shape[1])
         goal[: self.a] = self.counts.sums[cell]
-        made = self._solve(goal, self.low, self.high, np.inf)
-        return round(float(self.counts.sums[cell] @ made))
+        atoms = self._solve(goal, self.low, self.high, np.inf)
+        return round(float(self.counts.sums[cell] @ atoms))
 
     def seen(self, cell: int, target: int, above: bool) -> bool:
         """Whether a table found before has the count at the target or beyond it."""
-        return any(v[cell] >= target if above else v[cell] <= target for v in self.found)
+        return any(v[cell] >= target if above else v[cell] <= target for v in self.tables)
 
     def reach(self, cell: int) -> float:
         """How far apart the lowest and highest values of a count are in the tables found before."""
-        seen = [values[cell] for values in self.found]
+        seen = [values[cell] for values in self.tables]
         return float(max(seen) - min(seen))
 
     def nearest(self, cell: int, target: int, above: bool, hidden: NDArray[np.bool_]) -> Floats:
@@ -181,17 +181,17 @@ class _Search:
         low, high = self.low.copy(), self.high.copy()
         shared = self.counts.sums[:, self.counts.sums[zeros].any(axis=0)].any(axis=1)
         low[zeros], high[shared] = 1, np.inf
-        made = self._cheapest(low, high, hidden)
+        values = self._cheapest(low, high, hidden)
         if len(zeros) == 1:
             # The row is hidden as a whole whatever this one is, so later tables may change it too.
-            self.high[made > 0] = np.inf
-        return made
+            self.high[values > 0] = np.inf
+        return values
 
     def _cheapest(self, low: Floats, high: Floats, hidden: NDArray[np.bool_]) -> Floats:
         cost = np.where(hidden, 0.0, self.counts.cost)
         goal = np.concatenate([np.zeros(self.a), cost, cost])
-        made = self._solve(goal, low, high, 0.0)
-        values: Floats = np.rint(self.counts.sums @ made)
+        atoms = self._solve(goal, low, high, 0.0)
+        values: Floats = np.rint(self.counts.sums @ atoms)
         return values
 
     def cost(self, values: Floats, hidden: NDArray[np.bool_]) -> float:
@@ -200,7 +200,7 @@ class _Search:
 
     def take(self, values: Floats) -> NDArray[np.bool_]:
         """Keep a table as proof, and say which counts differ in it and so must be hidden."""
-        self.found.append(values)
+        self.tables.append(values)
         changed: NDArray[np.bool_] = values != self.values
         return changed
 
@@ -215,17 +215,17 @@ class _Search:
         ]
         if self.zero.shape[0]:
             rules.append(LinearConstraint(self.zero, 0, 0))
-        whole = np.zeros(len(goal), dtype=np.int64)
-        whole[: self.a] = 1
-        made = milp(
+        integral = np.zeros(len(goal), dtype=np.int64)
+        integral[: self.a] = 1
+        solution = milp(
             goal,
-            integrality=whole,
+            integrality=integral,
             bounds=Bounds(0, np.inf),
             constraints=rules,
             options={"mip_rel_gap": GAP},
         )
         # All counts together can always grow by one factor, so a table exists.
-        if made.x is None:
-            raise RuntimeError(f"no table was found: {made.message}")
-        atoms: Floats = np.rint(made.x[: self.a])
+        if solution.x is None:
+            raise RuntimeError(f"no table was found: {solution.message}")
+        atoms: Floats = np.rint(solution.x[: self.a])
         return atoms

@@ -37,12 +37,14 @@ def released_times(cohort: Cohort, counts: Mapping[str, int | None]) -> dict[str
     relapse, infusion = survival.from_relapse(cohort), survival.from_infusion(cohort)
     from_relapse = {g: _part(relapse, rows) for g, rows in groups.items() if rows.any()}
     ends = _intervals(from_relapse, study, {})
-    made = {"os.from_relapse": _moved(from_relapse, ends)} if len(ends) >= FEWEST_STEPS else {}
+    by_origin = {"os.from_relapse": _moved(from_relapse, ends)} if len(ends) >= FEWEST_STEPS else {}
     if ALL in groups:
-        return made
+        return by_origin
     from_infusion = {g: _part(infusion, rows) for g, rows in groups.items() if rows.any()}
-    later = _intervals(from_infusion, study, made.get("os.from_relapse", {}))
-    return {**({"os": _moved(from_infusion, later)} if len(later) >= FEWEST_STEPS else {}), **made}
+    later = _intervals(from_infusion, study, by_origin.get("os.from_relapse", {}))
+    if len(later) >= FEWEST_STEPS:
+        by_origin = {"os": _moved(from_infusion, later), **by_origin}
+    return by_origin
 
 
 def _part(times: Times, rows: Bools) -> Times:
@@ -113,15 +115,15 @@ def _no_small_difference(
 
 def _moved(groups: Mapping[str, Times], ends: Sequence[int]) -> dict[str, Times]:
     """The durations at the ends of their intervals, in order, without their patients."""
-    made = {}
+    moved = {}
     for name, times in groups.items():
         at = np.asarray(ends, dtype=float)[np.searchsorted(ends, times.time)]
         order = np.lexsort((~times.event, at))
         label = (
             times.label if name == ALL else f"{times.label}, {words.RELAPSE_GROUPS[name].lower()}"
         )
-        made[name] = Times(label, at[order], times.event[order], _numbers(len(at)))
-    return made
+        moved[name] = Times(label, at[order], times.event[order], _numbers(len(at)))
+    return moved
 
 
 def _numbers(n: int) -> NDArray[np.object_]:
@@ -129,6 +131,6 @@ def _numbers(n: int) -> NDArray[np.object_]:
 
 
 def together(groups: Sequence[Times]) -> Times:
-    """All groups as one; the label of the origin alone."""
+    """All groups as one group, under the label of the origin alone."""
     time, event = (np.concatenate([getattr(t, f) for t in groups]) for f in ("time", "event"))
     return Times(groups[0].label.split(",")[0], time, event, _numbers(len(time)))

@@ -57,8 +57,8 @@ def install(gate: Gate) -> None:
 class Shown(ABC):
     """Something that a chapter shows; ``study`` is the one that it tells of.
 
-    A kind of thing says how it looks as plain text and as Markdown; the forms that others read are
-    those of what may be shown in its place.
+    A subclass writes its own ``_plain`` and ``_markdown``. :meth:`plain`, :meth:`markdown` and
+    Jupyter show these, or in a public book those of what may be shown in its place.
     """
 
     study: Study | Cleared

@@ -84,7 +84,7 @@ def sentence(e: Estimate) -> str:
 
 
 def reason(method: str) -> str:
-    """Why there is no estimate, as the method of one that is missing says it."""
+    """Why there is no estimate: the ``method`` of one that is missing holds the reason."""
     return method.removeprefix(words.NOT_ESTIMABLE).lstrip(": ")
 
 

@@ -85,7 +85,7 @@ def ratio() -> RatioCheck:
 def tables(capped: bool = False) -> Tables:
     """Every feasible table of the published categories.
 
-    `capped` counts no patient twice in one category; the abstract does not say that it is so.
+    `capped` allows no patient twice in one category, which the abstract does not say.
     """
     figure = figures()
     total = figure["orr.all"]

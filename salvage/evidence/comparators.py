@@ -262,14 +262,14 @@ def pooled(category: str, measure: Measure) -> Pooled | NotPooled:
     counted once, the count printed or the only one that prints the rate. This book's own cohort is
     never pooled with others: it counts events, and while it is synthetic it is no evidence.
     """
-    found = rates(category, measure)
-    if not found:
+    known = rates(category, measure)
+    if not known:
         return NotPooled("no other study here prints this rate", 0)
-    names = sorted({rate.pool for rate in found if rate.pool})
-    groups = {name: [r for r in found if r.pool == name and r.events is not None] for name in names}
+    names = sorted({rate.pool for rate in known if rate.pool})
+    groups = {name: [r for r in known if r.pool == name and r.events is not None] for name in names}
     largest = max(groups.values(), key=len, default=[])
     if len(largest) < FEWEST:
-        return NotPooled(_reason(found, largest), len(largest))
+        return NotPooled(_reason(known, largest), len(largest))
     events = [rate.events for rate in largest if rate.events is not None]
     sizes = [rate.n for rate in largest if rate.n is not None]
     if not 0 < sum(events) < sum(sizes):
@@ -277,12 +277,12 @@ def pooled(category: str, measure: Measure) -> Pooled | NotPooled:
     return pool(events, sizes)
 
 
-def _reason(found: Sequence[Rate], comparable: Sequence[Rate]) -> str:
+def _reason(known: Sequence[Rate], comparable: Sequence[Rate]) -> str:
     count = {0: "no comparable count is", 1: "one comparable count is"}.get(
         len(comparable), f"only {len(comparable)} comparable counts are"
     )
-    without = sum(rate.events is None and not rate.apart for rate in found)
-    apart = sorted({f"{rate.study.label}: {rate.apart}" for rate in found if rate.apart})
+    without = sum(rate.events is None and not rate.apart for rate in known)
+    apart = sorted({f"{rate.study.label}: {rate.apart}" for rate in known if rate.apart})
     parts = [f"{count} known, and pooling needs {FEWEST}"]
     if without:
         parts.append(

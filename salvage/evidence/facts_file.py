@@ -20,7 +20,7 @@ from salvage.evidence.printed import (
 )
 from salvage.evidence.risk_sets import MOST_PATIENTS
 from salvage.evidence.rounding import Printed, PrintedP
-from salvage.records import Kind, Reader, whole
+from salvage.records import Kind, Reader, whole_number
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _p_value(text: str) -> str:
     return text
 
 
-_PATIENTS: Final = whole(1)
+_PATIENTS: Final = whole_number(1)
 _RATIO: Final = Kind(_ratio, "a positive number such as 0.44, larger than half of its last digit")
 
 

@@ -299,7 +299,7 @@ def switches() -> Table:
 
 
 def spread_figure(cohort: Cohort) -> Figure | Absent:
-    """Unpublished quantities over the cohorts found, with the value of a synthetic cohort's own."""
+    """Unpublished quantities over the cohorts found, with a synthetic cohort's own value."""
     os = survival.estimates(cohort)["os.median"]
     relapse = prognosis.estimates(cohort)["cox.late_vs_early.from_relapse.hr"]
     own = {
@@ -356,10 +356,11 @@ def spread_table() -> Table:
     )
 
 
-def _seen(holds: "pd.Series[bool]") -> str:
-    """In how many of the cohorts found something holds, in the words that its logic allows."""
-    n = len(holds)
-    return f"seen in all {n} found" if holds.all() else f"seen in {holds.sum()} of {n} found"
+def _seen(what: str, holds: "pd.Series[bool]") -> str:
+    """In how many of the cohorts found a statement holds; seen in all of them is not implied."""
+    if holds.all():
+        return f"That {what}: seen in all {len(holds)} found."
+    return f"That {what}: seen in {holds.sum()} of {len(holds)} found."
 
 
 def over_cohorts() -> Text:
@@ -377,7 +378,7 @@ def over_cohorts() -> Text:
     }
     return text(
         CLEARED,
-        *(f"That {what}: {_seen(holds)}." for what, holds in statements.items()),
+        *(_seen(what, holds) for what, holds in statements.items()),
         "Seen in all is not implied: a search that found no counter-example does not prove that"
         " there is none.",
     )

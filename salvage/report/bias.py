@@ -274,8 +274,10 @@ def sweep_forest(cohort: Cohort) -> Figure | Absent:
 
 
 def delayed_entry(cohort: Cohort) -> Text:
-    """The whole cohort was selected by having received salvage: the median with delayed entry, and
-    how many were at risk before it."""
+    """The median survival of treated patients who count as at risk from their first salvage line.
+
+    They had to live until then to be treated: delayed entry allows for that.
+    """
     delayed = bias.estimates(cohort)["os.delayed_entry.median"]
     if delayed.value is None:
         return text(

@@ -327,8 +327,8 @@ def _ratio_cells(r: OddsRatio) -> tuple[str, str]:
 
 def _exact_limits(counted: comparison.CategoryCounts, key: str, reference: str) -> str:
     """Exact limits of the conditional odds ratio, lines as independent; the P is not shown."""
-    one, base = (CATEGORY_KEYS.index(k) for k in (key, reference))
-    test = fisher_2x2(counted.events[one], counted.n[one], counted.events[base], counted.n[base])
+    row, base = (CATEGORY_KEYS.index(k) for k in (key, reference))
+    test = fisher_2x2(counted.events[row], counted.n[row], counted.events[base], counted.n[base])
     if test.low is None:
         return NONE
     return f"{ratio(test.low)} to {ratio(test.high) if test.high is not None else 'no limit'}"

@@ -311,7 +311,7 @@ def pooling() -> Text:
 
 
 def reported(cohort: Cohort, key: str) -> Table | Absent:
-    """Response rates of one category in other studies; the cohort does not enter."""
+    """Response rates of one category in other studies; this book's cohort has no row."""
     rows = [
         (label(rate), words.MEASURES_SHORT[measure], *_rate_cells(rate))
         for measure in comparators.RATES

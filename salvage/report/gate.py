@@ -24,8 +24,9 @@ def book_cohort() -> Cohort:
 def gate_of(cohort: Cohort) -> show.Gate:
     """The gate of a book of this cohort: what may stand in the place of a thing of its study.
 
-    The public form goes by the name alone. What there was to show instead, a table or the sentence
-    that there is none, makes no difference. A thing of any other study has no public form.
+    The public form is found by the thing's name alone. A table, and the sentence that stands in its
+    place where there is none, have one name: so the public form does not tell which of them the
+    internal book shows. A thing of any other study has no public form.
     """
 
     def gate(shown: Shown) -> Shown | None:

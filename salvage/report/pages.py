@@ -1,5 +1,4 @@
-"""Pages of the book that are made from data: the data dictionary, the STROBE table and the
-citation of the study.
+"""Pages of the book that are made from data: the data dictionary and the STROBE checklist.
 
 ``make sync`` writes them; a test compares them with what is written.
 """
@@ -20,6 +19,11 @@ def _table(caption: str, name: str, head: list[str], rows: list[list[str]]) -> s
     """A MyST table; cells are Markdown already."""
     lines = ["| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]]
     return "\n".join([f":::{{table}} {caption}", f":name: {name}", "", *lines, ":::"])
+
+
+def _page(*parts: str) -> str:
+    """A page of MyST Markdown, its parts with blank lines between them."""
+    return "\n\n".join(parts) + "\n"
 
 
 def data_dictionary() -> str:
@@ -68,7 +72,7 @@ def data_dictionary() -> str:
             settings,
         ),
     ]
-    return "\n\n".join(parts) + "\n"
+    return _page(*parts)
 
 
 def _expects(column: schema.Column) -> str:
@@ -106,25 +110,18 @@ def strobe() -> str:
         ]
         for i in strobe_items()
     ]
-    return (
-        "\n\n".join(
-            [
-                "# STROBE checklist",
-                MADE.format(source="data/strobe.yaml"),
-                (
-                    "The items of the checklist for cohort studies {cite}`vonelm2007`, in our own"
-                    " words, and where each is met. The index study is known by its abstract alone,"
-                    " so items about its conduct can only be answered as far as that goes."
-                ),
-                _table(
-                    "STROBE items and where they are met.",
-                    "tab-strobe",
-                    ["Item", "Topic", "Asks", "Where and how"],
-                    rows,
-                ),
-            ]
-        )
-        + "\n"
+    return _page(
+        "# STROBE checklist",
+        MADE.format(source="data/strobe.yaml"),
+        "The items of the checklist for cohort studies {cite}`vonelm2007`, in our own words, and"
+        " where each is met. The index study is known by its abstract alone, so items about its"
+        " conduct can only be answered as far as that goes.",
+        _table(
+            "STROBE items and where they are met.",
+            "tab-strobe",
+            ["Item", "Topic", "Asks", "Where and how"],
+            rows,
+        ),
     )
 
 
@@ -134,9 +131,9 @@ PAGES: Final = {"data_dictionary.md": data_dictionary, "strobe.md": strobe}
 def write(folder: Path = ROOT / "book") -> list[Path]:
     """Write every made page into ``folder`` and return their paths."""
     written = []
-    for name, made in PAGES.items():
+    for name, page in PAGES.items():
         path = folder / name
-        path.write_text(made(), encoding="utf-8")
+        path.write_text(page(), encoding="utf-8")
         written.append(path)
     return written
 

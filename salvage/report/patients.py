@@ -178,7 +178,7 @@ LEVELS: Final = {
     "cart_product": "First CAR-T product",
     "cart_best_response": "Best response to the first CAR-T",
 }
-#: What is said of a column of which no patient has a value, where it is not its row's label.
+#: Names of the baseline columns, for the note on those that no patient has a value of.
 COLUMNS: Final = {
     **{item.column: item.label.removesuffix(", median (range)") for item in BASELINE},
     **LEVELS,

@@ -59,8 +59,8 @@ def _number(value: int | None) -> str:
     return MASKED if value is None else f"{value:,}"
 
 
-def _share(part: int | None, whole: int | None) -> str:
-    return _number(part) if part is None or whole is None else of(part, whole)
+def _share(part: int | None, total: int | None) -> str:
+    return _number(part) if part is None or total is None else of(part, total)
 
 
 def _table(
@@ -87,7 +87,7 @@ def _all_hidden(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _rate(release: Release, measure: str, category: str, line: str = ALL) -> Estimate | None:
-    """A response rate of the release, ``None`` where a count that it tells is hidden."""
+    """A response rate of the release, ``None`` where it would tell a hidden count."""
     key, _ = response.group(release.study, category, line)
     return estimates.estimates(release).get(f"{measure}.{key}")
 
@@ -444,13 +444,13 @@ def terms(release: Release) -> Table | None:
 
 def curve(release: Release, origin: str, name: str, axis: str) -> Shown | None:
     """Kaplan-Meier curves of the released durations, all patients and the relapse groups."""
-    whole = release.whole(origin)
-    if whole is None:
+    all_patients = release.all_patients(origin)
+    if all_patients is None:
         return None
     parts = [times for key, times in release.times[origin].items() if key != ALL]
     shown: Figure | Absent = figures.km(
         release.study,
-        parts or [whole],
+        parts or [all_patients],
         name,
         f"Overall survival from {FROM[origin]}{' by time of relapse' if parts else ''}",
         axis=axis,
@@ -467,7 +467,7 @@ def origins(release: Release) -> Table | None:
         at = [released.get(f"{origin}.at.{month}") for month in survival.FIXED_MONTHS]
         for name, e in estimates.medians(release, origin).items():
             group = "all patients" if name == ALL else words.RELAPSE_GROUPS[name].lower()
-            fixed = [_at(one) if name == ALL else NOT_AT_STEP for one in at]
+            fixed = [_at(estimate) if name == ALL else NOT_AT_STEP for estimate in at]
             median = f"{months(e.value)} ({interval_text(e)})"
             rows.append((f"{ORIGINS[origin]}, {group}", f"{e.events:,} / {e.n:,}", median, *fixed))
     if not rows:

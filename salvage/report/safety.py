@@ -22,7 +22,7 @@ from salvage.report.shared import NONE, Shown, marks, of, this_cohort
 Part = TypeVar("Part")
 
 MOST_TERMS: Final = 20
-#: What has an estimate of its own: the label by the key in its id.
+#: The adverse events with estimates of their own: the label by the key in the id.
 OVERALL: Final = {
     "any": "Any adverse event",
     "fever": "Fever",
@@ -85,8 +85,8 @@ def _number_of_events(cohort: Cohort) -> str:
 
 
 def _affected(cohort: Cohort) -> str:
-    made = safety.estimates(cohort)
-    any_grade, severe = made["ae.any.patients"], made["ae.severe.patients"]
+    estimates = safety.estimates(cohort)
+    any_grade, severe = estimates["ae.any.patients"], estimates["ae.severe.patients"]
     if severe.value is None:
         return (
             f"At least one occurred in {_share(any_grade)}; no event has a grade, so nothing is "
@@ -147,7 +147,7 @@ def _left_out(cohort: Cohort) -> str:
 @_where_recorded
 def overall(cohort: Cohort) -> Shown:
     """Any event, severe events, fever, CRS and ICANS, per patient and as events."""
-    made = safety.estimates(cohort)
+    estimates = safety.estimates(cohort)
     events = safety.events_of_treated(cohort)
     events_of = {
         "any": events,
@@ -158,8 +158,8 @@ def overall(cohort: Cohort) -> Shown:
     for key, label in OVERALL.items():
         severe_id = "ae.severe.patients" if key == "any" else f"ae.{key}.severe.patients"
         for grade, e, counted in (
-            ("any grade", made[f"ae.{key}.patients"], events_of[key]),
-            ("grade 3 or more", made[severe_id], safety.severe(events_of[key])),
+            ("any grade", estimates[f"ae.{key}.patients"], events_of[key]),
+            ("grade 3 or more", estimates[severe_id], safety.severe(events_of[key])),
         ):
             used.append(e)
             cells = (

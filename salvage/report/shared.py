@@ -1,4 +1,4 @@
-"""What several chapters say alike: notes, rows of rates and medians, and turns of phrase."""
+"""What several chapters share: notes, rows of rates and medians, and turns of phrase."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final

@@ -40,8 +40,8 @@ NO_LIMITS_NOTE: Final = "Where every patient at risk has died the curve is 0 and
 
 def answer(cohort: Cohort) -> Box:
     """Median survival from the three origins, deaths, and how much of the first is guaranteed."""
-    made = survival.estimates(cohort)
-    infusion, relapse, salvage = (made[f"{id}.median"] for id in ORIGINS)
+    estimates = survival.estimates(cohort)
+    infusion, relapse, salvage = (estimates[f"{id}.median"] for id in ORIGINS)
     medians = [
         f"Median overall survival from the first CAR-T infusion was {median(infusion, 'patient')}.",
         f"From relapse it was {median(relapse, 'patient')}.",
@@ -54,7 +54,7 @@ def answer(cohort: Cohort) -> Box:
     return show.answer(
         cohort.study,
         " ".join([_deaths(cohort), *medians]),
-        _guaranteed(made["os.guarantee.share"]),
+        _guaranteed(estimates["os.guarantee.share"]),
         name="answer-survival",
     )
 
@@ -87,9 +87,9 @@ def _guaranteed(share: Estimate) -> str:
 
 def by_origin(cohort: Cohort) -> Table:
     """Median survival and survival at fixed months from each of the three time origins."""
-    made = survival.estimates(cohort)
-    medians = {id: made[f"{id}.median"] for id in ORIGINS}
-    at_months = {id: [made[f"{id}.at.{month}"] for month in FIXED_MONTHS] for id in ORIGINS}
+    estimates = survival.estimates(cohort)
+    medians = {id: estimates[f"{id}.median"] for id in ORIGINS}
+    at_months = {id: [estimates[f"{id}.at.{month}"] for month in FIXED_MONTHS] for id in ORIGINS}
     used = [e for id in ORIGINS for e in (medians[id], *at_months[id])]
     notes = [LOG_LOG_NOTE]
     notes += [BEYOND_NOTE] if any(map(_beyond, used)) else []
@@ -164,8 +164,8 @@ def why_biased(cohort: Cohort) -> Text:
 
 def reading(cohort: Cohort) -> Text:
     """How the three origins differ in this cohort, in one sentence."""
-    made = survival.estimates(cohort)
-    infusion, relapse, salvage = (made[f"{id}.median"].value for id in ORIGINS)
+    estimates = survival.estimates(cohort)
+    infusion, relapse, salvage = (estimates[f"{id}.median"].value for id in ORIGINS)
     if infusion is None or relapse is None:
         return text(
             cohort.study,
@@ -212,20 +212,20 @@ def restricted_means(cohort: Cohort) -> Shown:
             cohort.study,
             "No restricted mean can be given: from one of the origins nobody was observed at all.",
         )
-    made = {id: survival.estimates(cohort)[f"{id}.rmst"] for id in ORIGINS}
+    means = {id: survival.estimates(cohort)[f"{id}.rmst"] for id in ORIGINS}
     return Table(
         cohort.study,
         "tab-survival-restricted-mean",
         f"Mean survival time within {words.months(month)} of each origin.",
         ("Clock starts at", "Patients", "Deaths, all follow-up", "Mean, months", "95% CI, months"),
-        [median_row(label, made[id]) for id, label in ORIGINS.items()],
+        [median_row(label, means[id]) for id, label in ORIGINS.items()],
         (
             f"The area under the Kaplan-Meier curve up to {words.months(month)}. The horizon is "
             "the longest whole month that the follow-up from every origin reaches; without a whole "
             "month, the last observation.",
             "Normal interval with R's standard error.",
         ),
-        marks([*made.values()]),
+        marks([*means.values()]),
     )
 
 
@@ -328,8 +328,8 @@ def responses(cohort: Cohort) -> Shown:
 
 def _response_medians(cohort: Cohort) -> tuple[Estimate, Estimate]:
     """Median duration of response over all lines: a new treatment censors, or is an event."""
-    made = survival.line_estimates(cohort)
-    return made["dor.all.median"], made["dor.all.new_treatment_event.median"]
+    estimates = survival.line_estimates(cohort)
+    return estimates["dor.all.median"], estimates["dor.all.new_treatment_event.median"]
 
 
 def response_reading(cohort: Cohort) -> Text | Absent:

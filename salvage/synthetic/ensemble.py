@@ -219,9 +219,9 @@ def _rows(
     ]
 
 
-def _alternative(rng: np.random.Generator, one: times.Times) -> Alternative | None:
+def _alternative(rng: np.random.Generator, cohort: times.Times) -> Alternative | None:
     """Salvage lines around one cohort's histories; ``None`` if no draw fitted."""
-    relapse, observed, died = one.relapse[0], one.observed[0], one.died[0]
+    relapse, observed, died = cohort.relapse[0], cohort.observed[0], cohort.died[0]
     patients = pd.DataFrame(
         {
             "patient_id": [patient_id(k) for k in range(times.PATIENTS)],
@@ -232,8 +232,8 @@ def _alternative(rng: np.random.Generator, one: times.Times) -> Alternative | No
     )
     for _ in range(TRIES_PER_COHORT):
         with suppress(NoHistory):
-            salvage = typed(pd.DataFrame(_rows(rng, relapse, observed, one.late[0])), SALVAGE)
-            return Alternative(typed(patients, PATIENTS), salvage, float(one.cutoff[0] / 10))
+            salvage = typed(pd.DataFrame(_rows(rng, relapse, observed, cohort.late[0])), SALVAGE)
+            return Alternative(typed(patients, PATIENTS), salvage, float(cohort.cutoff[0] / 10))
     return None
 
 

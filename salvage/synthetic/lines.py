@@ -135,9 +135,9 @@ def assign_categories(
     for _ in range(60 * len(lines)):
         if not wrong:
             return categories
-        one, two = int(rng.choice(wrong)), int(rng.integers(len(lines)))
+        first, second = int(rng.choice(wrong)), int(rng.integers(len(lines)))
         swapped = categories.copy()
-        swapped[one], swapped[two] = categories[two], categories[one]
+        swapped[first], swapped[second] = categories[second], categories[first]
         still = _conflicts(lines, swapped, limits)
         if len(still) <= len(wrong):
             categories, wrong = swapped, still

@@ -72,8 +72,8 @@ def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
     while True:
         cohorts = _agreeing(rng)
         for k in range(len(cohorts)):
-            one = cohorts.take(np.array([k]))
-            relapse, observed, died = one.relapse[0], one.observed[0], one.died[0]
+            cohort = cohorts.take(np.array([k]))
+            relapse, observed, died = cohort.relapse[0], cohort.observed[0], cohort.died[0]
             for _ in range(TRIES_PER_COHORT):
                 with suppress(NoHistory):
                     return _records(rng, relapse, observed, died)

@@ -239,17 +239,17 @@ def _swap(rng: np.random.Generator, times: Times) -> Times:
     """
     count = len(times)
     rows, move = np.arange(count), rng.integers(4, size=count)
-    one, two = rng.integers(PATIENTS, size=(2, count))
+    first, second = rng.integers(PATIENTS, size=(2, count))
     relapse, observed, died = times.relapse.copy(), times.observed.copy(), times.died.copy()
 
     def exchange(array: NDArray[Any], wanted: Bools) -> None:
-        at, i, j = rows[wanted], one[wanted], two[wanted]
+        at, i, j = rows[wanted], first[wanted], second[wanted]
         array[at, i], array[at, j] = array[at, j], array[at, i]
 
     exchange(relapse, move == 0)
     exchange(observed, move == 1)
     exchange(died, (move == 1) | (move == 2))
-    observed[rows, one] += np.where(move == 3, rng.integers(-5, 6, size=count), 0)
+    observed[rows, first] += np.where(move == 3, rng.integers(-5, 6, size=count), 0)
     return Times(relapse, observed, died, times.cutoff)
 
 

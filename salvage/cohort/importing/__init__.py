@@ -75,23 +75,23 @@ def _foreign(out: Path) -> list[Problem]:
 def _differing(path: Path, study: Study) -> tuple[str, ...]:
     """Settings in which the study.yaml of an earlier import differs from the mapping's.
 
-    None where it cannot be read: the check of the cohort says why.
+    Empty where it cannot be read: the check of the cohort says why.
     """
     if not path.is_file():
         return ()
-    kept, problems = read_study(path)
+    earlier, problems = read_study(path)
     if problems:
         return ()
     names = (setting.name for setting in fields(Study))
-    return tuple(name for name in names if getattr(kept, name) != getattr(study, name))
+    return tuple(name for name in names if getattr(earlier, name) != getattr(study, name))
 
 
 def _write(out: Path, mapping: Mapping, mapped: Mapped) -> tuple[str, ...]:
-    """Write the files of the cohort, and name those of tables that the mapping has no longer.
+    """Write the files of the cohort; returns the names of the files that it deletes.
 
-    Such a table is not left from before. The list of unmapped rows is the first file, since it is
-    the mark of a folder that an import made. A study.yaml that is there may have been edited: it
-    stays.
+    Those are tables of an earlier import that the mapping no longer fills. The list of unmapped
+    rows is written first, since it marks a folder that an import made. A study.yaml that is there
+    may have been edited, so it stays.
     """
     out.mkdir(parents=True, exist_ok=True)
     head = [column.name for column in fields(Unmapped)]

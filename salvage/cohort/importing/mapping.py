@@ -94,11 +94,11 @@ class Condition:
     def contradictions(self) -> Iterator[tuple[str, object, str]]:
         """A rule without a column, or without exactly one test."""
         if not self.column or len(self._tests()) != 1:
-            tests = ", ".join(one.name.rstrip("_") for one in fields(self)[1:])
+            tests = ", ".join(test.name.rstrip("_") for test in fields(self)[1:])
             yield "", "", f"column and one of {tests}"
 
     def _tests(self) -> dict[str, tuple[str, ...]]:
-        tests = {one.name.rstrip("_"): getattr(self, one.name) for one in fields(self)[1:]}
+        tests = {test.name.rstrip("_"): getattr(self, test.name) for test in fields(self)[1:]}
         return {test: operands for test, operands in tests.items() if operands}
 
     @property

@@ -134,13 +134,14 @@ def _named_patients(patients: Sequence[str]) -> str:
 
 def _first_rows(unmapped: Sequence[Unmapped]) -> Iterable[str]:
     """The rows and cells that could not be mapped, the first few of them one by one."""
-    failed = [one for one in unmapped if one.outcome != NOT_KEPT]
+    failed = [item for item in unmapped if item.outcome != NOT_KEPT]
     if not failed:
         return
     yield "Rows and cells that could not be mapped:"
-    for one in failed[:PRINTED]:
-        shown = f' "{printable(one.value)}"' if one.value else ""
-        shown += f" ({one.found_in})" if one.found_in else ""
-        yield f"  {one.source}, row {one.row}, {one.column}{shown}: {one.reason}; {one.outcome}"
+    for item in failed[:PRINTED]:
+        shown = f' "{printable(item.value)}"' if item.value else ""
+        shown += f" ({item.found_in})" if item.found_in else ""
+        place = f"{item.source}, row {item.row}, {item.column}"
+        yield f"  {place}{shown}: {item.reason}; {item.outcome}"
     if len(failed) > PRINTED:
         yield f"  and {len(failed) - PRINTED} more in {UNMAPPED_FILE}"

@@ -67,7 +67,7 @@ class Count:
 
 @dataclass(frozen=True)
 class LookUp:
-    """How many rows of a source one column could take its value from, and what the others are."""
+    """Of the rows of a source that is looked up: how many one column can use, and why no more."""
 
     source: str
     table: str
@@ -249,20 +249,20 @@ class _EntryRows:
         """Add the list and the counts of this entry to the cohort's."""
         read = self.sources[self.entry.source]
         if self.is_patients:
-            rows = [one.row for one in self.listed if one.outcome == NOT_KEPT]
+            rows = [item.row for item in self.listed if item.outcome == NOT_KEPT]
             self.mapped.not_kept |= set(self._first(read.loc[rows], "patient_id"))
-        gone = {one.row for one in self.listed if one.outcome != LEFT_BLANK}
+        gone = {item.row for item in self.listed if item.outcome != LEFT_BLANK}
         listed = [u for u in self.listed if u.outcome != LEFT_BLANK or u.row not in gone]
-        self.mapped.unmapped += sorted(listed, key=lambda one: one.row)
+        self.mapped.unmapped += sorted(listed, key=lambda item: item.row)
         self.mapped.counts.append(
             Count(
                 self.entry.source,
                 self.table.name,
                 len(read),
                 len(frame),
-                sum(one.outcome == NOT_KEPT for one in listed),
-                len({one.row for one in listed if one.outcome == LEFT_OUT}),
-                len({(one.row, one.column) for one in listed if one.outcome == LEFT_BLANK}),
+                sum(item.outcome == NOT_KEPT for item in listed),
+                len({item.row for item in listed if item.outcome == LEFT_OUT}),
+                len({(item.row, item.column) for item in listed if item.outcome == LEFT_BLANK}),
             )
         )
 
@@ -483,7 +483,7 @@ def meets(frame: pd.DataFrame, rule: Condition) -> "pd.Series[bool]":
     if rule.test == "not_in":
         return ~keys.isin(wanted)
     if rule.test == "contains":
-        return keys.map(lambda key: any(_fits(one, key) for one in wanted)).astype(bool)
+        return keys.map(lambda key: any(_fits(pattern, key) for pattern in wanted)).astype(bool)
     left, operand = numbers(text), rule.operands[0]
     right = numbers(frame[operand]) if is_mapped_name(operand) else float(operand)
     compare = {"at_least": left.ge, "at_most": left.le, "above": left.gt, "below": left.lt}

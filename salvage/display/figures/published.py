@@ -268,12 +268,12 @@ def _region(corners: Floats, with_p: Sequence[Floats], printed: str, p: str) -> 
     with style.drawing(4.1) as figure:
         axes = figure.add_subplot()
         edge: dict[str, Any] = {"edgecolor": style.INK, "linewidth": 1}
-        whole = Polygon(corners, facecolor=SKY, alpha=0.6, label=f"prints {printed}", **edge)
+        region = Polygon(corners, facecolor=SKY, alpha=0.6, label=f"prints {printed}", **edge)
         parts = [
             Polygon(part, facecolor=style.DEEP, hatch="////", label=f"and P = {p}", **edge)
             for part in with_p
         ]
-        for patch in (whole, *parts):
+        for patch in (region, *parts):
             axes.add_patch(patch)
         for d in DEATHS:
             axes.axhline(least_error(d), color=style.GREY, linestyle=":", linewidth=1.2)
@@ -290,7 +290,7 @@ def _region(corners: Floats, with_p: Sequence[Floats], printed: str, p: str) -> 
         axes.set_xticks(list(map(math.log, ratios)), list(ratios.values()))
         axes.set_xlabel("Hazard ratio (log scale)")
         axes.set_ylabel("Standard error of log HR")
-        style.legend_below(figure, [whole, *parts[:1]], 2)
+        style.legend_below(figure, [region, *parts[:1]], 2)
     return figure
 
 

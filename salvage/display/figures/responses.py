@@ -195,7 +195,7 @@ def _rate_text(e: Estimate) -> str:
 
 
 def _overlap(exact: Sequence[Estimate]) -> str:
-    """Whether one rate lies in the intervals of all categories; nothing is said of a single one."""
+    """The caption's sentence on whether one rate lies in all intervals; none for one category."""
     if len(exact) < 2:
         return ""
     if max(e.low or 0 for e in exact) <= min(1 if e.high is None else e.high for e in exact):

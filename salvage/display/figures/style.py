@@ -203,7 +203,7 @@ class BookAxes(Axes):
     around: NDArray[np.float64] | None = None
 
     def get_tightbbox(self, renderer: RendererBase | None = None, **options: Any) -> Bbox | None:
-        """The box of all that is drawn, in pixels; for a layout, as it first was around them."""
+        """The box of all that is drawn, in pixels; for a layout, the first margins are kept."""
         if not options.get("for_layout_only"):
             return super().get_tightbbox(renderer, **options)
         if self.around is None:
@@ -215,7 +215,7 @@ class BookAxes(Axes):
 
 
 class BookFigure(Figure):
-    """A figure that is drawn and saved in the book's style, for ticks only come into being then."""
+    """A figure that is drawn and saved in the book's style, since ticks are made only then."""
 
     unfinished = False
 
