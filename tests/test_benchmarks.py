@@ -14,7 +14,7 @@ def test_the_benchmark_runs_and_prints_every_comparison(
 ) -> None:
     number = cell(
         """
-from salvage import show
+from salvage.display import show
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()

@@ -18,7 +18,7 @@ from tests.scratch_book import Book, cell, make_book, page
 
 PATIENTS_CELL = cell(
     """
-from salvage import show
+from salvage.display import show
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
@@ -31,7 +31,7 @@ GLUED = "There are {glue:text}`patients` patients."
 FIGURE_CELL = cell(
     """
 from matplotlib.figure import Figure
-from salvage import show
+from salvage.display import show
 
 picture = Figure(figsize=(4, 2))
 picture.subplots().plot([1, 2, 3])
@@ -40,7 +40,7 @@ show.Figure(show.CLEARED, "fig-line", picture, "A line.", "A line that rises fro
 )
 TABLE_CELL = cell(
     """
-from salvage import show
+from salvage.display import show
 
 show.Table(show.CLEARED, "tab-one", "One row", ["Name", "Value"], [["first", "1.0"]])
 """
@@ -257,7 +257,7 @@ def test_another_builder_leaves_no_other_cohort_behind(
     (other / "study.yaml").write_text("title: Another hospital\n", encoding="utf-8")
     number = cell(
         """
-from salvage import show
+from salvage.display import show
 from salvage.report.gate import book_cohort
 
 cohort = book_cohort()
@@ -396,7 +396,11 @@ def test_a_half_written_output_is_made_again(book: Book) -> None:
 
 def test_empty_sections_go_and_one_sentence_stays(book: Book) -> None:
     missing = cell(
-        'from salvage import show\n\nshow.Absent(show.CLEARED, "No adverse events are recorded.")'
+        """
+from salvage.display import show
+
+show.Absent(show.CLEARED, "No adverse events are recorded.")
+"""
     )
     source = page(
         "Adverse events",

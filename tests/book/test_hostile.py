@@ -23,7 +23,7 @@ from playwright.sync_api import sync_playwright
 from pypdf import PdfReader
 
 from salvage import words
-from salvage.cohort.check import template
+from salvage.cohort import template
 from salvage.display.figures import style
 from salvage.paths import COHORT_VARIABLE, ROOT
 from tests.scratch_book import BUILD_FLAGS

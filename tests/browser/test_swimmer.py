@@ -23,7 +23,7 @@ from tests.scratch_book import Book, Built, cell, make_book, page
 NAME = "chapters/01_cohort"
 SWIMMER_CELL = cell(
     """
-from salvage import figures
+from salvage.display import figures
 from salvage.report.gate import book_cohort
 
 figures.swimmer_plot(book_cohort())

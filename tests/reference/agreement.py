@@ -515,6 +515,8 @@ R {r} with survival {survival} answered once, for public data sets and for awkwa
 Its answers are stored in `tests/reference` with the script that asked.
 This page compares every stored answer.
 
+## lifelines and the rules of R
+
 :::{{table}} What lifelines computes, and the rules of R that the report adds.
 :name: tab-methods-lifelines
 
@@ -522,6 +524,8 @@ This page compares every stored answer.
 :::
 
 Two results agree if no part differs by more than a millionth of R's; a number where R has none is a difference.
+
+## The report against R
 
 :::{{table}} The report against R: how R is asked for each method, and the largest difference.
 :name: tab-methods-against-r
