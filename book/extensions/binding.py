@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from book.extensions.cores import usable_cores
 from book.extensions.execution import write_atomically
-from book.extensions.worker import Facts
+from book.extensions.worker import CohortFacts
 from salvage import words
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def write_in_parallel(app: "Sphinx", env: object) -> None:
     app.parallel = max(app.parallel, 2 * usable_cores() + 1)
 
 
-def cohort_facts(app: "Sphinx") -> Facts:
+def cohort_facts(app: "Sphinx") -> CohortFacts:
     """Title and kind of the cohort.
 
     Raises:
@@ -92,19 +92,19 @@ def cohort_facts(app: "Sphinx") -> Facts:
     return app.chapters.runner.facts()  # type: ignore[attr-defined, no-any-return]
 
 
-def on_every_page(facts: Facts) -> str:
+def on_every_page(facts: CohortFacts) -> str:
     """What of the cohort stands on every page."""
     return json.dumps([facts["title"], facts["centre"], notice(facts)], ensure_ascii=False)
 
 
-def notice(facts: Facts) -> str:
+def notice(facts: CohortFacts) -> str:
     """The banner that says that these are not patients, as HTML; empty for a real cohort."""
     if not facts["synthetic"]:
         return ""
     return f'<p class="{NOTICE_CLASS}">{html.escape(words.SYNTHETIC_NOTICE)}</p>'
 
 
-def index_page(app: "Sphinx", facts: Facts) -> str:
+def index_page(app: "Sphinx", facts: CohortFacts) -> str:
     """The page that a folder opens with: it leads to the cover, under the title and the notice that
     every page has.
     """

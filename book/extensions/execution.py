@@ -23,7 +23,7 @@ from sphinx.errors import ExtensionError
 
 from book.extensions import inputs, worker
 from book.extensions.cores import usable_cores
-from book.extensions.worker import Facts
+from book.extensions.worker import CohortFacts
 from salvage import paths
 
 # What the server imports before it forks; every process imports the script that was started, too.
@@ -131,7 +131,7 @@ class Runner:
             failed = sorted({j.name for j, answer in self._answers.items() if answer.exception()})
             raise ChapterError(f"the book stops here: not run: {', '.join(failed)}") from None
 
-    def facts(self) -> Facts:
+    def facts(self) -> CohortFacts:
         """Title and kind of the cohort.
 
         Raises:

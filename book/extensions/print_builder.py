@@ -35,7 +35,7 @@ from book.extensions.print_ast import (
     UnknownNodeError,
     aliases,
 )
-from book.extensions.print_cover import Cover, Part
+from book.extensions.print_cover import Part, PrintedCover
 from book.extensions.terms import without_margins
 from salvage import __version__, words
 
@@ -182,10 +182,10 @@ def assemble(builder: PaperBuilder, pages: dict[str, nodes.document], dialect: D
     return book
 
 
-def cover_of(app: "Sphinx") -> Cover:
+def cover_of(app: "Sphinx") -> PrintedCover:
     """What stands on the cover and in the header."""
     facts = binding.cohort_facts(app)
-    return Cover(
+    return PrintedCover(
         title=facts["title"],
         centre=facts["centre"],
         window=facts["window"],
@@ -197,12 +197,12 @@ def cover_of(app: "Sphinx") -> Cover:
 
 
 @dataclass(frozen=True)
-class Job:
+class PrintJob:
     """A printed book that is ready to be set."""
 
     typst: Book
     word: Book
-    cover: Cover
+    cover: PrintedCover
     parts: tuple[Part, ...]
     folder: Path
 
@@ -229,7 +229,7 @@ class Job:
         return problems
 
 
-def prepare(builder: PaperBuilder, folder: Path) -> Job:
+def prepare(builder: PaperBuilder, folder: Path) -> PrintJob:
     """Everything that the printed book is made from."""
     pages = resolve(builder)
     parts = [
@@ -237,7 +237,7 @@ def prepare(builder: PaperBuilder, folder: Path) -> Job:
         for caption, names in page_names(builder.env, builder.config.root_doc)
         if names
     ]
-    return Job(
+    return PrintJob(
         typst=assemble(builder, pages, print_pdf.TypstDialect()),
         word=assemble(builder, pages, print_word.WordDialect()),
         cover=cover_of(builder.app),
@@ -255,7 +255,7 @@ def tell(problems: Iterable[str]) -> None:
         log("%s", problem)
 
 
-def digest_of(job: Job) -> str:
+def digest_of(job: PrintJob) -> str:
     """Digest of everything that the printed book is made from, the way of making it included."""
     digest = hashlib.sha256()
     content = [job.typst.blocks, job.word.blocks, str(job.cover), [str(part) for part in job.parts]]

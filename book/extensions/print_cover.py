@@ -7,7 +7,7 @@ from salvage import words
 
 
 @dataclass(frozen=True)
-class Cover:
+class PrintedCover:
     """Title page and header; ``notice`` is empty for a real cohort."""
 
     title: str

@@ -28,7 +28,7 @@ from book.extensions.print_ast import (
     raw_block,
     raw_inline,
 )
-from book.extensions.print_cover import Cover, Part
+from book.extensions.print_cover import Part, PrintedCover
 from book.extensions.print_widths import height, is_tight, widths, with_widths
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "print" / "template.typ"
@@ -272,7 +272,7 @@ def value(item: object) -> str:
     return quoted(str(item))
 
 
-def source(book: Book, cover: Cover, parts: Sequence[Part], fonts: Sequence[str]) -> str:
+def source(book: Book, cover: PrintedCover, parts: Sequence[Part], fonts: Sequence[str]) -> str:
     """The whole book in Typst."""
 
     body = pypandoc.convert_text(
@@ -339,7 +339,9 @@ def arrange(compiler: typst.Compiler, folder: Path) -> None:
         (folder / FLOATING).write_text(json.dumps(floating), encoding="utf-8")
 
 
-def make(book: Book, cover: Cover, parts: Sequence[Part], path: Path, cache: Path) -> list[str]:
+def make(
+    book: Book, cover: PrintedCover, parts: Sequence[Part], path: Path, cache: Path
+) -> list[str]:
     """Write the PDF; what a reader of the terminal must be told.
 
     The PDF is tagged and checked against PDF/UA-1 by Typst. Where its checks do not allow that,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from book.extensions import print_word
 from book.extensions.print_ast import Numbered
-from book.extensions.print_cover import Cover
+from book.extensions.print_cover import PrintedCover
 from book.extensions.print_pdf import picture_size, set_alone
 from salvage.cohort.cells import guarded
 
@@ -19,7 +19,7 @@ def file_stem(number: str) -> str:
     return "-".join([kind.lower(), *(part.zfill(2) for part in digits.split("."))])
 
 
-def write(items: Sequence[Numbered], cover: Cover, folder: Path) -> None:
+def write(items: Sequence[Numbered], cover: PrintedCover, folder: Path) -> None:
     """Write each numbered table as .docx and .csv, each numbered figure as .svg and .pdf.
 
     The folder holds nothing else afterwards.

@@ -37,7 +37,7 @@ from book.extensions.print_ast import (
     raw_inline,
     words,
 )
-from book.extensions.print_cover import Cover
+from book.extensions.print_cover import PrintedCover
 from book.extensions.print_pdf import TEMPLATE, fitted, picture_size, set_alone
 from book.extensions.print_widths import PAGE, with_widths
 
@@ -161,7 +161,7 @@ def rendered(images: Sequence[Path]) -> list[bytes]:
     return set_alone(text, files, format="png", ppi=DOTS_PER_INCH)
 
 
-def front(cover: Cover, blocks: Sequence[Block]) -> list[Block]:
+def front(cover: PrintedCover, blocks: Sequence[Block]) -> list[Block]:
     """Cover and table of contents."""
     notice = in_style("Notice", [para(words(cover.notice))]) if cover.notice else []
     return [
@@ -196,14 +196,14 @@ def contents(blocks: Sequence[Block]) -> list[Block]:
     return listing
 
 
-def make(book: Book, cover: Cover, path: Path, cache: Path) -> None:
+def make(book: Book, cover: PrintedCover, path: Path, cache: Path) -> None:
     """Write the Word file of the book."""
     images = [item.image for item in book.numbered if item.image is not None]
     draw_pictures(images, cache / PICTURES)
     write([*front(cover, book.blocks), *book.blocks], path, cover, cache)
 
 
-def write(blocks: list[Block], path: Path, cover: Cover, pictures: Path) -> None:
+def write(blocks: list[Block], path: Path, cover: PrintedCover, pictures: Path) -> None:
     """Write blocks as a Word file; ``pictures`` is the folder that their addresses start from."""
 
     part = path.with_name(f"{path.name}.part")
@@ -233,7 +233,7 @@ def dateless(data: bytes) -> bytes:
     return stream.getvalue()
 
 
-def dress(document: Document, cover: Cover) -> None:
+def dress(document: Document, cover: PrintedCover) -> None:
     """Give a document of Pandoc its header, footer and properties, and its tables their rows."""
 
     section = document.sections[0]
@@ -264,7 +264,7 @@ def resize_pictures(document: Document) -> None:
         shape.height = Inches(image.px_height / DOTS_PER_INCH)
 
 
-def describe(document: Document, cover: Cover) -> None:
+def describe(document: Document, cover: PrintedCover) -> None:
     """Title, author and language of a document; no dates."""
 
     properties = document.core_properties

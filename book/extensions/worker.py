@@ -35,7 +35,7 @@ class Run(TypedDict):
     seconds: list[float]
 
 
-class Facts(TypedDict):
+class CohortFacts(TypedDict):
     """What the binding of the book needs of the cohort."""
 
     title: str
@@ -115,7 +115,7 @@ def _check(cell: Any, error: BaseException | None) -> None:
         raise CellError("\n\n".join(["in the cell", source, *traces]))
 
 
-def collect_facts() -> Facts:
+def collect_facts() -> CohortFacts:
     """Title and kind of the cohort that the book reads.
 
     Raises:
@@ -124,7 +124,7 @@ def collect_facts() -> Facts:
     from salvage.report.gate import book_cohort
 
     study = book_cohort().study
-    return Facts(
+    return CohortFacts(
         title=study.title,
         centre=study.centre,
         window=study.window,

@@ -163,7 +163,7 @@ def null_results(name: str = "default") -> dict[str, simulate.HazardRatios]:
 
 def published_hr() -> float:
     """The hazard ratio that the abstract prints."""
-    return float(provenance.figures()["cox.late_vs_early.hr"]["value"])
+    return float(provenance.printed_figures()["cox.late_vs_early.hr"]["value"])
 
 
 @cache

@@ -21,7 +21,7 @@ def facts() -> Mapping[str, Any]:
     return MappingProxyType(yaml.safe_load(PUBLISHED.read_text(encoding="utf-8")))
 
 
-def figures() -> dict[str, dict[str, Any]]:
+def printed_figures() -> dict[str, dict[str, Any]]:
     """The printed figures, by the id of the estimate that reproduces each."""
     by_id: dict[str, dict[str, Any]] = facts()["figures"]
     return by_id
@@ -67,7 +67,7 @@ def marks(estimate_id: str, synthetic: bool, value: float | None = None) -> tupl
     """
     if not synthetic:
         return "observed", "observed", "observed"
-    figure = figures().get(estimate_id, {})
+    figure = printed_figures().get(estimate_id, {})
     if (
         value is not None
         and "step" in figure

@@ -12,7 +12,7 @@ import pandas as pd
 
 from salvage.cohort import schema
 from salvage.cohort.cells import DATE_EXPECTED, months, parse_date, stored_date, text_of
-from salvage.cohort.schema import Table
+from salvage.cohort.schema import TableSchema
 from salvage.problems import Problem
 
 INFUSION_DATE: Final = "infusion_date"
@@ -29,7 +29,7 @@ def date_column(month_column: str) -> str:
     return month_column.removesuffix("_month") + "_date"
 
 
-def date_columns(table: Table) -> dict[str, str]:
+def date_columns(table: TableSchema) -> dict[str, str]:
     """The month column that each date column of ``table`` stands for."""
     return {date_column(c.name): c.name for c in table.columns if c.kind == "month"}
 

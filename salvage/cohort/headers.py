@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from salvage.cohort.dates import INFUSION_DATE, date_columns
-from salvage.cohort.schema import Table
+from salvage.cohort.schema import TableSchema
 
 _BRACKET: Final = re.compile(r"[(\[（].*")
 
@@ -20,7 +20,7 @@ def plain_name(name: str) -> str:
     return "_".join(_BRACKET.sub("", name).lower().replace("-", " ").split())
 
 
-def schema_names(names: Sequence[str], table: Table) -> dict[str, str]:
+def schema_names(names: Sequence[str], table: TableSchema) -> dict[str, str]:
     """The schema's name of each column that is only written otherwise: ``Patient ID``, ``Age (y)``.
 
     Not where the name is taken, two columns claim it, or a column of months says another unit.
@@ -35,7 +35,7 @@ def schema_names(names: Sequence[str], table: Table) -> dict[str, str]:
     return {n: plain for n, plain in meant.items() if plain in known and claimed.count(plain) == 1}
 
 
-def in_another_unit(name: str, table: Table) -> str:
+def in_another_unit(name: str, table: TableSchema) -> str:
     """The column of months that a name with another unit in brackets is meant to be, if any."""
     bracket = _BRACKET.search(name)
     unit = bracket[0].strip("()[]（） ").lower() if bracket else ""

@@ -15,7 +15,7 @@ from salvage import words
 from salvage.cohort import dates, schema
 from salvage.cohort.files import AS_IT_IS, FORMATS, WORKBOOKS, Read, headed, sheet_name, sheets
 from salvage.cohort.headers import plain_name, schema_names, table_key
-from salvage.cohort.schema import Table
+from salvage.cohort.schema import TableSchema
 from salvage.cohort.study import Study, from_settings, read_study
 from salvage.problems import Problem
 
@@ -72,7 +72,7 @@ def read(path: Path) -> Source:
     return source
 
 
-def _take(source: Source, table: Table, name: str, part: Read) -> None:
+def _take(source: Source, table: TableSchema, name: str, part: Read) -> None:
     """Add what was read of a table; ``name`` is that of its file or sheet in messages."""
     frame, problems = part
     source.problems += problems
@@ -213,7 +213,7 @@ def _settings(rows: Iterable[Sequence[str]], file: str) -> tuple[Study, list[Pro
 # --- what is not as the schema has it -------------------------------------------------------------
 
 
-def _tidy(source: Source, table: Table) -> None:
+def _tidy(source: Source, table: TableSchema) -> None:
     """Names of columns as the schema has them; no example rows; a header that is not on top."""
     frame, file = source.tables[table.name]
     frame = frame.rename(columns=schema_names(list(frame.columns), table))

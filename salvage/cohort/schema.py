@@ -60,7 +60,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableSchema:
     """One table: its name, one row's meaning, its columns, and whether a cohort must have it."""
 
     name: str
@@ -110,7 +110,7 @@ _AGE = Column(
     "age", "number", "Age at the first CAR-T infusion", low=0, high=120, unit="years", example=58
 )
 
-PATIENTS: Final = Table(
+PATIENTS: Final = TableSchema(
     "patients",
     "one row per patient; baseline values are those before the first CAR-T infusion",
     (
@@ -136,7 +136,7 @@ PATIENTS: Final = Table(
     ),
 )
 
-SALVAGE: Final = Table(
+SALVAGE: Final = TableSchema(
     "salvage",
     "one row per salvage treatment event",
     (
@@ -156,7 +156,7 @@ SALVAGE: Final = Table(
     ),
 )
 
-ADVERSE_EVENTS: Final = Table(
+ADVERSE_EVENTS: Final = TableSchema(
     "adverse_events",
     "one row per adverse event of salvage therapy",
     (

@@ -29,7 +29,7 @@ from salvage.cohort.readers import (
     LABEL_PREFIX,
     SETTINGS_SHEET,
 )
-from salvage.cohort.schema import Column, Table
+from salvage.cohort.schema import Column, TableSchema
 from salvage.problems import InputError, Problem
 
 #: Fixed, so that the same schema makes the same file.
@@ -72,7 +72,7 @@ def write_workbook(path: Path) -> Path:
     return path
 
 
-def sheet_columns(table: Table) -> list[Column]:
+def sheet_columns(table: TableSchema) -> list[Column]:
     """The columns of a table's sheet: beside each month column, one for a date instead."""
     columns: list[Column] = []
     for column in table.columns:
@@ -114,7 +114,7 @@ def _write(cell: Any, value: object) -> None:
         cell.data_type = "s"
 
 
-def _table_sheet(sheet: Any, table: Table) -> None:
+def _table_sheet(sheet: Any, table: TableSchema) -> None:
     for position, column in enumerate(sheet_columns(table), 1):
         head = sheet.cell(1, position)
         _write(head, column.name)
@@ -146,7 +146,7 @@ def _table_sheet(sheet: Any, table: Table) -> None:
     _lay_out(sheet, "B2")
 
 
-def _example_rows(table: Table) -> list[dict[str, object]]:
+def _example_rows(table: TableSchema) -> list[dict[str, object]]:
     """Two example rows of a table: one with months, one with dates."""
     in_months: dict[str, object] = {"patient_id": MONTHS_ID}
     in_dates: dict[str, object] = {"patient_id": DATES_ID, INFUSION_DATE: EXAMPLE_INFUSION}
@@ -290,7 +290,7 @@ def redcap_dictionary() -> str:
     return csv_text([rows[0], *(row.values() for row in rows)], "\r\n")
 
 
-def redcap_name(table: Table, column: Column) -> str:
+def redcap_name(table: TableSchema, column: Column) -> str:
     """A field's name: REDCap wants each once in a project."""
     others = [t for t in schema.TABLES if t is not table and column.name in t.names]
     first = column.kind == "id" or not others or table is schema.SALVAGE
@@ -302,7 +302,7 @@ def redcap_code(code: str) -> str:
     return re.sub(r"\W+", "_", code)
 
 
-def _redcap_row(table: Table, column: Column) -> dict[str, str]:
+def _redcap_row(table: TableSchema, column: Column) -> dict[str, str]:
     """A field of the dictionary: every cell that REDCap knows, by its name in the header."""
     kinds = {"code": "dropdown", "flag": "yesno"}
     number = {"integer": "integer", "number": "number", "month": "number"}.get(column.kind, "")

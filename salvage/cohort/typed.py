@@ -15,7 +15,7 @@ from salvage import words
 from salvage.cohort.cells import parse_date, stored_date
 from salvage.cohort.dates import INFUSION_DATE, date_column
 from salvage.cohort.headers import in_another_unit
-from salvage.cohort.schema import Column, Table
+from salvage.cohort.schema import Column, TableSchema
 from salvage.problems import Problem
 
 _NUMERIC: Final = ("integer", "number", "month", "flag")
@@ -66,7 +66,9 @@ def in_order(lines: pd.DataFrame) -> pd.DataFrame:
     return lines[[NUMBER, "line", "start_month"]].iloc[order]
 
 
-def read_table(text: pd.DataFrame, table: Table, file: str) -> tuple[TypedTable, list[Problem]]:
+def read_table(
+    text: pd.DataFrame, table: TableSchema, file: str
+) -> tuple[TypedTable, list[Problem]]:
     """A table of text by the schema, and every problem of its header and of its cells.
 
     A cell that cannot be read, and a column that is not there, is missing.
@@ -85,7 +87,7 @@ def read_table(text: pd.DataFrame, table: Table, file: str) -> tuple[TypedTable,
     return TypedTable(pd.DataFrame(columns, index=text.index), file), problems
 
 
-def _header_problems(text: pd.DataFrame, table: Table, file: str) -> list[Problem]:
+def _header_problems(text: pd.DataFrame, table: TableSchema, file: str) -> list[Problem]:
     problems = []
     names = list(text.columns)
     unknown = [name for name in names if name not in table.names]

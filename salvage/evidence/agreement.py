@@ -6,7 +6,7 @@ from typing import Any
 
 from salvage.analysis import safety
 from salvage.analysis.estimate import Estimate
-from salvage.analysis.provenance import facts, figures, prints_as
+from salvage.analysis.provenance import facts, printed_figures, prints_as
 from salvage.cohort import Cohort
 
 
@@ -37,7 +37,7 @@ def agreements(cohort: Cohort, estimates: Sequence[Estimate]) -> list[Agreement]
     categories.
     """
     by_id = {e.id: e for e in estimates}
-    return [_agreement(key, entry, cohort, by_id) for key, entry in figures().items()]
+    return [_agreement(key, entry, cohort, by_id) for key, entry in printed_figures().items()]
 
 
 def _agreement(

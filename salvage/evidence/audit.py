@@ -18,8 +18,8 @@ import pandas as pd
 
 from salvage.analysis.estimate import Estimate, Unit, by_id
 from salvage.analysis.provenance import facts as published_facts
-from salvage.analysis.provenance import figures
-from salvage.evidence.feasible_tables import TableFacts, Tables, feasible_tables, subsets
+from salvage.analysis.provenance import printed_figures
+from salvage.evidence.feasible_tables import FeasibleTables, TableFacts, feasible_tables, subsets
 from salvage.evidence.printed import (
     TIES,
     FollowUp,
@@ -41,13 +41,13 @@ MEDIANS: Final = ("followup.observed.median", "os.median")
 
 
 def _printed(figure: str, part: str = "value") -> Printed:
-    entry = figures()[figure]
+    entry = printed_figures()[figure]
     return Printed.of(entry[part], entry["p_step"] if part == "p" else entry["step"])
 
 
 def published_ratio() -> RatioFact:
     """The published late-against-early hazard ratio, as one model of all published patients."""
-    entry = figures()["cox.late_vs_early.hr"]
+    entry = printed_figures()["cox.late_vs_early.hr"]
     p = _printed("cox.late_vs_early.hr", "p")
     return RatioFact(
         label=entry["statement"],
@@ -56,7 +56,7 @@ def published_ratio() -> RatioFact:
         high=_printed("cox.late_vs_early.hr", "high"),
         text=entry["printed"],
         p=PrintedP(float(p.low), float(p.high)),
-        n=figures()["n.patients"]["value"],
+        n=printed_figures()["n.patients"]["value"],
     )
 
 
@@ -70,7 +70,7 @@ def published_rates() -> dict[str, RateFact]:
             events=entry.get("events"),
             n=entry.get("n"),
         )
-        for id, entry in figures().items()
+        for id, entry in printed_figures().items()
         if "%" in str(entry["printed"]) and "CI" not in str(entry["printed"])
     }
 
@@ -82,12 +82,12 @@ def ratio() -> RatioCheck:
 
 
 @cache
-def tables(capped: bool = False) -> Tables:
+def tables(capped: bool = False) -> FeasibleTables:
     """Every feasible table of the published categories.
 
     `capped` allows no patient twice in one category, which the abstract does not say.
     """
-    figure = figures()
+    figure = printed_figures()
     total = figure["orr.all"]
     return feasible_tables(
         TableFacts(
@@ -122,7 +122,7 @@ def target_switches() -> pd.DataFrame:
 def rate_checks() -> dict[str, RateCheck]:
     """Which counts, up to the published number of events, can print each published percentage; by
     id."""
-    largest = figures()["n.events"]["value"]
+    largest = printed_figures()["n.events"]["value"]
     return {id: check_rate(fact, largest) for id, fact in published_rates().items()}
 
 
@@ -137,14 +137,16 @@ def most_censored() -> int:
 
 def published_follow_up() -> FollowUp:
     """Whether the published median follow-up can be a reverse Kaplan-Meier median."""
-    return follow_up(figures()["n.patients"]["value"], most_censored())
+    return follow_up(printed_figures()["n.patients"]["value"], most_censored())
 
 
 def within_range(figure: str) -> bool:
     """Whether a printed median lies within the printed range of survival, as it must if both are of
     the same times.
     """
-    value, low, high = (figures()[i]["value"] for i in (figure, "os.range.min", "os.range.max"))
+    value, low, high = (
+        printed_figures()[i]["value"] for i in (figure, "os.range.min", "os.range.max")
+    )
     return bool(low <= value <= high)
 
 

@@ -41,7 +41,7 @@ UNITS: Final[dict[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Study:
+class Publication:
     """One source. Bibliographic fields and counts are None where they are not known.
 
     failed, infused, treated   patients whose CAR-T failed, patients infused, patients treated
@@ -105,7 +105,7 @@ class Rate:
     pool        rates with the same name may be pooled; None where `apart` says why not
     """
 
-    study: Study
+    study: Publication
     category: Annotated[str, one_of((*CATEGORY_KEYS, ANY))]
     measure: Measure
     printed: _PrintedRate
@@ -144,7 +144,7 @@ class Outcome:
     apart    why it is not drawn beside others; empty where it may be
     """
 
-    study: Study
+    study: Publication
     measure: Annotated[str, one_of(UNITS)]
     unit: str
     group: str
@@ -169,7 +169,7 @@ class Outcome:
 class Comparators:
     """Every source and what it printed, in the order of the file."""
 
-    studies: dict[str, Study]
+    studies: dict[str, Publication]
     rates: tuple[Rate, ...]
     outcomes: tuple[Outcome, ...]
 
@@ -188,14 +188,16 @@ def read(path: Path) -> Comparators:
     reader = Reader(path.name, f"{path} cannot be used")
     content = reader.mapping(reader.load(path), "") or {}
     reader.known(content, ("studies", "rates", "outcomes"), "")
-    studies: dict[str, Study] = {}
-    listed = reader.value(tuple[Study, ...], content.get("studies", ""), "studies")
+    studies: dict[str, Publication] = {}
+    listed = reader.value(tuple[Publication, ...], content.get("studies", ""), "studies")
     for number, study in enumerate(listed, 1):
         if study.key in studies:
             reader.wrong(f"studies[{number}].key", study.key, "a key that no other study has")
         studies[study.key] = study
     # From here on a study is named by its key.
-    reader.kinds[Study] = Kind(studies.__getitem__, "the key of a study above", tuple(studies))
+    reader.kinds[Publication] = Kind(
+        studies.__getitem__, "the key of a study above", tuple(studies)
+    )
     rates = reader.value(tuple[Rate, ...], content.get("rates", ""), "rates")
     outcomes = reader.value(tuple[Outcome, ...], content.get("outcomes", ""), "outcomes")
     reader.check()

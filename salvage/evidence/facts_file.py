@@ -24,7 +24,7 @@ from salvage.records import Kind, Reader, whole_number
 
 
 @dataclass(frozen=True)
-class Facts:
+class PrintedFacts:
     """Printed facts of any study."""
 
     title: str
@@ -37,7 +37,7 @@ class Facts:
 class Report:
     """The checks of a study's facts; ``str(report)`` is plain text for a terminal."""
 
-    facts: Facts
+    facts: PrintedFacts
     rates: tuple[RateCheck, ...]
     ratios: tuple[RatioCheck, ...]
 
@@ -61,7 +61,7 @@ def audit_facts(path: Path) -> Report:
     )
 
 
-def read_facts(path: Path) -> Facts:
+def read_facts(path: Path) -> PrintedFacts:
     """Read the printed facts of a study.
 
     The file is YAML. Numbers are read as they are written, so 0.40 keeps its last digit::
@@ -92,7 +92,7 @@ def read_facts(path: Path) -> Facts:
         if ratio.n is None and _above(ratio.deaths, facts.n):
             reader.wrong(f"ratios[{number}].deaths", ratio.deaths, f"at most n, {facts.n}")
     reader.check()
-    return Facts(
+    return PrintedFacts(
         facts.title or path.stem,
         facts.n,
         tuple(

@@ -40,7 +40,7 @@ class TableFacts:
 
 
 @dataclass(frozen=True)
-class Tables:
+class FeasibleTables:
     """All feasible tables, counted.
 
     count       number of tables
@@ -100,7 +100,7 @@ def subsets(n: int, complete: int, printed: Printed) -> list[tuple[int, int]]:
     ]
 
 
-def feasible_tables(facts: TableFacts) -> Tables:
+def feasible_tables(facts: TableFacts) -> FeasibleTables:
     """Count every feasible table by convolution, exactly, in integers.
 
     Each category has at least one event and complete <= responses <= events; the printed rates are
@@ -134,7 +134,7 @@ def feasible_tables(facts: TableFacts) -> Tables:
         for category, counts in marginals.items():
             totals[category] = totals.get(category, 0) + counts
         count += int(marginals[best_response].sum())
-    return Tables(count, totals)
+    return FeasibleTables(count, totals)
 
 
 def _rates(pairs: set[tuple[int, int]], printed: Printed) -> list[Fraction]:

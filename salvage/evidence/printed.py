@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from salvage.evidence.risk_sets import CELL, MOST_PATIENTS, Cell, Fit, Ties, possible_splits
+from salvage.evidence.risk_sets import CELL, MOST_PATIENTS, Fit, RiskSetCell, Ties, possible_splits
 from salvage.evidence.rounding import (
     Printed,
     PrintedP,
@@ -194,11 +194,11 @@ def death_bound(region: Region, patients: int | None) -> DeathBound:
     return DeathBound(simple, min(groups, default=None), groups)
 
 
-def _cells(region: Region) -> list[Cell]:
+def _cells(region: Region) -> list[RiskSetCell]:
     low, high = region.log_ratio
     edges = np.linspace(low, high, math.ceil((high - low) / CELL) + 1)
     parts = [(a, b, region.between(a, b)) for a, b in pairwise(edges.tolist())]
-    return [Cell(a, b, part.se[1]) for a, b, part in parts if not part.empty]
+    return [RiskSetCell(a, b, part.se[1]) for a, b, part in parts if not part.empty]
 
 
 # --- median follow-up -----------------------------------------------------------------------------

@@ -52,7 +52,7 @@ _SLOPE = 1 / (6 * np.sqrt(3))
 
 
 @dataclass(frozen=True)
-class Cell:
+class RiskSetCell:
     """A range of log hazard ratios and the largest standard error that is printable in it."""
 
     low: float
@@ -122,7 +122,7 @@ def largest_information(
 
 
 def possible_splits(
-    patients: int, fewest_deaths: int, cells: Sequence[Cell], ties: Ties, tied: int = TIED
+    patients: int, fewest_deaths: int, cells: Sequence[RiskSetCell], ties: Ties, tied: int = TIED
 ) -> dict[int, list[int]]:
     """Numbers of late patients that are not ruled out, for each number of deaths.
 

@@ -139,9 +139,10 @@ def standard_error() -> Text:
         for id in ("se.low", "se.high", "se.low_with_p", "se.high_with_p", "p.low", "p.high")
     )
     share = percent(audit.estimates()["audit.p.share"].value)
+    printed = provenance.printed_figures()["cox.late_vs_early.hr"]["printed"]
     return text(
         CLEARED,
-        f"The abstract prints {provenance.figures()['cox.late_vs_early.hr']['printed']}. Rounded"
+        f"The abstract prints {printed}. Rounded"
         f" ratio and interval leave a standard error of the log hazard ratio from {low} to {high},"
         f" and a Wald P from {low_p} to {high_p}. The printed P is possible, and leaves"
         f" {low_with_p} to {high_with_p}: {share} of the region.",

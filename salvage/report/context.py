@@ -163,7 +163,7 @@ def studies() -> Table:
     )
 
 
-def _size(study: comparators.Study) -> str:
+def _size(study: comparators.Publication) -> str:
     known = {"infused": study.infused, "failed": study.failed, "treated": study.treated}
     parts = [f"{n:,} {what}" for what, n in known.items() if n is not None]
     return ", ".join(parts) or study.size or words.NOT_STATED

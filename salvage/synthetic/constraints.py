@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import pandas as pd
 
-from salvage.analysis.provenance import figures, prints_as
+from salvage.analysis.provenance import printed_figures, prints_as
 from salvage.cohort.schema import CATEGORY_KEYS, FATAL_GRADE, POOR_ECOG, RESPONSE
 from salvage.stats import cox
 
@@ -95,7 +95,7 @@ def check_against_published(frames: Frames, early_relapse_months: float = 3.0) -
         for key in CATEGORY_KEYS
         if not ours[f"orr.{key}"]
     ]
-    for name, fact in figures().items():
+    for name, fact in printed_figures().items():
         if "term" in fact:
             if "adverse_events" in frames:
                 wrong += _leading_term(frames["adverse_events"], fact["term"])

@@ -32,7 +32,7 @@ from salvage.stats.exact import convolve
 from salvage.synthetic import times
 from salvage.synthetic.frames import as_csv, typed
 from salvage.synthetic.lines import (
-    Counts,
+    AssumedCounts,
     Limits,
     NoHistory,
     assign_categories,
@@ -91,7 +91,7 @@ class Alternative(NamedTuple):
     early_relapse_months: float
 
 
-def _search(rng: np.random.Generator, stratum: Stratum) -> times.Times:
+def _search(rng: np.random.Generator, stratum: Stratum) -> times.CohortTimes:
     """Cohorts of one stratum that print the published survival figures, from all its rounds."""
     agreeing = []
     for _ in range(stratum.rounds):
@@ -100,7 +100,7 @@ def _search(rng: np.random.Generator, stratum: Stratum) -> times.Times:
         near = np.argsort(times.distance(drawn), kind="stable")[:WALKED_PER_ROUND]
         walked = times.approach(rng, drawn.take(near), STEPS)
         agreeing.append(walked.take(times.agrees(walked)))
-    return times.Times(
+    return times.CohortTimes(
         np.concatenate([f.relapse for f in agreeing]),
         np.concatenate([f.observed for f in agreeing]),
         np.concatenate([f.died for f in agreeing]),
@@ -121,9 +121,9 @@ def _random_models(rng: np.random.Generator, stratum: Stratum) -> times.Model:
     )
 
 
-def _by_hazard_ratio_from_relapse(cohorts: times.Times) -> times.Times:
+def _by_hazard_ratio_from_relapse(cohorts: times.CohortTimes) -> times.CohortTimes:
     """The same cohorts in ascending order of the late-against-early hazard ratio from relapse."""
-    after = times.Times(
+    after = times.CohortTimes(
         cohorts.relapse, cohorts.observed - cohorts.relapse, cohorts.died, cohorts.cutoff
     )
     # Rounded, so that the last digit of a platform's arithmetic cannot change the order.
@@ -155,7 +155,7 @@ def tables_counted() -> int:
     return int(_table_counts()[1][0][-1, -1, -1])
 
 
-def random_table(rng: np.random.Generator) -> dict[str, Counts]:
+def random_table(rng: np.random.Generator) -> dict[str, AssumedCounts]:
     """One of all feasible tables, each equally likely: category by category, by what follows."""
     masks, counts = _table_counts()
     left = np.array(masks[0].shape) - 1
@@ -167,13 +167,13 @@ def random_table(rng: np.random.Generator) -> dict[str, Counts]:
         ways = np.zeros(len(cells))
         ways[fits] = counts[k + 1][tuple(rest[fits].T)]
         chosen = cells[rng.choice(len(cells), p=ways / ways.sum())]
-        table[key] = Counts(*(int(x) for x in chosen))
+        table[key] = AssumedCounts(*(int(x) for x in chosen))
         left = left - chosen
-    table[CATEGORY_KEYS[-1]] = Counts(*(int(x) for x in left))
+    table[CATEGORY_KEYS[-1]] = AssumedCounts(*(int(x) for x in left))
     return table
 
 
-def _random_switch(rng: np.random.Generator, second: Counts) -> tuple[int, int]:
+def _random_switch(rng: np.random.Generator, second: AssumedCounts) -> tuple[int, int]:
     """Switched target: events and complete responses that print the published rate."""
     rows = audit.target_switches()
     fits = rows[(rows["events"] == second.n) & (rows["complete"] == second.complete)]
@@ -219,7 +219,7 @@ def _rows(
     ]
 
 
-def _alternative(rng: np.random.Generator, cohort: times.Times) -> Alternative | None:
+def _alternative(rng: np.random.Generator, cohort: times.CohortTimes) -> Alternative | None:
     """Salvage lines around one cohort's histories; ``None`` if no draw fitted."""
     relapse, observed, died = cohort.relapse[0], cohort.observed[0], cohort.died[0]
     patients = pd.DataFrame(

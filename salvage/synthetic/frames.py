@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from salvage.cohort.schema import TABLES, Column, Table
+from salvage.cohort.schema import TABLES, Column, TableSchema
 
 
-def typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+def typed(frame: pd.DataFrame, table: TableSchema) -> pd.DataFrame:
     """A frame with the columns, their order and their types of ``table``; absent ones all missing.
 
     Codes and text are str or None, numbers float64; ``line`` of salvage is int, ``died`` bool.

@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Counts:
+class AssumedCounts:
     """What is assumed of one category: events, responses (CR or PR) and complete responses."""
 
     n: int
@@ -51,7 +51,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Line:
+class SalvageLine:
     """One salvage event; ``span`` is the time to the next line, death or last contact."""
 
     patient: int
@@ -83,7 +83,7 @@ def spread_lines(
 
 def place_lines(
     rng: np.random.Generator, relapse: Ints, observed: Ints, numbers: Ints
-) -> list[Line]:
+) -> list[SalvageLine]:
     """Starts of all lines, ordered by patient and line.
 
     What is left of a patient's time after the shortest possible lines is cut at random into the
@@ -100,13 +100,15 @@ def place_lines(
         starts += [begin + wait + SHORTEST_LINE * (k + 1) + int(cut) for k, cut in enumerate(cuts)]
         ends = [*starts[1:], end]
         placed += [
-            Line(patient, k + 1, start, stop - start, k + 1 == count, start - begin)
+            SalvageLine(patient, k + 1, start, stop - start, k + 1 == count, start - begin)
             for k, (start, stop) in enumerate(zip(starts, ends, strict=True))
         ]
     return placed
 
 
-def _conflicts(lines: Sequence[Line], categories: Sequence[str], limits: Limits) -> list[int]:
+def _conflicts(
+    lines: Sequence[SalvageLine], categories: Sequence[str], limits: Limits
+) -> list[int]:
     """Lines whose category cannot stand: repeated, or a CAR-T sooner than it is made."""
     seen: set[tuple[int, str]] = set()
     conflicts = []
@@ -121,8 +123,8 @@ def _conflicts(lines: Sequence[Line], categories: Sequence[str], limits: Limits)
 
 def assign_categories(
     rng: np.random.Generator,
-    lines: Sequence[Line],
-    table: Mapping[str, Counts],
+    lines: Sequence[SalvageLine],
+    table: Mapping[str, AssumedCounts],
     limits: Limits,
 ) -> list[str]:
     """A random category for each line, within the limits and with the events of the table.
@@ -157,9 +159,9 @@ def _pick(
 
 def assign_responders(
     rng: np.random.Generator,
-    lines: Sequence[Line],
+    lines: Sequence[SalvageLine],
     categories: Sequence[str],
-    table: Mapping[str, Counts],
+    table: Mapping[str, AssumedCounts],
     weight: NDArray[np.float64],
     shortest: Mapping[str, int],
 ) -> dict[int, str]:
@@ -177,7 +179,7 @@ def assign_responders(
 
 
 def assign_others(
-    rng: np.random.Generator, lines: Sequence[Line], best: Mapping[int, str], most_ne: int
+    rng: np.random.Generator, lines: Sequence[SalvageLine], best: Mapping[int, str], most_ne: int
 ) -> list[str]:
     """Best response of every line: CR and PR as given, else SD, PD or not evaluable.
 

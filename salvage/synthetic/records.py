@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from salvage.cohort.schema import POOR_ECOG, RESPONSE
-from salvage.synthetic.lines import Line, NoHistory
+from salvage.synthetic.lines import NoHistory, SalvageLine
 from salvage.synthetic.times import Bools, Ints
 
 Row = dict[str, Any]
@@ -152,7 +152,9 @@ def _between(rng: np.random.Generator, low: int, high: int) -> int:
     return int(rng.integers(min(low, high), high + 1))
 
 
-def _response(rng: np.random.Generator, line: Line, category: str, hold: bool, died: bool) -> Row:
+def _response(
+    rng: np.random.Generator, line: SalvageLine, category: str, hold: bool, died: bool
+) -> Row:
     """Response, its end and progression, in tenths of a month.
 
     A response starts 0.7 months after the line at the soonest (a second CAR-T is assessed around
@@ -179,7 +181,7 @@ def _response(rng: np.random.Generator, line: Line, category: str, hold: bool, d
     }
 
 
-def _no_response(rng: np.random.Generator, line: Line, code: str, died: bool) -> Row:
+def _no_response(rng: np.random.Generator, line: SalvageLine, code: str, died: bool) -> Row:
     """Progression in tenths of a month of a line without response.
 
     Progressive disease: at the first assessment, 0.3 to 1.5 months after the start. Stable disease:
@@ -195,7 +197,9 @@ def _no_response(rng: np.random.Generator, line: Line, code: str, died: bool) ->
     return {"progression_month": _between(rng, line.start + 10, stop)}
 
 
-def _treatment_end(rng: np.random.Generator, line: Line, category: str, course: Row) -> int | None:
+def _treatment_end(
+    rng: np.random.Generator, line: SalvageLine, category: str, course: Row
+) -> int | None:
     """End of treatment in tenths of a month, at progression at the latest; none for an infusion."""
     stop = course.get("progression_month") or line.start + line.span
     if category == "second_cart":
@@ -206,7 +210,10 @@ def _treatment_end(rng: np.random.Generator, line: Line, category: str, course: 
 
 
 def _intents(
-    rng: np.random.Generator, lines: Sequence[Line], categories: Sequence[str], codes: Sequence[str]
+    rng: np.random.Generator,
+    lines: Sequence[SalvageLine],
+    categories: Sequence[str],
+    codes: Sequence[str],
 ) -> tuple[dict[int, str], set[int]]:
     """Intent of each radiotherapy, and the responding lines that end with a new treatment."""
     intents: dict[int, str] = {}
@@ -229,7 +236,7 @@ def _intents(
 
 def line_rows(
     rng: np.random.Generator,
-    lines: Sequence[Line],
+    lines: Sequence[SalvageLine],
     categories: Sequence[str],
     codes: Sequence[str],
     switched: Mapping[int, int],
@@ -276,7 +283,7 @@ def _regimen(rng: np.random.Generator, category: str, target: str, switched: int
     return str(rng.choice(REGIMENS[category]))
 
 
-def _onset(rng: np.random.Generator, term: str, line: Line) -> int:
+def _onset(rng: np.random.Generator, term: str, line: SalvageLine) -> int:
     """Onset in tenths of a month, inside the line's span."""
     if term in ASTCT_TERMS:
         return line.start + _between(rng, 0, min(3, line.span))
@@ -285,7 +292,7 @@ def _onset(rng: np.random.Generator, term: str, line: Line) -> int:
 
 
 def adverse_event_rows(
-    rng: np.random.Generator, lines: Sequence[Line], categories: Sequence[str]
+    rng: np.random.Generator, lines: Sequence[SalvageLine], categories: Sequence[str]
 ) -> list[Row]:
     """Adverse events; :class:`NoHistory` unless fever is alone the most common by patients and by
     events.

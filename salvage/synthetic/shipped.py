@@ -18,10 +18,10 @@ from salvage.cohort.schema import TABLES
 from salvage.synthetic import times
 from salvage.synthetic.frames import as_csv, as_frames
 from salvage.synthetic.lines import (
-    Counts,
+    AssumedCounts,
     Limits,
-    Line,
     NoHistory,
+    SalvageLine,
     assign_categories,
     assign_others,
     assign_responders,
@@ -32,13 +32,13 @@ from salvage.synthetic.lines import (
 from salvage.synthetic.records import adverse_event_rows, baseline, line_rows
 
 SEED: Final = 20260218
-TABLE: Final[Mapping[str, Counts]] = {
-    "bispecific": Counts(12, 5, 1),
-    "second_cart": Counts(10, 4, 3),
-    "radiotherapy": Counts(8, 3, 1),
-    "polatuzumab": Counts(9, 6, 1),
-    "checkpoint": Counts(6, 1, 0),
-    "other": Counts(13, 5, 1),
+TABLE: Final[Mapping[str, AssumedCounts]] = {
+    "bispecific": AssumedCounts(12, 5, 1),
+    "second_cart": AssumedCounts(10, 4, 3),
+    "radiotherapy": AssumedCounts(8, 3, 1),
+    "polatuzumab": AssumedCounts(9, 6, 1),
+    "checkpoint": AssumedCounts(6, 1, 0),
+    "other": AssumedCounts(13, 5, 1),
 }
 SWITCHED, SWITCHED_COMPLETE = 5, 3
 LINES_PER_PATIENT: Final = (1,) * 10 + (2,) * 11 + (3,) * 6 + (4,) * 2
@@ -79,7 +79,7 @@ def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
                     return _records(rng, relapse, observed, died)
 
 
-def _agreeing(rng: np.random.Generator) -> times.Times:
+def _agreeing(rng: np.random.Generator) -> times.CohortTimes:
     """Those of one batch of cohorts that print every published survival figure."""
     model = times.Model(
         relapse_median=np.full(BATCH, RELAPSE_MEDIAN),
@@ -95,7 +95,7 @@ def _agreeing(rng: np.random.Generator) -> times.Times:
 
 def _lines(
     rng: np.random.Generator, relapse: times.Ints, observed: times.Ints
-) -> tuple[list[Line], list[str], list[str], dict[int, int]]:
+) -> tuple[list[SalvageLine], list[str], list[str], dict[int, int]]:
     """Lines with category, best response and target switch."""
     numbers = spread_lines(rng, observed - relapse, observed, LINES_PER_PATIENT, noise=0.6)
     lines = place_lines(rng, relapse, observed, numbers)

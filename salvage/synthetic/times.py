@@ -36,7 +36,7 @@ NORMAL_975 = 1.959963984540054
 
 
 @dataclass(frozen=True)
-class Times:
+class CohortTimes:
     """A batch of cohorts: relapse and observed time in tenths of a month, and deaths.
 
     All arrays have the shape (cohorts, patients); ``cutoff`` has the shape (cohorts,).
@@ -50,9 +50,9 @@ class Times:
     def __len__(self) -> int:
         return len(self.cutoff)
 
-    def take(self, which: Bools | Ints) -> Times:
+    def take(self, which: Bools | Ints) -> CohortTimes:
         """The cohorts that ``which`` selects (a mask or indices)."""
-        return Times(
+        return CohortTimes(
             self.relapse[which], self.observed[which], self.died[which], self.cutoff[which]
         )
 
@@ -79,7 +79,7 @@ class Model:
     cutoff: Ints
 
 
-def draw(rng: np.random.Generator, model: Model) -> Times:
+def draw(rng: np.random.Generator, model: Model) -> CohortTimes:
     """Cohorts with the printed range and median of observed time, otherwise as ``model`` says.
 
     Survival after relapse is scaled so that the fifteenth patient is observed for 7.0 months; then
@@ -105,7 +105,7 @@ def draw(rng: np.random.Generator, model: Model) -> Times:
     moved = np.rint(relapse * fitted / observed).astype(np.int64)
     moved = np.clip(moved, EARLIEST_RELAPSE, fitted - SHORTEST_AFTER_RELAPSE)
     alive = np.argsort(np.argsort(rng.random(size), axis=1), axis=1) < model.censored[:, None]
-    return Times(moved, fitted, ~alive, model.cutoff)
+    return CohortTimes(moved, fitted, ~alive, model.cutoff)
 
 
 def _efron_risk(time: Ints, died: Bools, late: Bools) -> tuple[Floats, Floats, Ints]:
@@ -143,7 +143,7 @@ def _efron_risk(time: Ints, died: Bools, late: Bools) -> tuple[Floats, Floats, I
     return np.where(died, all_risk - late_risk, 1.0), late_risk, (died & late).sum(axis=1)
 
 
-def log_hazard_ratio(times: Times) -> tuple[Floats, Floats]:
+def log_hazard_ratio(times: CohortTimes) -> tuple[Floats, Floats]:
     """Late against early on observed time from infusion: log hazard ratio and its standard error.
 
     One binary covariate, Efron ties, Newton's method on all cohorts at once. A cohort without a
@@ -170,7 +170,7 @@ def _outside(value: Floats, window: tuple[float, float]) -> Floats:
     return away
 
 
-def distance(times: Times) -> Floats:
+def distance(times: CohortTimes) -> Floats:
     """How far each cohort is from the printed hazard ratio, interval and P; 0 if it prints all."""
     from scipy.special import log_ndtr
 
@@ -187,7 +187,7 @@ def distance(times: Times) -> Floats:
     return total
 
 
-def prints_median(times: Times) -> Bools:
+def prints_median(times: CohortTimes) -> Bools:
     """Whether the Kaplan-Meier median, by R's rule, and the median observed time are both 7.0.
 
     R: the first time at which survival is at most one half, and if it is exactly one half, the
@@ -210,20 +210,20 @@ def prints_median(times: Times) -> Bools:
     return exact
 
 
-def agrees(times: Times) -> Bools:
+def agrees(times: CohortTimes) -> Bools:
     """Cohorts that print every published survival figure."""
     agreeing: Bools = prints_median(times) & (distance(times) == 0)
     return agreeing
 
 
-def possible(times: Times) -> Bools:
+def possible(times: CohortTimes) -> Bools:
     """Per patient: relapse is not too soon after infusion, nor too close to the end."""
     late_enough = times.relapse >= EARLIEST_RELAPSE
     room: Bools = late_enough & (times.observed - times.relapse >= SHORTEST_AFTER_RELAPSE)
     return room
 
 
-def _frame(times: Times) -> Bools:
+def _frame(times: CohortTimes) -> Bools:
     """Cohorts whose observed times have the printed range and median."""
     ordered = np.sort(times.observed, axis=1)
     ends = (ordered[:, 0] == SHORTEST) & (ordered[:, -1] == LONGEST)
@@ -231,7 +231,7 @@ def _frame(times: Times) -> Bools:
     return framed
 
 
-def _swap(rng: np.random.Generator, times: Times) -> Times:
+def _swap(rng: np.random.Generator, times: CohortTimes) -> CohortTimes:
     """In each cohort, change one thing about two patients.
 
     They exchange relapse months, or observed times with vital status, or vital status; or the first
@@ -250,10 +250,10 @@ def _swap(rng: np.random.Generator, times: Times) -> Times:
     exchange(observed, move == 1)
     exchange(died, (move == 1) | (move == 2))
     observed[rows, first] += np.where(move == 3, rng.integers(-5, 6, size=count), 0)
-    return Times(relapse, observed, died, times.cutoff)
+    return CohortTimes(relapse, observed, died, times.cutoff)
 
 
-def approach(rng: np.random.Generator, times: Times, steps: int) -> Times:
+def approach(rng: np.random.Generator, times: CohortTimes, steps: int) -> CohortTimes:
     """Walk each cohort towards the printed figures by simulated annealing.
 
     Each step is a small change to one or two patients. It is kept if every history stays possible,
@@ -268,7 +268,7 @@ def approach(rng: np.random.Generator, times: Times, steps: int) -> Times:
         heat = HEAT * (1 - step / steps) ** 2 + COLD
         keep = fresh - now < heat * rng.standard_exponential(len(times))
         keep &= possible(moved).all(axis=1) & _frame(moved) & prints_median(moved) & (now > 0)
-        times = Times(
+        times = CohortTimes(
             np.where(keep[:, None], moved.relapse, times.relapse),
             np.where(keep[:, None], moved.observed, times.observed),
             np.where(keep[:, None], moved.died, times.died),

@@ -68,7 +68,7 @@ def test_landmark_uses_those_followed_after_the_cut_off() -> None:
 
 def test_the_published_contrast_stands_first_and_as_published() -> None:
     first = bias.contrasts(COHORT)[0]
-    entry = provenance.figures()[first.id]
+    entry = provenance.printed_figures()[first.id]
     assert provenance.prints_as(first.value, entry["value"], entry["step"])
 
 

@@ -41,7 +41,7 @@ from book.extensions import (
     print_word,
 )
 from book.extensions.print_ast import Book, Dialect, Numbered, Page, aliases, para, tied, words
-from book.extensions.print_cover import Cover, Part
+from book.extensions.print_cover import Part, PrintedCover
 from book.extensions.print_word import DOTS_PER_INCH, WordDialect
 from salvage.words import SYNTHETIC_NOTICE
 from tests.reference_notebooks import ROOT
@@ -620,7 +620,7 @@ def small_pdf(tmp_path: Path, title: str, text: str, notice: str = "") -> tuple[
     """A printed book of one page: what was told, and its path."""
     header = {"t": "Header", "c": [1, ["first", [], []], words("First")]}
     book = Book(blocks=[header, {"t": "Para", "c": words(text)}])
-    cover = Cover(title, "A centre", "", "", "1", notice, "en")
+    cover = PrintedCover(title, "A centre", "", "", "1", notice, "en")
     path = tmp_path / "book.pdf"
     told = print_pdf.make(book, cover, [Part("", ("first",))], path, tmp_path / "cache")
     return told, path
@@ -658,7 +658,7 @@ def paged(tmp_path: Path, before: int, height: float) -> list[str]:
         *dialect.figure(drawn, words("The picture.")),
         para(words("After the picture.")),
     ]
-    cover = Cover("A study", "", "", "", "1", "", "en")
+    cover = PrintedCover("A study", "", "", "", "1", "", "en")
     path = tmp_path / "book.pdf"
     book = Book(blocks=blocks, numbered=[drawn])
     assert print_pdf.make(book, cover, [Part("", ("one",))], path, tmp_path / "cache") == []
@@ -732,7 +732,7 @@ def test_what_belongs_together_is_not_parted_by_the_end_of_a_line() -> None:
 # Tables and figures as files
 
 
-COVER = Cover("A study", "", "", "", "1", "Not patients.", "en")
+COVER = PrintedCover("A study", "", "", "", "1", "Not patients.", "en")
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="144pt" height="72pt" viewBox="0 0 144 72">'
     '<path d="M 0 0 L 144 72" stroke="#000"/></svg>'

@@ -15,7 +15,7 @@ from salvage.__main__ import main
 from salvage.cohort import check, load, schema, study
 from salvage.cohort.dates import INFUSION_DATE, date_columns
 from salvage.cohort.importing import run
-from salvage.cohort.schema import Column, Table
+from salvage.cohort.schema import Column, TableSchema
 from salvage.cohort.template import (
     REDCAP_FORM,
     redcap_code,
@@ -53,7 +53,7 @@ def test_sheets_and_headers(book: Any) -> None:
 
 
 @pytest.mark.parametrize(("table", "column"), EVERY_COLUMN, ids=lambda x: x.name)
-def test_each_header_says_what_is_expected(book: Any, table: Table, column: Column) -> None:
+def test_each_header_says_what_is_expected(book: Any, table: TableSchema, column: Column) -> None:
     note = header(book, table, column).comment.text
     assert column.meaning in note
     for code in column.codes:
@@ -62,12 +62,12 @@ def test_each_header_says_what_is_expected(book: Any, table: Table, column: Colu
         assert "required" in note
 
 
-def header(book: Any, table: Table, column: Column) -> Any:
+def header(book: Any, table: TableSchema, column: Column) -> Any:
     return next(cell for cell in book[table.name][1] if cell.value == column.name)
 
 
 @pytest.mark.parametrize(("table", "column"), EVERY_COLUMN, ids=lambda x: x.name)
-def test_excel_checks_what_the_schema_checks(book: Any, table: Table, column: Column) -> None:
+def test_excel_checks_what_the_schema_checks(book: Any, table: TableSchema, column: Column) -> None:
     letter = header(book, table, column).column_letter
     rules = [
         rule
@@ -155,7 +155,7 @@ def test_a_list_that_excel_cannot_hold_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = Column("coo", "code", "x", codes={f"code {i}": "" for i in range(60)})
-    table = Table("patients", "", (long,))
+    table = TableSchema("patients", "", (long,))
     monkeypatch.setattr(schema, "TABLES", (table,))
     with pytest.raises(ValueError, match=r"coo: Excel cannot hold this list of codes"):
         write_workbook(tmp_path / "c.xlsx")

@@ -38,7 +38,7 @@ from salvage.synthetic.ensemble import (
     write_alternatives,
 )
 from salvage.synthetic.shipped import SEED, TABLE, calibrate, write
-from salvage.synthetic.times import NORMAL_975, Times, agrees, log_hazard_ratio, prints_median
+from salvage.synthetic.times import NORMAL_975, CohortTimes, agrees, log_hazard_ratio, prints_median
 
 Frames = dict[str, pd.DataFrame]
 
@@ -88,7 +88,7 @@ def test_the_shipped_cohort_loads_without_a_warning() -> None:
 
 PRINTED_PARTS = [
     (name, part)
-    for name, fact in provenance.figures().items()
+    for name, fact in provenance.printed_figures().items()
     for part in ("value", "low", "high", "p", "n", "events")
     if part in fact
 ]
@@ -99,7 +99,7 @@ PRINTED_PARTS = [
 def test_one_printed_digit_away_is_a_mismatch(
     shipped: Frames, monkeypatch: pytest.MonkeyPatch, name: str, part: str, direction: int
 ) -> None:
-    figures = copy.deepcopy(provenance.figures())
+    figures = copy.deepcopy(provenance.printed_figures())
     fact = figures[name]
     step = 1 if part in ("n", "events") else fact.get(f"{part}_step", fact["step"])
     fact[part] += direction * step
@@ -368,7 +368,7 @@ def test_the_search_fits_the_cox_model_of_the_survival_package() -> None:
     rng = np.random.default_rng(7)
     observed = rng.integers(10, 60, size=(40, 29))  # 29 times on 50 values: many ties
     relapse = (observed * rng.random((40, 29))).astype(np.int64)
-    batch = Times(relapse, observed, rng.random((40, 29)) < 0.8, np.full(40, 12))
+    batch = CohortTimes(relapse, observed, rng.random((40, 29)) < 0.8, np.full(40, 12))
     beta, error = log_hazard_ratio(batch)
     for k in range(len(batch)):
         patients = pd.DataFrame(
@@ -382,7 +382,7 @@ def test_the_search_fits_the_cox_model_of_the_survival_package() -> None:
 def test_the_search_judges_medians_as_the_check_does() -> None:
     rng = np.random.default_rng(8)
     observed = np.clip(rng.integers(62, 79, size=(600, 29)), 10, 150)
-    batch = Times(observed - 5, observed, rng.random((600, 29)) < 0.93, np.full(600, 30))
+    batch = CohortTimes(observed - 5, observed, rng.random((600, 29)) < 0.93, np.full(600, 30))
     expected = [
         kaplan_meier_median(time, died) == 70 and np.median(time) == 70
         for time, died in zip(observed, batch.died, strict=True)
@@ -394,10 +394,10 @@ def test_the_search_judges_medians_as_the_check_does() -> None:
 def test_the_search_accepts_the_shipped_cohort_and_no_neighbour(shipped: Frames) -> None:
     patients = shipped["patients"]
 
-    def batch(late: pd.Series) -> Times:
+    def batch(late: pd.Series) -> CohortTimes:
         relapse = np.where(late, 31, 30)[None, :]
         observed = np.rint(10 * patients["os_month"].to_numpy()).astype(np.int64)[None, :]
-        return Times(relapse, observed, patients["died"].to_numpy()[None, :], np.array([30]))
+        return CohortTimes(relapse, observed, patients["died"].to_numpy()[None, :], np.array([30]))
 
     late = patients["relapse_month"] > 3
     assert agrees(batch(late)).all()

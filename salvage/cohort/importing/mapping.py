@@ -2,7 +2,7 @@
 
 It is data and not a program: names of columns, values and patterns. Everything in it is read as
 text, so that ``no`` is the word and not false, and ``01`` is not the number 1. See book/import.md.
-A new key is a field of :class:`Cell`, of :class:`Condition` or of
+A new key is a field of :class:`MappedCell`, of :class:`Condition` or of
 :class:`salvage.cohort.files.SourceFile`, and what it does stands in ``rows`` or in ``files``.
 """
 
@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from salvage.cohort import schema
 from salvage.cohort.cells import DAYS_PER_MONTH
 from salvage.cohort.files import SourceFile
-from salvage.cohort.schema import Column, Table
+from salvage.cohort.schema import Column, TableSchema
 from salvage.cohort.study import Study
 from salvage.problems import InputError
 from salvage.records import Kind, Reader, one_of
@@ -118,7 +118,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MappedCell:
     """How one column of the cohort is filled: from the first of some columns that is not blank, or
     with a value; ``unit`` and ``date`` are those of a month."""
 
@@ -168,7 +168,7 @@ class Cell:
 class _Entry:
     source: str = ""
     keep: tuple[Condition, ...] = ()
-    columns: dict[str, Cell] = field(default_factory=dict)
+    columns: dict[str, MappedCell] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -187,10 +187,10 @@ class _Content:
 class Entry:
     """One source that gives rows to one table; ``place`` is where the mapping says so."""
 
-    table: Table
+    table: TableSchema
     source: str
     keep: tuple[Condition, ...]
-    columns: AbstractMapping[str, Cell]
+    columns: AbstractMapping[str, MappedCell]
     place: str
 
 
@@ -233,14 +233,14 @@ def _entries(content: _Content, reader: Reader) -> list[Entry]:
 
 
 def _entry(
-    entry: _Entry, table: Table, sources: Collection[str], place: str, reader: Reader
+    entry: _Entry, table: TableSchema, sources: Collection[str], place: str, reader: Reader
 ) -> Entry:
     reader.one_of(entry.source, sources, f"{place}.source")
     targets = {column.name: column for column in table.columns}
     if table is schema.PATIENTS:
         targets[TIME_ZERO] = ZERO_COLUMN
     reader.known(entry.columns, targets, f"{place}.columns")
-    columns: dict[str, Cell] = {}
+    columns: dict[str, MappedCell] = {}
     for name, column in targets.items():
         if name in entry.columns:
             columns[name] = entry.columns[name]
@@ -254,7 +254,7 @@ def _entry(
 
 
 def _check_cell(
-    cell: Cell, column: Column, sources: Collection[str], place: str, reader: Reader
+    cell: MappedCell, column: Column, sources: Collection[str], place: str, reader: Reader
 ) -> None:
     """Note a source that is not there, and what the column cannot hold."""
     reader.one_of(cell.source, sources, f"{place}.source")

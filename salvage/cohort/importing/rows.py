@@ -20,9 +20,9 @@ from salvage.cohort.importing.mapping import (
     TIME_ZERO,
     UNIT_DAYS,
     ZERO_COLUMN,
-    Cell,
     Condition,
     Entry,
+    MappedCell,
     Mapping,
     is_mapped_name,
     key_of,
@@ -438,7 +438,7 @@ def _taken(text: "pd.Series[str]", by: "pd.Series[str]", take: str) -> "pd.Serie
 
 
 def _unread(
-    text: "pd.Series[str]", by: "pd.Series[str]", ids: pd.Series, cell: Cell, column: Column
+    text: "pd.Series[str]", by: "pd.Series[str]", ids: pd.Series, cell: MappedCell, column: Column
 ) -> _Failure:
     """The rows of patients of whom a time cannot be read: it may be the one to take."""
     wrong = pd.DataFrame({"id": by.loc[text.index], "value": text})
@@ -448,14 +448,14 @@ def _unread(
     return _Failure(column.name, rows.set_index("row")["value"], reason, rows["place"].tolist())
 
 
-def _expects(cell: Cell, column: Column) -> str:
+def _expects(cell: MappedCell, column: Column) -> str:
     """What a text must be so that a time can be read from it."""
     if cell.date is not None:
         return DATE_EXPECTED if cell.date == AUTO_DATE else f"a date written as {cell.date}"
     return f"a number of {cell.unit_of_months}" if column.kind == "month" else "a number"
 
 
-def _days(text: pd.Series, cell: Cell) -> "pd.Series[float]":
+def _days(text: pd.Series, cell: MappedCell) -> "pd.Series[float]":
     """Texts as days: dates as day numbers, or numbers in a unit."""
     if cell.date is None:
         return numbers(text) * UNIT_DAYS[cell.unit_of_months]

@@ -8,7 +8,7 @@ from salvage.analysis.estimate import Unit
 from salvage.analysis.provenance import MARKS, Mark
 from salvage.cohort.study import Study
 from salvage.display.figures import style
-from salvage.display.figures.forest import Band, Line, draw
+from salvage.display.figures.forest import Band, ForestLine, draw
 from salvage.display.show import CLEARED, Absent, Cleared, Figure
 from salvage.display.wording import number
 
@@ -87,14 +87,14 @@ def comparator_forest(
     )
 
 
-def _line(row: Compared, unit: Unit) -> Line:
+def _line(row: Compared, unit: Unit) -> ForestLine:
     detail = "; ".join(style.short(part, 46) for part in (row.counted, row.origin) if part)
     band = Band(row.value, row.low, row.high, marker="s" if row.has_interval else "o")
     n = "" if row.n is None else f"{row.n:,}"
     counts = n if row.n is None or row.events is None else f"{row.events:,}/{n}"
     value, low, high = (number(v, unit).removesuffix("%") for v in (row.value, row.low, row.high))
     text = f"{value} ({low} to {high})" if row.has_interval else value
-    return Line(row.label, (band,), (counts, text), style.ALL if row.own else OTHER, detail)
+    return ForestLine(row.label, (band,), (counts, text), style.ALL if row.own else OTHER, detail)
 
 
 def _part(row: Compared, unit: Unit) -> str:

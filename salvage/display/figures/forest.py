@@ -41,7 +41,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Line:
+class ForestLine:
     """One row: label, bands, texts of the columns, look, and a detail under the label."""
 
     label: str
@@ -59,7 +59,7 @@ class Line:
 
 def draw(
     figure: style.BookFigure,
-    rows: Sequence[Line],
+    rows: Sequence[ForestLine],
     *,
     axis: str,
     head: Sequence[str],
@@ -122,7 +122,7 @@ def _band(axes: Axes, y: float, band: Band, look: style.Look, limits: tuple[floa
 
 
 def _columns(
-    figure: style.BookFigure, axes: Axes, rows: Sequence[Line], head: Sequence[str]
+    figure: style.BookFigure, axes: Axes, rows: Sequence[ForestLine], head: Sequence[str]
 ) -> None:
     """Texts to the right of the axes, in columns as wide as their widest text."""
     left = 0.14
@@ -248,12 +248,12 @@ def _deaths(row: Row) -> str:
     return f"{row.n:,}" if row.events is None else f"{row.n:,} ({row.events:,})"
 
 
-def _ratio_line(row: Row, first: str) -> Line:
+def _ratio_line(row: Row, first: str) -> ForestLine:
     if row.hr is None:
-        return Line(row.label, (), (first, words.NOT_ESTIMABLE, ""))
+        return ForestLine(row.label, (), (first, words.NOT_ESTIMABLE, ""))
     text = f"{ratio(row.hr)} ({_ratio_interval(row)})"
     p = "" if row.p is None else p_value(row.p)
-    return Line(row.label, (Band(row.hr, row.low, row.high),), (first, text, p))
+    return ForestLine(row.label, (Band(row.hr, row.low, row.high),), (first, text, p))
 
 
 def _ratio_interval(row: Row) -> str:

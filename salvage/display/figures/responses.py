@@ -15,7 +15,7 @@ from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
 from salvage.display.figures import style
-from salvage.display.figures.forest import Band, Line, draw
+from salvage.display.figures.forest import Band, ForestLine, draw
 from salvage.display.show import NO_SALVAGE, Absent, Figure, nobody_received, not_drawn
 from salvage.display.wording import interval_text, percent
 
@@ -218,16 +218,16 @@ def _shrunken(exact: Sequence[Estimate]) -> list[Band | None]:
 
 def _rate_line(
     label: str, exact: Estimate, wilson: Estimate, pooled: Band | None, look: style.Look
-) -> Line:
+) -> ForestLine:
     if not exact.n:
-        return Line(label, (), ("0", NO_LINES), look)
+        return ForestLine(label, (), ("0", NO_LINES), look)
     bands = [
         Band(exact.value, exact.low, exact.high, marker="s", offset=-0.22, thick=2.6),
         Band(wilson.value, wilson.low, wilson.high, marker="", offset=0.02, thick=1.0),
         *([pooled] if pooled else []),
     ]
     rate = f"{100 * (exact.value or 0):.1f} ({interval_text(exact)})"
-    return Line(label, bands, (f"{exact.events:,}/{exact.n:,}", rate), look)
+    return ForestLine(label, bands, (f"{exact.events:,}/{exact.n:,}", rate), look)
 
 
 def overview(cohort: Cohort) -> Figure | Absent:
@@ -279,14 +279,14 @@ def _overview(study: Study, orr: Rates, cr: Mapping[str, Estimate]) -> style.Boo
     return figure
 
 
-def _overview_line(label: str, exact: Estimate, wilson: Estimate, complete: Estimate) -> Line:
+def _overview_line(label: str, exact: Estimate, wilson: Estimate, complete: Estimate) -> ForestLine:
     if not exact.n:
-        return Line(label, (), (NO_LINES,))
+        return ForestLine(label, (), (NO_LINES,))
     bands = (
         Band(None, exact.low, exact.high, marker="", offset=0.2, thick=2.6),
         Band(None, wilson.low, wilson.high, marker="", offset=0.36, thick=1.0),
     )
-    return Line(label, bands, (f"{complete.events:,} / {exact.events:,} / {exact.n:,}",))
+    return ForestLine(label, bands, (f"{complete.events:,} / {exact.events:,} / {exact.n:,}",))
 
 
 def _overview_alt(study: Study, orr: Mapping[str, Estimate], cr: Mapping[str, Estimate]) -> str:
