@@ -103,7 +103,7 @@ def test_one_printed_digit_away_is_a_mismatch(
     fact = figures[name]
     step = 1 if part in ("n", "events") else fact.get(f"{part}_step", fact["step"])
     fact[part] += direction * step
-    monkeypatch.setattr(checks, "figures", lambda: figures)
+    monkeypatch.setattr(checks, "printed_figures", lambda: figures)
     assert [m.partition(" is ")[0] for m in check_against_published(shipped)] == [f"{name}: {part}"]
 
 
