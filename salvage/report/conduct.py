@@ -18,7 +18,6 @@ from salvage.report.shared import paragraph
 NEEDED: Final = {
     ("patients", "ecog"): "performance status",
     ("patients", "ldh_elevated"): "LDH",
-    ("patients", "cause_of_death"): "causes of death",
     ("salvage", "response_month"): "duration of response",
     ("salvage", "progression_month"): "progression-free survival",
     ("salvage", "target_switched"): "targets of the second CAR-T",

@@ -153,9 +153,7 @@ def own_first_lines(cohort: Cohort) -> Table | Absent:
             (category, counted, f"{e.events} / {e.n}", percent(e.value), interval_text(e))
             for category, counted, e in rates
         ],
-        (
-            "Other cohorts count patients, so the first row of each category is the one to compare.",
-        ),
+        ("Other cohorts count patients, so the first row of each category is the one to compare.",),
         marks([e for _, _, e in rates]),
         left=(0, 1),
     )
