@@ -154,7 +154,7 @@ def test_what_no_effect_prints_for_sizes_alone():
 
 
 def test_what_no_effect_prints_for_a_month_that_parts_the_groups():
-    # Medians of 3 and 3 months, parted at 3, print 0.37 (0.14 to 0.80) in chapter 13's worlds; their
+    # Chapter 13's world of medians 3 and 3 months, parted at 3, prints 0.37 (0.14 to 0.80); its
     # median from time zero is 6.9 months.
     more, fewer = (chance.null_ratios(sizes, 3.0, 6.9)[0] for sizes in ((15, 14), (14, 15)))
     for low, world, high in zip(more, (0.37, 0.14, 0.80), fewer, strict=True):
