@@ -90,7 +90,7 @@ def test_all_figures_are_audited_whatever_one_of_them_says(tmp_path):
   figures:
     - {ratio: 0.44, low: 0.21, high: abc, p: maybe}
     - {ratio: 1.21, low: 0.95, high: 1.14}
-    - {percent: 41.4%, events: 24, n: 58, evnts: 25}
+    - {percent: 41.4%, events: 24, n: 58, counted_by: 25}
     - {percent: 41.4%, events: -1}
     - {ratio: 0.44, low: 0.21, high: 0.95, deaths: 28}
 """
@@ -102,7 +102,7 @@ def test_all_figures_are_audited_whatever_one_of_them_says(tmp_path):
         "Not understood: high abc, expected a number as printed;"
         " p maybe, expected a P-value such as 0.038 or <0.001."
     )
-    assert found[2].finding.arithmetic == "24 of 58 is 41.379%. Not used: evnts."
+    assert found[2].finding.arithmetic == "24 of 58 is 41.379%. Not used: counted_by."
 
 
 def test_names_that_others_use(tmp_path):
