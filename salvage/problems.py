@@ -1,6 +1,6 @@
 """What is wrong with an input: one record per problem, one message for all of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, order=True)
@@ -8,7 +8,8 @@ class Problem:
     """One problem of an input, and what was expected there.
 
     ``row`` counts as a spreadsheet does, the header is row 1. A problem of a whole file has no row,
-    column or value. ``hint`` is what was probably meant.
+    column or value. ``hint`` is what was probably meant, ``cure`` the text that must stand in the
+    cell, where it can have one meaning only.
     """
 
     file: str
@@ -17,6 +18,7 @@ class Problem:
     value: str = ""
     expected: str = ""
     hint: str = ""
+    cure: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         place = self.file
