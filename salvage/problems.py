@@ -27,8 +27,12 @@ class Problem:
         if self.column:
             place += f", column {printable(self.column)}"
         value = f": found {_quoted(self.value)}" if self.value else ""
-        hint = f" (did you mean {self.hint})" if self.hint else ""
-        return f"{place}{value}; expected {self.expected}{hint}"
+        return f"{place}{value}; expected {self.wanted}"
+
+    @property
+    def wanted(self) -> str:
+        """What was expected, with what was probably meant."""
+        return self.expected + (f" (did you mean {self.hint})" if self.hint else "")
 
 
 def printable(text: str) -> str:

@@ -18,12 +18,14 @@ from functools import cache
 from typing import Any, Final
 
 import pandas as pd
-from babel.dates import get_month_names
+from babel import Locale
 
 DAYS_PER_MONTH: Final = 30.4375
 MONTH_DECIMALS: Final = 4
 """A day is 0.0329 months: four decimals keep every two days apart and equal days equal."""
+#: The day before the first, and that of workbooks from an old Excel of a Mac.
 EXCEL_ZERO: Final = dt.date(1899, 12, 30)
+EXCEL_ZERO_1904: Final = dt.date(1904, 1, 1)
 EARLIEST: Final = dt.date(1950, 1, 1)
 LATEST: Final = dt.date(2100, 12, 31)
 DATE_EXPECTED: Final = "a date as year-month-day, such as 2024-03-31"
@@ -36,8 +38,8 @@ _TIME_OF_DAY: Final = re.compile(
 )
 _FILLER: Final = re.compile(r"(?<=\d)(st|nd|rd|th|er)\b|\b(of|de)\b|^[^\W\d_]+,")
 _LANGUAGES: Final = (
-    "en en_AU zh zh_Hant de fr es it pt nl sv da nb fi pl cs sk hu ro hr sl tr el ru uk"
-).split()
+    "en en_AU zh zh_Hant de fr es it pt nl sv da nb fi pl cs sk hu ro hr sl tr el ru"
+)
 _CENTURY: Final = 50
 _LARGEST_WHOLE: Final = 1e15
 
@@ -105,9 +107,9 @@ def unguarded(text: str) -> str:
 def _month_names() -> dict[str, int]:
     """Months by their names and abbreviations; not those that mean two months, as listopad does."""
     meant: dict[str, set[int]] = {}
-    for language, width in itertools.product(_LANGUAGES, ("wide", "abbreviated")):
-        for context in ("format", "stand-alone"):
-            for month, name in get_month_names(width, context, language).items():
+    for language in _LANGUAGES.split():
+        for forms in Locale.parse(language).months.values():
+            for month, name in (*forms["wide"].items(), *forms["abbreviated"].items()):
                 meant.setdefault(name.casefold().rstrip("."), set()).add(month)
     return {name: months.pop() for name, months in meant.items() if len(months) == 1}
 
@@ -202,11 +204,11 @@ def parse_date(text: str, form: str | None = None) -> dt.date | None:
     return day if EARLIEST <= day <= LATEST else None
 
 
-def stored_date(text: str) -> dt.date | None:
+def stored_date(text: str, zero: dt.date = EXCEL_ZERO) -> dt.date | None:
     """The date that Excel stores as this number of days, such as 45382; ``None`` for other text."""
     if not re.fullmatch(r"\d{5}", text):
         return None
-    day = EXCEL_ZERO + dt.timedelta(int(text))
+    day = zero + dt.timedelta(int(text))
     return day if EARLIEST <= day <= LATEST else None
 
 

@@ -147,7 +147,7 @@ def _turn(
     infusion: "pd.Series[float]",
     bad: set[str],
 ) -> tuple[list[Problem], list[int]]:
-    """Fill the column ``month_name`` of ``frame`` from ``date_name``, whose day numbers are ``day``.
+    """Fill the column ``month_name`` of ``frame`` from the ``day`` numbers of ``date_name``.
 
     Returns the problems, and the rows whose date cannot be counted, since the infusion of the
     patient is not known.

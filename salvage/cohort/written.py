@@ -11,20 +11,20 @@ from typing import Final
 from salvage.cohort.cells import DAYS_PER_MONTH, months, plain_text, text_of
 from salvage.cohort.schema import Column
 
-MISSING: Final = frozenset(
-    "na n/a nan n.d. nd nk none null unknown missing - -- . ? / 未知 不详 不明 缺失 无 未查".split()
+_MISSING: Final = (
+    "na|n/a|nan|n.d.|nd|nk|none|null|unknown|missing|-|--|.|?|/|未知|不详|不明|缺失|无|未查"
 )
-#: Also the number 0, or no; so they are missing values only of codes and texts.
-_NONE: Final = frozenset(("none", "无", "-", "--"))
+#: Missing, or the number 0: what has two meanings.
+NONE: Final = ("none", "无")
 _FLAGS: Final = {
     "1": "yes|y|true|t|是|有|√|✓|✔|☑|对|阳性|positive|pos|present",
     "0": "no|n|false|f|否|无|没有|×|✗|✘|☐|阴性|negative|neg|absent|none",
 }
 _RESPONSES: Final = {
-    "CR": "complete|complete remission|complete metabolic response|cmr|cru|cri|完全缓解|完全代谢缓解"
+    "CR": "complete|complete remission|complete metabolic response|cmr|cru|完全缓解|完全代谢缓解"
     "|完全应答|完缓",
     "PR": "partial|partial remission|partial metabolic response|pmr|部分缓解|部分代谢缓解|部分应答",
-    "SD": "stable|no change|no response|no metabolic response|nmr|nr|疾病稳定|病情稳定|稳定",
+    "SD": "stable|no change|no metabolic response|nmr|疾病稳定|病情稳定|稳定",
     "PD": "progressive|progression|progressed|progress|disease progression|progression of disease"
     "|progressive metabolic disease|pmd|疾病进展|病情进展|进展|疾病恶化",
     "NE": "not assessed|not evaluated|not done|unevaluable|inevaluable|未评估|未评价|未评|不可评估"
@@ -71,7 +71,10 @@ _CODES: Final[Mapping[str, Mapping[str, str]]] = {
         "CTCAE 6.0": "ctcae 6|ctcae v6|ctcae v6.0|ctcae6.0|ctcae6|ctcaev6.0",
         "ASTCT": "astct 2019|astct2019|astct consensus",
     },
-    "died": {"1": "dead|died|deceased|death|死亡|已故|已死亡|死", "0": "alive|living|存活|生存|活着"},
+    "died": {
+        "1": "dead|died|deceased|death|死亡|已故|已死亡|死",
+        "0": "alive|living|存活|生存|活着",
+    },
     "ldh_elevated": {"1": "elevated|high|raised|↑|升高|增高", "0": "normal|正常|不高"},
     "refractory": {"1": "refractory|难治", "0": "sensitive|敏感"},
 }
@@ -91,10 +94,10 @@ _YEARS: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:岁|周岁|y|yo|y/?o|yrs
 
 def codes_of(column: Column) -> dict[str, str]:
     """The code of each text, in small letters, that means one in this column."""
-    written = _FLAGS | {} if column.kind == "flag" else {}
+    flags = _FLAGS if column.kind == "flag" else {}
     texts = {plain_text(code): code for code in column.codes}
     texts |= {plain_text(meaning): code for code, meaning in column.codes.items()}
-    for code, line in (*written.items(), *_CODES.get(column.name, {}).items()):
+    for code, line in (*flags.items(), *_CODES.get(column.name, {}).items()):
         texts |= {plain_text(text): code for text in line.split("|")}
     return texts
 
@@ -103,12 +106,12 @@ def meant(text: str, column: Column) -> str | None:
     """The text that a cell of a column must hold instead, if ``text`` can mean one thing only."""
     plain = plain_text(text)
     code = codes_of(column).get(plain)
-    if code is not None or column.kind == "flag" and plain in "01":
+    if code is not None or (column.kind == "flag" and plain in ("0", "1")):
         return code or plain
-    if plain in MISSING:
+    if plain in _MISSING.split("|"):
         if column.required:
             return "NE" if "NE" in column.codes else None
-        return None if plain in _NONE and column.kind in ("integer", "number") else ""
+        return None if plain in NONE and column.kind in ("integer", "number") else ""
     if column.kind == "integer" and (whole := _WHOLE.fullmatch(plain)):
         return whole[1] or str(_ROMAN[whole[2]])
     if column.kind == "number" and (years := _YEARS.fullmatch(plain)):
