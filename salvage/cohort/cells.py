@@ -149,20 +149,24 @@ def _gaps_of(parts: Sequence[str]) -> list[list[str]]:
 def _orders(parts: Sequence[str], gap: str) -> Iterator[tuple[str, str, str, str]]:
     """Name, year, month and day of each order that three parts of a date may have."""
     first, second, third = parts
-    if len(first) == 4:
+    if _is_year(first):
         yield "", first, second, third
     elif second in _month_names():
         yield "", third, second, first
-    elif first in _month_names() and len(third) == 4:
+    elif first in _month_names() and _is_year(third):
         yield "", third, first, second
-    elif len(third) == 4:
+    elif _is_year(third):
         yield f"day{gap}", third, second, first
         yield f"month{gap}", third, first, second
 
 
+def _is_year(text: str) -> bool:
+    return len(text) == 4 and text.isdigit()
+
+
 def _year(text: str) -> int:
     """A year of four digits; of two, beside the name of a month, one from 1950 to 2049."""
-    century = 0 if len(text) == 4 else 2000 if int(text) < _CENTURY else 1900
+    century = 0 if _is_year(text) else 2000 if int(text) < _CENTURY else 1900
     return century + int(text)
 
 

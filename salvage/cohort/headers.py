@@ -36,13 +36,14 @@ def plain_name(name: str) -> str:
 
 
 def schema_names(names: Sequence[str], table: TableSchema) -> dict[str, str]:
-    """The schema's name of each column that is only written otherwise: ``Patient ID``, ``Age (y)``.
+    """The schema's name of each column that is only written otherwise: ``PatientID``, ``Age (y)``.
 
     Not where the name is taken, two columns claim it, or a column of months says another unit.
     """
     known = {*table.names, *date_columns(table), INFUSION_DATE}
+    squeezed = {column.replace("_", ""): column for column in known}
     meant = {
-        name: plain_name(name)
+        name: squeezed.get(plain_name(name).replace("_", ""), name)
         for name in names
         if name not in known and not in_another_unit(name, table)
     }
