@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scratch_book import Book, cell, make_book, page
+from tests.scratch_book import Book, Built, cell, make_book, page
 
 PATIENTS_CELL = cell(
     """
