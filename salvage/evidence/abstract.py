@@ -99,7 +99,7 @@ _FORMS: Final = tuple(
 )
 #: A group that is known only later: who responds, relapses late, or lives to receive a transplant.
 _LATER: Final = re.compile(
-    r"\brespon(?:der|ded)|\blater?[- ]relaps|\brelapsed late"
+    r"\bresponde[rd]|\blater?[- ]relaps|\brelapsed late"
     r"|\b(?:received|underwent|proceeded to|bridged to)\b.{0,40}(?:transplant|HSCT)"
     r"|晚期?复发|缓解者|应答者|接受.{0,12}移植",
     re.IGNORECASE,
