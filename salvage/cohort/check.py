@@ -178,7 +178,7 @@ def _relations(tables: Tables) -> list[Problem]:
 
 
 def _with_near_ids(problems: list[Problem], ids: pd.Series) -> list[Problem]:
-    """Unknown ids with the one that differs by capitals or blanks alone."""
+    """Unknown ids with the one that differs by capitals, marks or zeros alone."""
     plain = {plain_id(i): i for i in ids.dropna()} if problems else {}
     near = {p.value: plain.get(plain_id(p.value)) for p in problems}
     return [replace(p, hint=f"{near[p.value]}?") if near[p.value] else p for p in problems]
