@@ -292,7 +292,7 @@ def test_what_is_allowed_gives_no_problem(case: str, tmp_path: Path) -> None:
 def test_rows_of_drugs_typed_as_lines_are_warned_of(
     tmp_path: Path, old: str, new: str, column: str
 ) -> None:
-    """One day, or one drug again: the second line of A is then of the regimen 1, as is the first."""
+    """One day, or one drug again: both lines of A are then of the regimen 1."""
     write(tmp_path)
     text = SALVAGE.replace(old, new).replace("bispecific,,", "bispecific,1,")
     (tmp_path / "salvage.csv").write_text(text)
