@@ -22,14 +22,20 @@ from salvage.synthetic.lines import (
     Limits,
     NoHistory,
     SalvageLine,
-    assign_categories,
+    assign_courses,
     assign_others,
-    assign_responders,
     assign_switch,
     place_lines,
     spread_lines,
 )
-from salvage.synthetic.records import adverse_event_rows, baseline, line_rows
+from salvage.synthetic.records import (
+    MANUFACTURE,
+    adverse_event_rows,
+    baseline,
+    causes_of_death,
+    line_rows,
+    shortest_with_response,
+)
 
 SEED: Final = 20260218
 TABLE: Final[Mapping[str, AssumedCounts]] = {
@@ -50,14 +56,14 @@ EARLY_RELAPSE = 30
 # after relapse is 0: the shipped cohort is not steered towards a hazard ratio from relapse.
 RELAPSE_MEDIAN, RELAPSE_SIGMA, EFFECT, SHAPE = 3.0, 0.8, 0.0, 1.0
 BATCH = 10_000
-TRIES_PER_COHORT = 300
-SHORTEST_RESPONSE_SPAN: Final[Mapping[str, int]] = {"CR": 18, "PR": 12}
+TRIES_PER_COHORT = 20_000
 LIMITS: Final = Limits(
     once=frozenset({"bispecific", "second_cart", "polatuzumab", "checkpoint"}),
     apart=frozenset({"radiotherapy"}),
-    manufacture=10,  # apheresis and manufacture take about a month
+    manufacture=MANUFACTURE,
+    assessed=10,
 )
-MOST_NOT_EVALUABLE = 4
+MOST_NOT_EVALUABLE = 6
 
 
 def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
@@ -99,10 +105,7 @@ def _lines(
     """Lines with category, best response and target switch."""
     numbers = spread_lines(rng, observed - relapse, observed, LINES_PER_PATIENT, noise=0.6)
     lines = place_lines(rng, relapse, observed, numbers)
-    categories = assign_categories(rng, lines, TABLE, LIMITS)
-    # A longer line more often holds a response: a response delays the next line and death.
-    weight = np.array([line.span for line in lines], dtype=float)
-    best = assign_responders(rng, lines, categories, TABLE, weight, SHORTEST_RESPONSE_SPAN)
+    categories, best = assign_courses(rng, lines, TABLE, LIMITS, shortest_with_response)
     codes = assign_others(rng, lines, best, MOST_NOT_EVALUABLE)
     switched = assign_switch(rng, categories, codes, SWITCHED, SWITCHED_COMPLETE)
     return lines, categories, codes, switched
@@ -115,9 +118,13 @@ def _records(
     lines, categories, codes, switched = _lines(rng, relapse, observed)
     patients = baseline(rng, relapse)
     events = line_rows(rng, lines, categories, codes, switched, died, patients)
-    adverse = adverse_event_rows(rng, lines, categories)
-    for row, months, last, dead in zip(patients, relapse, observed, died, strict=True):
+    causes = causes_of_death(rng, lines, events, died)
+    adverse = adverse_event_rows(rng, lines, events, causes)
+    for row, months, last, dead, cause in zip(
+        patients, relapse, observed, died, causes, strict=True
+    ):
         row |= {"relapse_month": months / 10, "os_month": last / 10, "died": dead}
+        row["cause_of_death"] = cause
     return as_frames(patients, events, adverse)
 
 
