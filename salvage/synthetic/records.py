@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from salvage.cohort.schema import FATAL_GRADE, POOR_ECOG, RESPONSE
 from salvage.synthetic.lines import NoHistory, SalvageLine
@@ -143,13 +144,17 @@ def _first_response(rng: np.random.Generator, relapse: int) -> str:
     return _choose(rng, {"PR": 0.35, "CR": 0.65})
 
 
-def baseline(rng: np.random.Generator, relapse: Ints) -> list[Row]:
+def baseline(rng: np.random.Generator, relapse: Ints, observed: Ints) -> list[Row]:
     """One row per patient, without relapse and survival: values before the first CAR-T infusion.
 
-    Drawn without regard to survival. Stage, extranodal sites and IPI fit one another; cell of
-    origin is given for DLBCL only. A few values are missing, as they would be.
+    Stage, extranodal sites and IPI fit one another; cell of origin is given for DLBCL only. A few
+    values are missing, as they would be. Drawn at random, and again where chance alone links one to
+    survival after relapse: no effect is built in, and none should show.
     """
-    rows = [_baseline_row(rng, k, int(month)) for k, month in enumerate(relapse)]
+    while True:
+        rows = [_baseline_row(rng, k, int(month)) for k, month in enumerate(relapse)]
+        if not _linked(rows, observed - relapse):
+            break
     dlbcl = [k for k, row in enumerate(rows) if row["coo"] is not None]
     for k in rng.choice(dlbcl, 3, replace=False):
         rows[int(k)]["coo"] = None
@@ -157,6 +162,15 @@ def baseline(rng: np.random.Generator, relapse: Ints) -> list[Row]:
         rows[int(k)]["ldh_elevated"] = rows[int(k)]["ipi"] = None
     rows[int(rng.integers(len(rows)))]["bulky"] = None
     return rows
+
+
+def _linked(rows: Sequence[Row], months: Ints) -> bool:
+    """Whether a factor has a rank correlation with ``months`` of more than 0.25, either way."""
+    frame = pd.DataFrame(rows)
+    factors = frame.select_dtypes("number").assign(
+        poor=frame["ecog"] >= POOR_ECOG, male=frame["sex"] == "M"
+    )
+    return bool((factors.rank().corrwith(pd.Series(months).rank()).abs() > 0.25).any())
 
 
 def _baseline_row(rng: np.random.Generator, number: int, relapse: int) -> Row:
@@ -294,12 +308,13 @@ def _treatment_end(
     return max(dose for dose in doses if dose <= stop)
 
 
-def _intents(
+def intents_of(
     lines: Sequence[SalvageLine], categories: Sequence[str], codes: Sequence[str]
 ) -> tuple[dict[int, str], set[int]]:
     """Intent of each radiotherapy, and the responding lines that end with a new treatment.
 
     Radiotherapy consolidates a response of the line before if it keeps or deepens it.
+    :class:`NoHistory` unless all four intents occur.
     """
     intents: dict[int, str] = {}
     held: set[int] = set()
@@ -317,6 +332,8 @@ def _intents(
             intents[k] = "bridging"
         else:
             intents[k] = "palliative"
+    if len(set(intents.values())) < 4:
+        raise NoHistory
     return intents, held
 
 
@@ -329,11 +346,8 @@ def line_rows(
     died: Bools,
     patients: Sequence[Row],
 ) -> list[Row]:
-    """One row per salvage event; :class:`NoHistory` unless all four intents of radiotherapy
-    occur."""
-    intents, held = _intents(lines, categories, codes)
-    if len(set(intents.values())) < 4:
-        raise NoHistory
+    """One row per salvage event; :class:`NoHistory` if a course does not fit its line."""
+    intents, held = intents_of(lines, categories, codes)
     rows: list[Row] = []
     active = 0  # tenths of a month at which the lymphoma last came back
     for k, line in enumerate(lines):

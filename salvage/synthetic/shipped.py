@@ -6,7 +6,7 @@ Whatever the abstract does not print is assumed here, and listed with its reason
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -30,9 +30,11 @@ from salvage.synthetic.lines import (
 )
 from salvage.synthetic.records import (
     MANUFACTURE,
+    Row,
     adverse_event_rows,
     baseline,
     causes_of_death,
+    intents_of,
     line_rows,
     shortest_with_response,
 )
@@ -70,9 +72,9 @@ def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
     """The tables of the first random cohort that prints every published figure.
 
     Returns the tables of the schema by name, with every column, typed as in a Cohort.
-    Relapse and survival are drawn until a cohort agrees with the abstract and leaves room for the
-    assumed lines and responses; the records around them are drawn after that. The same seed gives
-    the same tables.
+    Relapse and survival are drawn until a cohort agrees with the abstract. Histories are drawn
+    around them until one can be believed; only if none is found, the next cohort is drawn. The same
+    seed gives the same tables.
     """
     rng = np.random.default_rng(seed)
     while True:
@@ -80,9 +82,10 @@ def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
         for k in range(len(cohorts)):
             cohort = cohorts.take(np.array([k]))
             relapse, observed, died = cohort.relapse[0], cohort.observed[0], cohort.died[0]
+            patients = baseline(rng, relapse, observed)
             for _ in range(TRIES_PER_COHORT):
                 with suppress(NoHistory):
-                    return _records(rng, relapse, observed, died)
+                    return _records(rng, relapse, observed, died, patients)
 
 
 def _agreeing(rng: np.random.Generator) -> times.CohortTimes:
@@ -107,25 +110,29 @@ def _lines(
     lines = place_lines(rng, relapse, observed, numbers)
     categories, best = assign_courses(rng, lines, TABLE, LIMITS, shortest_with_response)
     codes = assign_others(rng, lines, best, MOST_NOT_EVALUABLE)
+    intents_of(lines, categories, codes)  # raises at once, before anything slow is drawn
     switched = assign_switch(rng, categories, codes, SWITCHED, SWITCHED_COMPLETE)
     return lines, categories, codes, switched
 
 
 def _records(
-    rng: np.random.Generator, relapse: times.Ints, observed: times.Ints, died: times.Bools
+    rng: np.random.Generator,
+    relapse: times.Ints,
+    observed: times.Ints,
+    died: times.Bools,
+    patients: Sequence[Row],
 ) -> dict[str, pd.DataFrame]:
-    """All tables around given relapse and death times; :class:`NoHistory` if they do not fit."""
+    """All tables around given patients; :class:`NoHistory` if what is drawn does not fit them."""
     lines, categories, codes, switched = _lines(rng, relapse, observed)
-    patients = baseline(rng, relapse)
     events = line_rows(rng, lines, categories, codes, switched, died, patients)
     causes = causes_of_death(rng, lines, events, died)
     adverse = adverse_event_rows(rng, lines, events, causes)
-    for row, months, last, dead, cause in zip(
-        patients, relapse, observed, died, causes, strict=True
-    ):
-        row |= {"relapse_month": months / 10, "os_month": last / 10, "died": dead}
-        row["cause_of_death"] = cause
-    return as_frames(patients, events, adverse)
+    outcomes = [
+        {"relapse_month": months / 10, "os_month": last / 10, "died": dead, "cause_of_death": cause}
+        for months, last, dead, cause in zip(relapse, observed, died, causes, strict=True)
+    ]
+    known = [row | outcome for row, outcome in zip(patients, outcomes, strict=True)]
+    return as_frames(known, events, adverse)
 
 
 def write(folder: Path, seed: int = SEED) -> list[Path]:

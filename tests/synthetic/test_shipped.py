@@ -65,9 +65,9 @@ def test_the_tables_as_made_are_the_tables_as_read(shipped: Frames) -> None:
         pd.testing.assert_frame_equal(frame, shipped[name])
 
 
-def test_another_seed_gives_another_cohort_that_agrees_too() -> None:
+def test_another_seed_gives_another_cohort_that_agrees_too(shipped: Frames) -> None:
     other = calibrate(SEED + 1)
-    assert not other["patients"].equals(calibrate()["patients"])
+    assert not other["patients"].equals(shipped["patients"])
     assert check_against_published(other) == []
     assert impossible_histories(other) == []
 
@@ -393,7 +393,7 @@ def _copy_adverse(frames: Frames, **changes: Any) -> None:
         (lambda f: _copy_adverse(f, term="fever", scale="CTCAE 5.0"), "fever beside a CRS"),
         (lambda f: _adverse(f, "grade", 5, term="fever"), "not the cause of death"),
         (lambda f: _adverse(f, "grade", 4, grade=5, term="infection"), "without a fatal event"),
-        (lambda f: _adverse(f, "onset_month", 10.3, patient_id="P23", line=4, scale="ASTCT"),
+        (lambda f: _adverse(f, "onset_month", 3.6, patient_id="P23", line=2, scale="ASTCT"),
          "after the weeks in which it begins"),
         (lambda f: _adverse(f, "term", "ICANS", term="cytokine release syndrome"),
          "ICANS without CRS"),
@@ -416,7 +416,7 @@ def _copy_adverse(frames: Frames, **changes: Any) -> None:
                          best_response="PD", line=1), "treatment goes on after progression"),
         (lambda f: _line(f, "end_month", lambda r: r["start_month"] + 8.4, regimen="glofitamab"),
          "more than twelve cycles"),
-        (lambda f: _line(f, "regimen", lambda r: "epcoritamab", patient_id="P15", line=3),
+        (lambda f: _line(f, "regimen", lambda r: "orelabrutinib + rituximab", patient_id="P15", line=2),
          "a regimen given again"),
         (_response_just_before_a_second_cart, "leaves no time to lose"),
     ],
