@@ -296,7 +296,8 @@ def _treatment_end(
     rng: np.random.Generator, line: SalvageLine, category: str, regimen: str, course: Row
 ) -> int | None:
     """End of treatment in tenths of a month: the last dose of the schedule that progression, the
-    next line, death or last contact left time for; none for an infusion."""
+    next line, death or last contact left time for, 0.1 months after the start at the soonest; none
+    for an infusion."""
     stop = course.get("progression_month") or line.start + line.span
     if category == "second_cart":
         return None
@@ -305,7 +306,7 @@ def _treatment_end(
     if regimen not in DOSE_DAYS:
         return stop
     doses = (line.start + round(day / DAYS_PER_TENTH) for day in DOSE_DAYS[regimen])
-    return max(dose for dose in doses if dose <= stop)
+    return max(line.start + 1, *(dose for dose in doses if dose <= stop))
 
 
 def intents_of(

@@ -416,8 +416,8 @@ def _copy_adverse(frames: Frames, **changes: Any) -> None:
                          best_response="PD", line=1), "treatment goes on after progression"),
         (lambda f: _line(f, "end_month", lambda r: r["start_month"] + 8.4, regimen="glofitamab"),
          "more than twelve cycles"),
-        (lambda f: _line(f, "regimen", lambda r: "orelabrutinib + rituximab", patient_id="P15", line=2),
-         "a regimen given again"),
+        (lambda f: _line(f, "regimen", lambda r: "orelabrutinib + rituximab", patient_id="P15",
+                         line=2), "a regimen given again"),
         (_response_just_before_a_second_cart, "leaves no time to lose"),
     ],
 )  # fmt: skip
