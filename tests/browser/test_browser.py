@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.in_browser import CHAPTERS, NARROW, PAGES, WIDE, Watched, use_theme
+from tests.in_browser import CHAPTERS, NARROW, PAGES, TABLET, WIDE, Watched, use_theme
 from tests.reference_notebooks import ROOT, listed_in_toc
 from tests.scratch_book import Built
 
@@ -13,7 +13,7 @@ from tests.scratch_book import Built
 def test_a_page_loads_in_any_width_without_errors_and_without_the_outside(
     watched: Watched, site: str, name: str
 ) -> None:
-    for size in (NARROW, WIDE):
+    for size in (NARROW, TABLET, WIDE):
         watched.page.set_viewport_size(size)
         response = watched.page.goto(f"{site}/{name}.html", wait_until="load")
         assert response is not None
@@ -22,25 +22,36 @@ def test_a_page_loads_in_any_width_without_errors_and_without_the_outside(
         assert width <= size["width"], f"{width} px wide on a screen of {size['width']}"
         assert watched.page.locator(".synthetic-notice").count() == 1
         assert watched.page.locator(".synthetic-notice").is_visible()
+    cut = ".bd-article .pst-scrollable-table-container"
+    wider = "frames => frames.filter(f => f.scrollWidth > f.clientWidth).length"
+    assert watched.page.locator(cut).evaluate_all(wider) == 0, "a table is cut off at 1280 px"
     watched.page.wait_for_timeout(150)
     assert (watched.errors, watched.outside) == ([], [])
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_every_figure_is_visible_on_a_white_face(watched: Watched, site: str, name: str) -> None:
+def test_every_figure_is_visible_and_follows_the_theme(
+    watched: Watched, site: str, name: str
+) -> None:
     page = watched.page
-    use_theme(page, "dark")
-    page.goto(f"{site}/{name}.html", wait_until="load")
-    for image in page.locator("article img").all():
-        image.scroll_into_view_if_needed()
-        box = image.bounding_box()
-        assert box is not None
-        assert box["width"] > 200
-        assert box["height"] > 50
-        assert image.evaluate("node => node.complete && node.naturalWidth > 0")
-        assert len((image.get_attribute("alt") or "").split()) >= 3
-        face = image.evaluate("node => getComputedStyle(node).backgroundColor")
-        assert face == "rgb(255, 255, 255)"
+    faces = {}
+    for theme in ("light", "dark"):
+        use_theme(page, theme)
+        page.goto(f"{site}/{name}.html", wait_until="load")
+        for drawing in page.locator("article .drawing").all():
+            drawing.scroll_into_view_if_needed()
+            box = drawing.bounding_box()
+            assert box is not None
+            assert box["width"] > 200
+            assert box["height"] > 50
+            assert len((drawing.get_attribute("aria-label") or "").split()) >= 3
+            face = drawing.evaluate("node => getComputedStyle(node).backgroundColor")
+            assert faces.setdefault(theme, face) == face
+    if faces:
+        assert faces == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 30)"}
+        page.emulate_media(media="print")
+        paper = page.locator("article .drawing").first
+        assert paper.evaluate("n => getComputedStyle(n).backgroundColor") == faces["light"]
 
 
 def test_the_first_page_leads_to_the_cover(watched: Watched, site: str) -> None:
