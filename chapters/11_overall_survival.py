@@ -87,6 +87,7 @@ survival.observed_range(cohort)
 #
 # Duration of response begins with the first complete or partial response and ends with progression or death.
 # A new treatment before that censors the response, because the response had not ended; a second line of the table counts it as an event instead.
+# Whether patients who respond live longer is a question of its own, which the [chapter on time and bias](13_time_and_bias.md) answers.
 # Responses of several lines of one patient are not independent, so the interval can be too narrow where patients repeat.
 
 # %% tags=["hide-input"]

@@ -77,6 +77,7 @@ TESTS: Final = {
 }
 FACTORS: Final = {
     "late": "Late against early relapse",
+    "responded": "Response to salvage against none",
     "relapse_month": "Months to relapse, per month",
     "age": "Age, per 10 years",
     "sex": "Male against female",

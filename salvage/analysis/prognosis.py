@@ -229,7 +229,32 @@ def fit_late(times: Times, late: NDArray[np.bool_]) -> Fit:
     -------
     As :func:`fit`, by the same method.
     """
-    return _model(["late"], [words.FACTORS["late"]], late[:, None], times.time, times.event)
+    return fit_group("late", late, times.time, times.event)
+
+
+def fit_group(
+    key: str,
+    member: NDArray[np.bool_],
+    time: NDArray[np.float64],
+    event: NDArray[np.bool_],
+    entry: NDArray[np.float64] | None = None,
+) -> Fit:
+    """Cox model of one yes/no covariate.
+
+    Parameters
+    ----------
+    key
+        Of the covariate, in :data:`words.FACTORS`.
+    member, time, event, entry
+        One place for each row: the covariate, and months at risk from ``entry`` (0 without it) to
+        ``time``, which an event may end. A patient whose covariate changes has a row for each
+        value.
+
+    Returns
+    -------
+    As :func:`fit`, by the same method; ``n`` counts rows.
+    """
+    return _model([key], [words.FACTORS[key]], member[:, None], time, event, entry)
 
 
 def _model(

@@ -4,6 +4,7 @@ from typing import Final
 
 from salvage import words
 from salvage.analysis import bias, prognosis, simulate, survival
+from salvage.analysis.estimate import Estimate
 from salvage.cohort import Cohort
 from salvage.display import figures, show
 from salvage.display.show import CLEARED, Absent, Box, Figure, Table, Text, text
@@ -31,12 +32,14 @@ VERDICTS: Final = {
     "cox.late_vs_early.landmark.hr": "not repaired: late patients have yet to relapse",
 }
 BEGINNINGS: Final = {
-    "cox.late_vs_early.hr": "From infusion, as published",
+    "cox.late_vs_early.hr": "From infusion",
     "cox.late_vs_early.from_relapse.hr": "From relapse",
     "cox.late_vs_early.from_salvage.hr": "From the first salvage line",
     "cox.late_vs_early.delayed_entry.hr": "From infusion, delayed entry at relapse",
     "cox.late_vs_early.landmark.hr": "From a landmark at the cut-off",
 }
+#: A permutation null in which fewer draws than this lie beyond the observed ratio makes it unusual.
+RARE: Final = 0.05
 WORLDS: Final = {
     "default": "Constant hazard after relapse",
     "equal_medians": "Relapse later, survival after it shorter",
@@ -47,22 +50,30 @@ WORLDS: Final = {
 
 
 def answer(cohort: Cohort) -> Box:
-    """The ratio over cohorts that agree with the abstract, without any effect, and in this
-    cohort."""
-    hr = spread.measured()["cox.from_relapse.hr"].dropna()
-    published = ratio(bias.published_hr())
+    """In a hospital's book its own contrast and null, then the index study; the other way round in
+    that of the index study."""
+    own = f"{_own_contrast(cohort)} {_own_null(cohort)}".strip()
+    index = _index_study()
     return show.answer(
         cohort.study,
-        f"The published hazard ratio of death, late against early relapse, is {published}. It is"
-        f" biased by time. Counted from relapse, it ranges from {ratio(hr.min())} to"
-        f" {ratio(hr.max())} over the {len(spread.measured())} cohorts found that agree with every"
-        " published figure. The published figures cannot show whether late relapse is better,"
-        " worse or neither.",
+        *((*index, own) if cohort.study.synthetic else (own, " ".join(index))),
+        name="answer-bias",
+    )
+
+
+def _index_study() -> tuple[str, str]:
+    """The published ratio over cohorts that agree with the abstract, and without any effect."""
+    hr = spread.measured()["cox.from_relapse.hr"].dropna()
+    published = ratio(bias.published_hr())
+    return (
+        "The hazard ratio of death that the index study prints, late against early relapse, is"
+        f" {published}. It is biased by time. Counted from relapse, it ranges from"
+        f" {ratio(hr.min())} to {ratio(hr.max())} over the {len(spread.measured())} cohorts found"
+        " that agree with every published figure. The published figures cannot show whether late"
+        " relapse is better, worse or neither.",
         "In simulated worlds in which relapse timing has no effect, the published analysis gives"
         f" a ratio of {published} or less in {_share_over_worlds('infusion')} of cohorts. Counted"
         f" from relapse it does so in {_share_over_worlds('relapse')}.",
-        _own_contrast(cohort),
-        name="answer-bias",
     )
 
 
@@ -78,9 +89,39 @@ def _own_contrast(cohort: Cohort) -> str:
         return f"In {this_cohort(cohort.study)} late and early relapse cannot be compared."
     after = sentence(relapse) if relapse.value is not None else words.NOT_ESTIMABLE
     return (
-        f"In {this_cohort(cohort.study)} the ratio is {ratio(infusion.value)} from infusion and "
-        f"{after} from relapse."
+        f"In {this_cohort(cohort.study)} the hazard ratio of death, late against early relapse, is"
+        f" {ratio(infusion.value)} from infusion and {after} from relapse."
     )
+
+
+def _own_null(cohort: Cohort) -> str:
+    """What the cohort's own null says of the observed ratio; empty where there is none."""
+    estimates = bias.estimates(cohort)
+    null, share = (estimates[f"bias.permutation_null.{key}"] for key in ("hr", "share"))
+    if null.value is None or share.value is None:
+        return ""
+    if share.value < RARE:
+        verdict = "So low a ratio is rare in them: guaranteed time alone does not explain it."
+    elif share.value > 1 - RARE:
+        verdict = "Most are lower: after late relapse survival was, if anything, the shorter."
+    else:
+        verdict = "The observed ratio is one that guaranteed time alone gives."
+    return (
+        "Where its survival after relapse is dealt to its times of relapse at random, the ratio"
+        f" from infusion has a geometric mean of {ratio(null.value)} over {share.n:,} draws (5% to"
+        f" 95% of them {ratio(null.low)} to {ratio(null.high)}), and {percent(share.value, 0)} are"
+        f" at or below the observed one. {verdict}"
+    )
+
+
+def permutation_distribution(cohort: Cohort) -> Figure | Absent:
+    """The ratio from infusion in draws without any effect, from the cohort's own patients."""
+    why = bias.why_no_permutation(cohort)
+    observed = prognosis.late_against_early(cohort, "os").value
+    null = (
+        None if why else figures.Null("Clock from infusion", bias.permutation_null(cohort).log_hr)
+    )
+    return figures.permutation_distribution(cohort.study, null, observed, why)
 
 
 def null_distribution() -> Figure | Absent:
@@ -103,23 +144,35 @@ def origins(cohort: Cohort) -> Table:
         "Late against early relapse, by five ways to count time." + few_deaths(contrasts),
         ("Clock", "Patients", "Deaths", "HR", "95% CI", "P", "What it is worth"),
         [
-            (BEGINNINGS[e.id], f"{e.n:,}", f"{e.events:,}", *ratio_cells(e), VERDICTS[e.id])
+            (
+                _beginning(cohort, e),
+                f"{e.n:,}",
+                f"{e.events:,}",
+                *ratio_cells(e),
+                VERDICTS[e.id],
+            )
             for e in contrasts
         ],
         [
             f"Late means a relapse after month {cohort.study.early_relapse_months:g}. A ratio"
             " below 1 favours late relapse.",
             *([f"Methods: {'; '.join(methods)}."] if methods else []),
-            *not_estimable((BEGINNINGS[e.id], e) for e in contrasts),
+            *not_estimable((_beginning(cohort, e), e) for e in contrasts),
         ],
         marks(contrasts),
         left=(0, 6),
     )
 
 
+def _beginning(cohort: Cohort, e: Estimate) -> str:
+    """Where the clock starts; in the book of the index study, which analysis was published."""
+    published = cohort.study.synthetic and e.id == "cox.late_vs_early.hr"
+    return BEGINNINGS[e.id] + (", as published" if published else "")
+
+
 def origin_forest(cohort: Cohort) -> Figure | Absent:
     """Late against early relapse from each beginning."""
-    rows = [figures.row_of(e, BEGINNINGS[e.id]) for e in bias.contrasts(cohort)]
+    rows = [figures.row_of(e, _beginning(cohort, e)) for e in bias.contrasts(cohort)]
     return figures.origin_forest(cohort.study, rows)
 
 
@@ -144,7 +197,7 @@ def spread_of_ratios() -> Table:
         CLEARED,
         "tab-bias-spread",
         "Late against early relapse on survival from relapse, over cohorts that agree with every"
-        " published figure.",
+        " published figure of the index study.",
         (
             "Cut-off, months",
             "Cohorts found",
@@ -210,7 +263,8 @@ def null_table() -> Table:
         ),
         rows,
         (
-            f"{bias.SETTING.cohorts:,} cohorts of {bias.SETTING.patients} patients in each world."
+            f"{bias.SETTING.cohorts:,} cohorts of {bias.SETTING.patients} patients, as many as the"
+            " index study has, in each world."
             " Geometric means; cohorts without a contrast are left out and counted in the results"
             " file.",
             "Months to relapse are log-normal; survival after relapse is drawn independently of"
@@ -236,18 +290,45 @@ def null() -> Text:
 
 
 def landmark(cohort: Cohort) -> Text:
-    """The landmark's own figures, in this cohort and without effect."""
+    """The landmark's own figures; in the book of the index study beside the simulated worlds with
+    the same cut-off."""
     e = bias.estimates(cohort)["cox.late_vs_early.landmark.hr"]
-    means = bias.null_table()["hr"].xs("landmark", level="analysis")
+    cut = cohort.study.early_relapse_months
+    alike = [key for key, world in simulate.SETTINGS.items() if world.cutoff == cut]
+    without_effect = ""
+    if cohort.study.synthetic and alike:
+        means = bias.null_table()["hr"].xs("landmark", level="analysis")[alike]
+        without_effect = (
+            "In simulated cohorts without any effect and with this cut-off its geometric mean is"
+            f" {ratio(means.min())} to {ratio(means.max())}, by world, and not 1."
+        )
     return text(
         cohort.study,
         paragraph(
             f"In {this_cohort(cohort.study)} the landmark gives {sentence(e)}."
             if e.value is not None
             else f"In {this_cohort(cohort.study)} a landmark at the cut-off cannot be used.",
-            "In simulated cohorts without any effect its geometric mean is"
-            f" {ratio(means.min())} to {ratio(means.max())}, by world, and not 1.",
+            without_effect,
         ),
+    )
+
+
+def responders(cohort: Cohort) -> Text:
+    """Responders against others by two ways to count time, and how long they were sure to live."""
+    honest, naive = bias.response_contrasts(cohort)
+    patients = bias.first_responses(cohort)
+    waits = patients["response"].dropna()
+    here, treated = this_cohort(cohort.study), words.count(len(patients), "treated patient")
+    if honest.value is None and naive.value is None:
+        why = reason(honest.method)
+        return text(cohort.study, f"In {here} responders cannot be compared with others: {why}.")
+    return text(
+        cohort.study,
+        f"In {here} {len(waits):,} of {treated} responded, after a median of"
+        f" {months(float(waits.median()))} months from the start of the first salvage line: so long"
+        " they were certain to live. The hazard ratio of death, responders against others, is"
+        f" {sentence(honest)} with the response counted from its day on. As if known from the"
+        f" start, it would be {sentence(naive)}.",
     )
 
 

@@ -1,6 +1,7 @@
 """Times to events by the definitions of the book, on small cases that can be worked out by hand."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -217,6 +218,11 @@ def test_guarantee_time_is_what_nobody_could_die_in() -> None:
     made = cohort([FIRST])
     assert survival.guarantee_time(made).tolist() == [2.0]
     assert survival.guarantee_share(made).value == pytest.approx(2 / 12, rel=1e-12)
+    # An untreated patient has no such time: 8 further months change nothing.
+    untreated = made.patients.assign(patient_id="B", os_month=8.0)
+    more = replace(made, patients=pd.concat([made.patients, untreated], ignore_index=True))
+    assert survival.guarantee_share(more).value == pytest.approx(2 / 12, rel=1e-12)
+    assert survival.guarantee_share(more).n == 1
 
 
 def test_untreated_patients_have_no_guarantee_time() -> None:

@@ -48,7 +48,7 @@ PARTS: dict[str, Callable[[Cohort], Table | Text | Box | Absent]] = {
             "answer why_biased observed_range reading response_reading",
         ),
         (report_bias, "origins"),
-        (report_bias, "answer landmark delayed_entry per_month"),
+        (report_bias, "answer landmark delayed_entry per_month responders"),
         (report_context, "own_first_lines"),
         (report_context, "answer"),
         (
