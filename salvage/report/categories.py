@@ -12,7 +12,7 @@ from salvage.cohort.schema import POOR_ECOG
 from salvage.cohort.study import Study
 from salvage.display import show
 from salvage.display.show import Absent, Box, Table, Text
-from salvage.display.wording import interval_text, months, p_phrase, percent, sentence
+from salvage.display.wording import p_phrase, percent, rate_text, sentence
 from salvage.evidence import audit
 from salvage.report.shared import (
     EXACT_NOTE,
@@ -26,6 +26,7 @@ from salvage.report.shared import (
     known_share,
     marks,
     median,
+    median_cells,
     median_row,
     no_response_times,
     of,
@@ -59,7 +60,7 @@ def answer(cohort: Cohort, key: str) -> Box | Absent:
         lasting = f"Median progression-free survival was {median(pfs)}. {lasting}"
     sure = (
         "The data are compatible with a true response rate anywhere from"
-        f" {percent(orr.low, 0)} to {percent(orr.high, 0)}."
+        f" {percent(orr.low)} to {percent(orr.high)}."
     )
     if len(lines) < SMALL_GROUP:
         sure += (
@@ -296,16 +297,16 @@ def targets_compared(cohort: Cohort) -> Text | Absent:
         f" target (Fisher's exact test, {p_phrase(exact.fisher_2x2(a, n, b, m).p)})."
     )
     interval = (
-        f"The exact interval of the switched group runs from {percent(switched.low, 0)} to"
-        f" {percent(switched.high, 0)}."
+        f"The exact interval of the switched group runs from {percent(switched.low)} to"
+        f" {percent(switched.high)}."
     )
     if a * m > b * n:
         pooled = (a + b) / (n + m)
         interval += (
             f" If switching made no difference and each infusion had the pooled rate of"
-            f" {percent(pooled, 0)}, a group of {n:,} would still show"
+            f" {percent(pooled)}, a group of {n:,} would still show"
             f" {words.count(a, 'or more complete response', 'or more complete responses')}"
-            f" with probability {percent(response.at_least(a, n, pooled), 0)}."
+            f" with probability {percent(response.at_least(a, n, pooled))}."
         )
     return show.text(
         cohort.study,
@@ -352,7 +353,7 @@ def by_intent(cohort: Cohort) -> Shown:
                     f"{response.responded(part, 'orr').sum():,}",
                     f"{response.responded(part, 'cr').sum():,}",
                     f"{part['next_start'].notna().sum():,}",
-                    months(alive.value),
+                    median_cells(alive)[0],
                 )
             )
     return Table(
@@ -443,11 +444,10 @@ def duration_by_category(cohort: Cohort) -> Shown:
                 (
                     words.category(key, cohort.study.labels),
                     f"{orr.events:,} / {orr.n:,}",
-                    percent(orr.value),
+                    rate_text(orr),
                     f"{dor.n:,}",
                     f"{dor.events:,}",
-                    months(dor.value) if dor.n else NONE,
-                    interval_text(dor) if dor.n else NONE,
+                    *(median_cells(dor) if dor.n else (NONE, NONE)),
                 )
             )
     return Table(

@@ -16,7 +16,7 @@ from salvage.cohort.schema import FATAL_GRADE
 from salvage.cohort.study import Study
 from salvage.display import show
 from salvage.display.show import Absent, Box, Cleared, Table, Text, text
-from salvage.display.wording import interval_text, percent
+from salvage.display.wording import interval_text, rate_text, sentence
 from salvage.report.shared import NONE, Shown, marks, of, this_cohort
 
 Part = TypeVar("Part")
@@ -99,9 +99,8 @@ def _affected(cohort: Cohort) -> str:
 
 
 def _share(e: Estimate) -> str:
-    """``48.3% of treated patients (14/29; 95% CI 29.4 to 67.5)``."""
-    inside = f"{e.events:,}/{e.n:,}; 95% CI {interval_text(e)}"
-    return f"{percent(e.value)} of treated patients ({inside})"
+    """``14/29 (48%; 95% CI 29 to 67) of treated patients``."""
+    return f"{sentence(e)} of treated patients"
 
 
 def _most_common(cohort: Cohort) -> str:
@@ -167,7 +166,7 @@ def overall(cohort: Cohort) -> Shown:
                 if e.value is None
                 else (
                     f"{e.events:,} / {e.n:,}",
-                    percent(e.value).rstrip("%"),
+                    rate_text(e).rstrip("%"),
                     interval_text(e),
                     f"{len(counted):,}",
                 )

@@ -91,7 +91,7 @@ def _histograms(drawn: Sequence[Null], published: float) -> style.BookFigure:
             _name_lines(axes, published)
             inside = (
                 f"geometric mean {ratio(null.middle()[0])}\n"
-                f"{percent(null.share_at_most(published), 0)} at or below {ratio(published)}"
+                f"{percent(null.share_at_most(published))} at or below {ratio(published)}"
             )
             place = {"transform": axes.transAxes, "ha": "right", "va": "top"}
             axes.text(0.99, 0.9, inside, fontsize=style.SMALL, **place)
@@ -132,7 +132,7 @@ def _name_lines(axes: Axes, published: float) -> None:
 
 def _part(null: Null, published: float) -> str:
     mean, low, high = map(ratio, null.middle())
-    share = percent(null.share_at_most(published), 0)
+    share = percent(null.share_at_most(published))
     return (
         f"{null.label}: geometric mean {mean}, middle 90% {low} to {high}; {share} are "
         f"{ratio(published)} or lower"
