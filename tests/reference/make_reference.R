@@ -290,6 +290,7 @@ tables <- list(
   list(events = c(5, 4, 3, 6, 1, 5), n = c(12, 10, 8, 9, 6, 13)),
   list(events = c(1, 3, 1, 1, 0, 1), n = c(12, 10, 8, 9, 6, 13)),
   list(events = c(3, 0), n = c(5, 5)),
+  list(events = c(2, 0), n = c(7, 33)),
   list(events = c(0, 0, 9), n = c(4, 5, 9)),
   list(events = c(2, 2, 2), n = c(4, 4, 4))
 )
