@@ -54,7 +54,7 @@ comparison.shrinkage(cohort, "cr")
 # ## Tests across all categories
 #
 # A chi-squared test over lines would treat every line as a new patient.
-# The Rao-Scott test corrects for patients who appear several times, but it needs large numbers: at least 10 lines with a response, 10 without, and 5 in each category.
+# The Rao-Scott test corrects for patients who appear several times, but it needs larger numbers, which the table names.
 # The exact test needs none, and takes lines as independent.
 
 # %% tags=["hide-input"]
@@ -107,7 +107,7 @@ comparison.detectable(cohort)
 # :class: dropdown
 # - **Shrunken rates.** The counts of the categories are binomial, on the effective number of lines of each, and their rates come from one beta distribution with parameters a and b, whose prior density is proportional to the power minus five halves of their sum. Posterior means and limits come from quadrature, without a sampler, and are tested against an independent calculation.
 # - **Rao-Scott test.** Second-order correction with patients as clusters, as in R's `survey` package, whose stored answers the tests compare.
-# - **Exact test.** Freeman and Halton's test by enumeration of all tables. Where there are too many of them, 100,000 tables with the same margins are drawn from a fixed seed, and the standard error that this adds is given.
+# - **Exact test.** Freeman and Halton's test by enumeration of all tables. Where there are too many of them, tables with the same margins are drawn from a fixed seed, and the standard error that this adds is given.
 # - **Odds ratios.** Conditional maximum likelihood estimates with the exact intervals and tests of Fisher, as R's `fisher.test` gives them. They take lines as independent.
 # - **Smallest difference.** Power of a two-sided comparison of two independent proportions by the arcsine transformation.
 # - **Large cohorts.** Shrinkage is left out above a size that the table names, because it takes long there and adds nothing to the raw rates.

@@ -119,8 +119,8 @@ survival.response_reading(cohort)
 # - **Median.** The first month at which the curve is below one half. If the curve runs flat at exactly one half, the middle of the flat part, as R prints it. Its limits read the limits of the curve by the same rule.
 # - **Survival at a month.** No interval before the first death, nor once all patients at risk have died. No value after the last observation while the curve is above zero.
 # - **Follow-up.** Reverse Kaplan-Meier {cite}`schemper1996`.
-# - **Restricted mean.** The area under the curve to the horizon, with the standard error of R's `print(survfit)`. The horizon is the last whole month at which a tenth and at least 5 patients are at risk from every origin.
-# - **Smallest numbers.** A median needs 5 patients and 3 events.
+# - **Restricted mean.** The area under the curve to the horizon, with the standard error of R's `print(survfit)`. The horizon is the last whole month at which enough patients are at risk from every origin.
+# - **Smallest numbers.** A median that would rest on too few patients or events is not given; [](../book/methods.md) names the numbers.
 # - **Ties by rounding.** Months that differ only by the rounding of a subtraction count as one time, as in R.
 # - **Computed and checked.** lifelines computes the curves. Where R's `survival` package has another rule, the book follows R; [](../book/methods_against_r.md) names each rule and how near the results come to R's.
 # :::

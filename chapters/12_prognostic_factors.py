@@ -126,8 +126,8 @@ prognosis.sweep(cohort)
 #
 # :::{admonition} Statistical detail
 # :class: dropdown
-# - **Single factors.** Cox models with Efron ties and Wald intervals. A text such as the histology is compared as its most frequent value against all others. Patients without a value are left out of that model, and nothing is imputed; a response to the first CAR-T that was not evaluable is no value. Months to relapse are counted in the largest of 1, 3, 6 and 12 months that lies within the middle half of the cohort.
-# - **Smallest numbers.** A hazard ratio or a test needs 10 deaths for each covariate, and 5 patients in each of two groups.
+# - **Single factors.** Cox models with Efron ties and Wald intervals. A text such as the histology is compared as its most frequent value against all others. Patients without a value are left out of that model, and nothing is imputed; a response to the first CAR-T that was not evaluable is no value. The unit of the months to relapse is chosen within the middle half of the cohort, so that a ratio shows what differs between its patients.
+# - **Smallest numbers.** A hazard ratio or a test that would rest on too few deaths or patients is not given; [](../book/methods.md) names the numbers.
 # - **No maximum.** If a factor orders the deaths completely, the Cox likelihood has no maximum. Such a model is recognised, replaced by Firth's, and marked.
 # - **Firth's model.** Penalised partial likelihood, Breslow ties, profile intervals and penalised likelihood-ratio tests {cite}`heinze2001`, by the firthmodels package.
 # - **Four tests of one contrast.** The Wald, likelihood-ratio and score tests of the Cox model and the log-rank test ask the same question. The index study does not name its own; its figures fit a Wald test.

@@ -5,7 +5,7 @@ from typing import Final
 import pandas as pd
 
 from salvage import words
-from salvage.analysis import response, survival
+from salvage.analysis import least, response, survival
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import POOR_ECOG
@@ -62,7 +62,9 @@ def answer(cohort: Cohort, key: str) -> Box | Absent:
         "The data are compatible with a true response rate anywhere from"
         f" {percent(orr.low)} to {percent(orr.high)}."
     )
-    if len(lines) < SMALL_GROUP:
+    if len(lines) < least.PERCENT:
+        sure = "So few lines tell next to nothing of the true response rate."
+    elif len(lines) < SMALL_GROUP:
         sure += (
             f" With {words.count(len(lines), 'line')}, one more or one fewer response moves the"
             f" rate by {100 / len(lines):.0f} percentage points."
@@ -296,6 +298,8 @@ def targets_compared(cohort: Cohort) -> Text | Absent:
         f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
         f" target (Fisher's exact test, {p_phrase(exact.fisher_2x2(a, n, b, m).p)})."
     )
+    if n < least.PERCENT:
+        return show.text(cohort.study, compared)
     interval = (
         f"The exact interval of the switched group runs from {percent(switched.low)} to"
         f" {percent(switched.high)}."

@@ -3,7 +3,7 @@
 from typing import Final
 
 from salvage import words
-from salvage.analysis import comparison, response
+from salvage.analysis import comparison, least, response
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
@@ -190,9 +190,12 @@ def shrinkage(cohort: Cohort, measure: str) -> Text:
     why = comparison.no_shrinkage(comparison.counts(cohort, measure))
     if why:
         return text(cohort.study, f"The {name} is not shrunken: {why}.")
-    raw, model = _rates(cohort, measure), comparison.shrink(cohort, measure)
+    model, counted = comparison.shrink(cohort, measure), comparison.counts(cohort, measure)
     assert model is not None  # there is no reason why not
     means = dict(zip(CATEGORY_KEYS, model.mean, strict=True))
+    sizes = dict(zip(CATEGORY_KEYS, counted.n, strict=True))
+    # The rate of fewer lines is given nowhere.
+    raw = {k: rate for k, rate in _rates(cohort, measure).items() if sizes[k] >= least.PERCENT}
     shrunken = {key: means[key] or 0.0 for key in raw}
     prior = (
         f"Another prior, which pools more, moves no rate by more than {100 * model.moved:.1f} "
@@ -285,7 +288,9 @@ def across(cohort: Cohort) -> Shown:
         rows,
         (
             "The exact test takes lines as independent. It is not valid here if lines of one "
-            "patient are alike. The Rao-Scott test allows for that and needs large numbers.",
+            "patient are alike. The Rao-Scott test allows for that; it needs "
+            f"{least.EVENTS} lines with a response, as many without, and {least.GROUP} lines in "
+            "each category.",
             *reasons,
         ),
         own_mark(cohort.study),
@@ -387,7 +392,7 @@ def multiplicity(cohort: Cohort) -> Text:
             f"{ALPHA} would be {chance}. Holm's adjustment allows for the pairs of one measure."
         )
     if printed:
-        sentences.append("None of these comparisons is confirmatory.")
+        sentences.append("No comparison here is confirmatory.")
     return text(cohort.study, " ".join(sentences))
 
 

@@ -414,6 +414,13 @@ def why_follow_up_differs(cohort: Cohort) -> Text:
     n = len(cohort.patients)
     alive = n - int(cohort.patients["died"].sum())
     observed = months(survival.estimates(cohort)[OBSERVED].value)
+    reverse = survival.estimates(cohort)[REVERSE]
+    if alive == n and wording.missing(reverse):
+        return show.text(
+            cohort.study,
+            "No patient died, so every observed time is a time of follow-up. The reverse "
+            f"Kaplan-Meier median cannot be given: {wording.reason(reverse.method)}.",
+        )
     if alive == n:
         return show.text(
             cohort.study,
