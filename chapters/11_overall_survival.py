@@ -118,9 +118,10 @@ survival.response_reading(cohort)
 # :class: dropdown
 # - **Curves.** Kaplan-Meier with log-log limits. The table under each curve counts patients at risk just before each month, and those censored and dead up to it {cite}`morris2019`.
 # - **Median.** The first month at which the curve is below one half. If the curve runs flat at exactly one half, the middle of the flat part, as R prints it. Its limits read the limits of the curve by the same rule.
-# - **Survival at a month.** One with no uncertainty before the first death; zero without limits once all patients at risk have died. After the last observation the last value is carried on and marked.
+# - **Survival at a month.** No interval before the first death, nor once all patients at risk have died. No value after the last observation while the curve is above zero.
 # - **Follow-up.** Reverse Kaplan-Meier {cite}`schemper1996`.
-# - **Restricted mean.** The area under the curve to the horizon, with the standard error of R's `print(survfit)`.
+# - **Restricted mean.** The area under the curve to the horizon, with the standard error of R's `print(survfit)`. The horizon is the last whole month at which enough patients are at risk from every origin.
+# - **Smallest numbers.** A median that would rest on too few patients or events is not given; [](../book/methods.md) names the numbers.
 # - **Ties by rounding.** Months that differ only by the rounding of a subtraction count as one time, as in R.
 # - **Computed and checked.** lifelines computes the curves. Where R's `survival` package has another rule, the book follows R; [](../book/methods_against_r.md) names each rule and how near the results come to R's.
 # :::
