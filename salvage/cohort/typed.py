@@ -52,6 +52,8 @@ class TypedTable:
 
 
 def _shown(value: object) -> str:
+    if pd.isna(value):
+        return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

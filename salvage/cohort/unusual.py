@@ -51,6 +51,12 @@ def _contradictions(tables: Mapping[str, TypedTable]) -> list[Problem]:
     ended = lines[NUMBER].isin(alive) & (lines["response_end_reason"] == "death")
     expected = "no death of a patient who is alive at last contact"
     problems += salvage.problems(ended, "response_end_reason", expected)
+    deaths = patients.frame[patients.frame["died"] == 1].set_index(NUMBER)["os_month"]
+    at_death = lines["response_end_month"] == lines[NUMBER].map(deaths)
+    ongoing = at_death & (lines["response_end_reason"] == "ongoing")
+    expected = "usually death, where the patient died in the month of response_end_month"
+    problems += salvage.problems(ongoing, "response_end_reason", expected)
+    problems += _progressions_without_month(salvage)
     silent = ~lines["best_response"].isin(RESPONSE)
     expected = "usually blank unless the best response is CR or PR; it is not counted"
     for column in ("response_month", "response_end_month", "response_end_reason"):
@@ -61,6 +67,17 @@ def _contradictions(tables: Mapping[str, TypedTable]) -> list[Problem]:
     untreated = ~events.frame[NUMBER].isin(lines[NUMBER])
     expected = "usually a patient with a salvage line; the event is not counted"
     return problems + events.problems(untreated, "patient_id", expected)
+
+
+def _progressions_without_month(salvage: TypedTable) -> list[Problem]:
+    """Best responses of PD without the month of the progression: one problem if none has one."""
+    lines = salvage.frame
+    lacking = (lines["best_response"] == "PD") & lines["progression_month"].isna()
+    expected = "usually a month where the best response is PD: without it the line's end is unknown"
+    problems = salvage.problems(lacking, "progression_month", expected)
+    if problems and lines["progression_month"].isna().all():
+        return [Problem(salvage.file, column="progression_month", expected=expected)]
+    return problems
 
 
 def _unlikely_months(tables: Mapping[str, TypedTable]) -> list[Problem]:
