@@ -66,7 +66,10 @@ class Times:
         """Why too many ends lack their month for a curve or a median; empty if they do not."""
         if self.undated <= MOST_UNDATED * self.n:
             return ""
-        return f"{self.undated:,} of {self.n:,} end in a progression whose month is not recorded"
+        return (
+            f"{self.undated:,} of {words.count(self.n, 'line')} end in a progression whose month "
+            "is not recorded"
+        )
 
     @once
     def curve(self) -> "km.KM | None":
@@ -211,9 +214,7 @@ def _response_lost(lines: pd.DataFrame) -> pd.Series:
     return end.where(lost)
 
 
-def end_of_line(
-    lines: pd.DataFrame, rule: Rule = "main"
-) -> tuple[pd.Series, "pd.Series[bool]"]:
+def end_of_line(lines: pd.DataFrame, rule: Rule = "main") -> tuple[pd.Series, "pd.Series[bool]"]:
     """When each line ended, and whether by an event: the one rule of PFS and DOR.
 
     Parameters
@@ -635,7 +636,7 @@ def _line_median(cohort: Cohort, id: str, times: Times | None, label: str) -> Es
         reason = f"{words.NOT_ESTIMABLE}: {times.no_months}"
         return replace(e, value=None, low=None, high=None, method=reason)
     when = "at the start of the line" if ".earliest." in id else "as late as it can be"
-    lacking = f"{times.undated:,} of {times.n:,} end in a progression without a month, put {when}"
+    lacking = f"{times.undated:,} of these end in a progression without a month, put {when}"
     return replace(e, method=f"{e.method}; {lacking}")
 
 
@@ -665,9 +666,6 @@ FIRST_SALVAGE: Final = {
     "first_salvage": "First salvage line",
     "death_before_first_salvage": "Death before salvage",
 }
-DEATHS: Final = {"nrm": "Non-relapse mortality", "death_from_lymphoma": "Death from lymphoma"}
-#: Above this share of deaths without a cause, no incidence of a cause is given.
-MOST_WITHOUT_CAUSE: Final = 1 / 5
 
 
 def incidences(
@@ -770,41 +768,15 @@ def to_first_salvage(cohort: Cohort) -> list[Estimate]:
     )
 
 
-def causes_of_death(cohort: Cohort) -> list[Estimate]:
-    """Incidence of non-relapse mortality, which is death from another cause than lymphoma, and of
-    death from lymphoma, from relapse on; a death without a recorded cause is a third cause.
-    """
-    times, cause = from_relapse(cohort), cohort.patients["cause_of_death"]
-    known = np.where(cause == "lymphoma", 2, np.where(cause.notna(), 1, 3))
-    unknown = deaths_without_cause(cohort)
-    too_many = unknown > MOST_WITHOUT_CAUSE * times.events
-    reason = f"the cause of {unknown:,} of {words.count(times.events, 'death')} is not recorded"
-    if unknown == times.events:
-        reason = "no cause of death is recorded"
-    return incidences(
-        cohort.study,
-        DEATHS,
-        pd.Series(times.time),
-        np.where(times.event, known, 0),
-        why_not=reason if too_many or unknown == times.events else "",
-    )
-
-
-def deaths_without_cause(cohort: Cohort) -> int:
-    """Number of deaths of which no cause is recorded."""
-    return int((cohort.patients["died"] & cohort.patients["cause_of_death"].isna()).sum())
-
-
 @once
 def competing_estimates(cohort: Cohort) -> dict[str, Estimate]:
-    """Every cumulative incidence, by id: of the next line over all lines and over first lines, of
-    the first salvage line, and of causes of death.
+    """Every cumulative incidence, by id: of the next line over all lines and over first lines, and
+    of the first salvage line.
     """
     return by_id(
         [
             *to_next_line(cohort),
             *to_next_line(cohort, "first"),
             *to_first_salvage(cohort),
-            *causes_of_death(cohort),
         ]
     )

@@ -14,6 +14,13 @@ def months(value: float | None) -> str:
     return words.NOT_REACHED if value is None else f"{value:.1f}"
 
 
+def median_text(e: Estimate) -> str:
+    """A median in months, ``not reached``, or ``not estimable`` where its method says why."""
+    if e.value is None and e.method.startswith(words.NOT_ESTIMABLE):
+        return words.NOT_ESTIMABLE
+    return months(e.value)
+
+
 def ratio(value: float | None) -> str:
     """A ratio with two decimals, two significant digits below 0.1, whole from 100 on."""
     if value is None:
@@ -62,7 +69,7 @@ def interval_text(e: Estimate) -> str:
 
 def value_text(e: Estimate) -> str:
     """The value with its unit: ``41.4%``, ``7.0 months``, ``0.44``."""
-    text = number(e.value, e.unit)
+    text = median_text(e) if e.unit == "months" else number(e.value, e.unit)
     return f"{text} months" if e.unit == "months" and e.value is not None else text
 
 

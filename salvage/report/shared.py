@@ -6,14 +6,22 @@ from typing import Final
 import pandas as pd
 
 from salvage import words
-from salvage.analysis import prognosis
+from salvage.analysis import prognosis, response, survival
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import Mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import RESPONSE
 from salvage.cohort.study import Study
 from salvage.display.show import Absent, Table
-from salvage.display.wording import interval_text, months, p_value, percent, ratio, reason
+from salvage.display.wording import (
+    interval_text,
+    median_text,
+    months,
+    p_value,
+    percent,
+    ratio,
+    reason,
+)
 
 Shown = Table | Absent
 NONE: Final = "–"
@@ -92,7 +100,46 @@ def median_row(label: str, e: Estimate) -> tuple[str, ...]:
     """Label, n, events, median and interval of an estimate in months."""
     if not e.n:
         return (label, "0", NONE, words.NOT_ESTIMABLE, NONE)
-    return (label, f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
+    return (label, f"{e.n:,}", f"{e.events:,}", median_text(e), interval_text(e))
+
+
+END_NOTE: Final = (
+    "A line, and a response, ends with the first progression recorded for the patient, on whatever "
+    "line, or with death. A next line does not end it; the rows under it count it otherwise."
+)
+_RULE_ROWS: Final = {
+    "censored_at_next_line": "Censored at the next line",
+    "next_line_event": "The next line as an event",
+    "earliest": "Progressions without a month at the start",
+}
+
+
+def rule_rows(cohort: Cohort, duration: str, category: str = response.ALL) -> list[tuple[str, ...]]:
+    """Median DOR or PFS of a category's lines, by each rule for the end of a line."""
+    times = survival.line_times(cohort, duration, category)
+    medians = survival.line_medians(cohort, category)
+    rows = [median_row(words.DURATIONS[duration], medians[f"{duration}.{category}.median"])]
+    if times is None or not times.n:
+        return rows
+    for rule in survival.RULES_OF[duration][1:]:
+        if rule != "earliest" or times.undated:
+            label = f"– {_RULE_ROWS[rule].lower()}"
+            rows.append(median_row(label, medians[f"{duration}.{category}.{rule}.median"]))
+    return rows
+
+
+def undated_note(cohort: Cohort, category: str = response.ALL) -> str:
+    """How many lines end in a progression without a month, and where it was put; empty if none."""
+    times = survival.line_times(cohort, "pfs", category)
+    if times is None or not times.undated:
+        return ""
+    if times.no_months:
+        return f"No median of progression-free survival: {times.no_months}."
+    return (
+        f"{times.undated:,} of {words.count(times.n, 'line')} end in a progression whose month is "
+        "not recorded. It stands as late as it can be: at the next line, the end of treatment, "
+        "death or last contact, whichever comes first."
+    )
 
 
 def ratio_cells(e: Estimate) -> tuple[str, str, str]:
@@ -140,6 +187,8 @@ def this_cohort(study: Study) -> str:
 def median(e: Estimate, unit: str = "line") -> str:
     """``3.1 months (95% CI 1.2 to not reached)``, or that it was not reached with events and
     denominator."""
+    if e.value is None and e.method.startswith(words.NOT_ESTIMABLE):
+        return f"{words.NOT_ESTIMABLE} ({reason(e.method)})"
     if e.value is None:
         return (
             f"not reached ({words.count(e.events or 0, 'event')} in {words.count(e.n or 0, unit)})"
