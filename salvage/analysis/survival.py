@@ -666,6 +666,9 @@ FIRST_SALVAGE: Final = {
     "first_salvage": "First salvage line",
     "death_before_first_salvage": "Death before salvage",
 }
+DEATHS: Final = {"nrm": "Non-relapse mortality", "death_from_lymphoma": "Death from lymphoma"}
+#: Above this share of deaths without a cause, no incidence of a cause is given.
+MOST_WITHOUT_CAUSE: Final = 1 / 5
 
 
 def incidences(
@@ -768,15 +771,41 @@ def to_first_salvage(cohort: Cohort) -> list[Estimate]:
     )
 
 
+def causes_of_death(cohort: Cohort) -> list[Estimate]:
+    """Incidence of non-relapse mortality, which is death from another cause than lymphoma, and of
+    death from lymphoma, from relapse on; a death without a recorded cause is a third cause.
+    """
+    times, cause = from_relapse(cohort), cohort.patients["cause_of_death"]
+    known = np.where(cause == "lymphoma", 2, np.where(cause.notna(), 1, 3))
+    unknown = deaths_without_cause(cohort)
+    too_many = unknown > MOST_WITHOUT_CAUSE * times.events
+    reason = f"the cause of {unknown:,} of {words.count(times.events, 'death')} is not recorded"
+    if unknown == times.events:
+        reason = "no cause of death is recorded"
+    return incidences(
+        cohort.study,
+        DEATHS,
+        pd.Series(times.time),
+        np.where(times.event, known, 0),
+        why_not=reason if too_many or unknown == times.events else "",
+    )
+
+
+def deaths_without_cause(cohort: Cohort) -> int:
+    """Number of deaths of which no cause is recorded."""
+    return int((cohort.patients["died"] & cohort.patients["cause_of_death"].isna()).sum())
+
+
 @once
 def competing_estimates(cohort: Cohort) -> dict[str, Estimate]:
-    """Every cumulative incidence, by id: of the next line over all lines and over first lines, and
-    of the first salvage line.
+    """Every cumulative incidence, by id: of the next line over all lines and over first lines, of
+    the first salvage line, and of causes of death.
     """
     return by_id(
         [
             *to_next_line(cohort),
             *to_next_line(cohort, "first"),
             *to_first_salvage(cohort),
+            *causes_of_death(cohort),
         ]
     )

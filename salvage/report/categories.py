@@ -79,23 +79,26 @@ def answer(cohort: Cohort, key: str) -> Box | Absent:
 
 
 def _progression_free(cohort: Cohort, key: str) -> str:
-    """Median PFS over all lines and of the first salvage line; empty if not recorded.
+    """Median PFS over all lines and at the first salvage line; empty if not recorded.
 
     The index study counts lines, so its book begins with them; another begins with patients.
     """
     every = survival.line_medians(cohort, key)[f"pfs.{key}.median"]
     first = survival.line_medians(cohort, key, "first")[f"pfs.first_line.{key}.median"]
-    over_lines = f"Median progression-free survival over all lines was {median(every)}."
-    per_patient = (
-        "Given as the first salvage line, median progression-free survival was"
-        f" {median(first, 'patient')}."
+    if not every.n:
+        return ""
+    over_lines, per_patient = median(every), median(first, "patient")
+    if first.n in (0, every.n):
+        return f"Median progression-free survival was {over_lines}."
+    if cohort.study.synthetic:
+        return (
+            f"Median progression-free survival was {over_lines} over all lines and {per_patient}"
+            " at the first salvage line, per patient."
+        )
+    return (
+        f"Median progression-free survival was {per_patient} at the first salvage line, per"
+        f" patient, and {over_lines} over all lines."
     )
-    if not first.n:
-        return over_lines if every.n else ""
-    if first.n == every.n:
-        return per_patient
-    sentences = (over_lines, per_patient) if cohort.study.synthetic else (per_patient, over_lines)
-    return " ".join(sentences)
 
 
 def who_received(cohort: Cohort, key: str) -> Shown:

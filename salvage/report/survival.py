@@ -363,6 +363,7 @@ COMPETING: Final = (
     (survival.NEXT_LINE, "", "salvage lines, from their start"),
     (survival.NEXT_LINE, "first_line.", "first salvage lines, from their start"),
     (survival.FIRST_SALVAGE, "", "patients, from relapse"),
+    (survival.DEATHS, "", "patients, from relapse"),
 )
 
 
@@ -386,6 +387,10 @@ def competing(cohort: Cohort) -> Table | Absent:
             rows.append((label, among, events, *map(_survival_cell, at)))
     if not rows:
         return Absent(cohort.study, " ".join(notes))
+    unknown = survival.deaths_without_cause(cohort)
+    if unknown and estimates["cif.nrm.at.3"].value is not None:
+        deaths = words.count(unknown, "death")
+        notes.append(f"{deaths} without a recorded cause stand in neither row of causes.")
     notes += ["A dash: beyond the last observation."] if any(e.value is None for e in used) else []
     return Table(
         cohort.study,

@@ -214,6 +214,50 @@ def test_first_salvage_needs_patients_without_it() -> None:
         assert "no untreated patient is recorded" in found[f"cif.{cause}.at.6"].method
 
 
+def deaths(causes: list[str | None]) -> dict[str, Estimate]:
+    """Incidences of causes of death, where those who leave with one of the causes died of it."""
+    patients = pd.DataFrame(
+        {
+            "patient_id": [f"P{i}" for i in range(len(TIMES))],
+            "relapse_month": 1.0,
+            "os_month": [time + 1 for time in TIMES],
+            "died": [int(code > 0) for code in STATUS],
+            "cause_of_death": causes,
+        }
+    )
+    salvage = tables(1, [{"start_month": 1, "best_response": "SD"}], os_month=3).salvage
+    made = Tables(patients, salvage.assign(patient_id="P0")).cohort()
+    return survival.competing_estimates(made)
+
+
+def test_deaths_of_lymphoma_compete_with_non_relapse_mortality() -> None:
+    found = deaths(["infection", "lymphoma", None, "other", "lymphoma", "treatment", None, "other"])
+    names = ("nrm", "death_from_lymphoma")
+    for (code, month), values in FROM_R.items():
+        e = found[f"cif.{names[code - 1]}.at.{month}"]
+        assert (e.value, e.low, e.high) == pytest.approx(values, rel=1e-9)
+    # One death of six without a cause, the last, is a third cause: R with status 3 for it.
+    found = deaths(["infection", "lymphoma", None, "other", "lymphoma", "treatment", None, None])
+    e = found["cif.nrm.at.6"]
+    assert (e.value, e.low, e.high) == pytest.approx(
+        (0.425, 0.0956647035084908, 0.732003404810925), rel=1e-9
+    )
+    assert (e.n, e.events) == (8, 3)
+
+
+def test_without_causes_of_death_there_is_no_non_relapse_mortality() -> None:
+    for causes, reason in (
+        (
+            ["infection", "lymphoma", None, "other", "lymphoma", None, None, None],
+            "of 2 of 6 deaths",
+        ),
+        ([None] * 8, "no cause of death is recorded"),
+    ):
+        e = deaths(causes)["cif.nrm.at.3"]
+        assert e.value is None
+        assert reason in e.method
+
+
 @given(recipes())
 @settings(max_examples=40, deadline=None)
 def test_next_line_and_death_without_it_add_up_to_ttnt(recipe: Recipe) -> None:
