@@ -21,13 +21,13 @@ FIXED_MONTHS: Final = (3, 6, 12)
 LOG_LOG: Final = "Kaplan-Meier, log-log interval"
 AALEN_JOHANSEN: Final = "Aalen-Johansen, log-log interval"
 BEYOND: Final = "; beyond the last observation"
-#: The rules for the end of a line, and what the label of an estimate says of each.
+#: The rules for the end of a line, and how a label names those beside the main one.
 Rule = Literal["main", "censored_at_next_line", "next_line_event", "earliest"]
 RULES: Final[Mapping[Rule, str]] = {
     "main": "",
-    "censored_at_next_line": "; censored at the next line",
-    "next_line_event": "; the next line as an event",
-    "earliest": "; progressive disease without a month at the start of its line",
+    "censored_at_next_line": "censored at the next line",
+    "next_line_event": "the next line as an event",
+    "earliest": "progressions without a month at the start",
 }
 #: Above this share of ends without a month a median says more of the gaps than of the patients.
 MOST_UNDATED: Final = 1 / 5
@@ -344,6 +344,9 @@ def line_times(
     Durations in months; ``None`` for DOR where no response of the cohort has its month, and for PFS
     where no progression has one.
     """
+    main = line_times(cohort, duration, category, line) if rule == "earliest" else None
+    if main is not None and not main.undated:
+        return main  # the same, with a curve that is fitted once
     lines = with_outcome(cohort)
     if category != ALL:
         lines = lines[lines["category"] == category]
@@ -619,7 +622,7 @@ def line_medians(cohort: Cohort, category: str = ALL, line: str = ALL) -> dict[s
             cohort,
             f"{duration}.{key}.{'' if rule == 'main' else f'{rule}.'}median",
             line_times(cohort, duration, category, line, rule),
-            f"Median {name.lower()}, {label}{RULES[rule]}",
+            "; ".join(filter(None, [f"Median {name.lower()}, {label}", RULES[rule]])),
         )
         for duration, name in words.DURATIONS.items()
         for rule in RULES_OF[duration]

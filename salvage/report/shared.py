@@ -107,11 +107,6 @@ END_NOTE: Final = (
     "A line, and a response, ends with the first progression recorded for the patient, on whatever "
     "line, or with death. A next line does not end it; the rows under it count it otherwise."
 )
-_RULE_ROWS: Final = {
-    "censored_at_next_line": "Censored at the next line",
-    "next_line_event": "The next line as an event",
-    "earliest": "Progressions without a month at the start",
-}
 
 
 def rule_rows(cohort: Cohort, duration: str, category: str = response.ALL) -> list[tuple[str, ...]]:
@@ -123,8 +118,8 @@ def rule_rows(cohort: Cohort, duration: str, category: str = response.ALL) -> li
         return rows
     for rule in survival.RULES_OF[duration][1:]:
         if rule != "earliest" or times.undated:
-            label = f"– {_RULE_ROWS[rule].lower()}"
-            rows.append(median_row(label, medians[f"{duration}.{category}.{rule}.median"]))
+            e = medians[f"{duration}.{category}.{rule}.median"]
+            rows.append(median_row(f"– {survival.RULES[rule]}", e))
     return rows
 
 
