@@ -74,14 +74,12 @@ def _contradictions(tables: Mapping[str, TypedTable]) -> list[Problem]:
 
 
 def _progressions_without_month(salvage: TypedTable) -> list[Problem]:
-    """Best responses of PD without the month of the progression: one problem if none has one."""
+    """Best responses of PD without the month of the progression; the first if none has one."""
     lines = salvage.frame
     lacking = (lines["best_response"] == "PD") & lines["progression_month"].isna()
     expected = "usually a month where the best response is PD: without it the line's end is unknown"
     problems = salvage.problems(lacking, "progression_month", expected)
-    if problems and lines["progression_month"].isna().all():
-        return [Problem(salvage.file, column="progression_month", expected=expected)]
-    return problems
+    return problems[:1] if lines["progression_month"].isna().all() else problems
 
 
 def _unlikely_months(tables: Mapping[str, TypedTable]) -> list[Problem]:
