@@ -33,6 +33,11 @@ def months(value: float | None) -> str:
     return words.NOT_REACHED if value is None else f"{value:.1f}"
 
 
+def median_text(e: Estimate) -> str:
+    """A median in months, ``not reached``, or ``not estimable`` where its method says why."""
+    return words.NOT_ESTIMABLE if missing(e) else months(e.value)
+
+
 def ratio(value: float | None) -> str:
     """A ratio with two decimals, two significant digits below 0.1, whole from 100 on."""
     if value is None:
@@ -99,10 +104,8 @@ def sentence(e: Estimate) -> str:
 
 def _value(e: Estimate) -> tuple[str, list[str]]:
     """What stands first of an estimate, and what follows it in brackets."""
-    if e.unit == "months" and e.value is not None:
-        return f"{months(e.value)} months", []
     if e.unit == "months":
-        return words.NOT_ESTIMABLE if missing(e) else words.NOT_REACHED, []
+        return median_text(e) + (" months" if e.value is not None else ""), []
     if e.unit not in ("proportion", "probability"):
         return number(e.value, e.unit), []
     if e.value is None or e.events is None or e.unit == "probability":

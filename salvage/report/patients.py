@@ -542,7 +542,7 @@ def _unusual_entries(cohort: Cohort) -> str:
         return "The check of the data found no error and nothing unusual."
     entries = words.count(len(problems), "unusual entry", "unusual entries")
     named = "; ".join(
-        f"{p.file}, row {p.row}, {p.column}: {p.value} ({p.expected})"
+        f"{p.file}, row {p.row}, {p.column}: {p.value or 'blank'} ({p.expected})"
         for p in problems[:MOST_LISTED]
     )
     rest = len(problems) - MOST_LISTED

@@ -6,6 +6,7 @@ from typing import Final
 import pandas as pd
 
 from salvage import words
+from salvage.analysis import response, survival
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import Mark
 from salvage.cohort import Cohort
@@ -15,6 +16,7 @@ from salvage.display import wording
 from salvage.display.show import Absent, Table
 from salvage.display.wording import (
     interval_text,
+    median_text,
     missing,
     p_value,
     percent,
@@ -110,7 +112,41 @@ def median_row(label: str, e: Estimate) -> tuple[str, ...]:
 
 def median_cells(e: Estimate) -> tuple[str, str]:
     """Median and interval in months."""
-    return value_text(e).removesuffix(" months"), NONE if missing(e) else interval_text(e)
+    return median_text(e), NONE if missing(e) else interval_text(e)
+
+
+END_NOTE: Final = (
+    "A line, and a response, ends with the first progression recorded for the patient, on whatever "
+    "line, or with death. A next line does not end it; the rows under it count it otherwise."
+)
+
+
+def rule_rows(cohort: Cohort, duration: str, category: str = response.ALL) -> list[tuple[str, ...]]:
+    """Median DOR or PFS of a category's lines, by each rule for the end of a line."""
+    times = survival.line_times(cohort, duration, category)
+    medians = survival.line_medians(cohort, category)
+    rows = [median_row(words.DURATIONS[duration], medians[f"{duration}.{category}.median"])]
+    if times is None or not times.n:
+        return rows
+    for rule in survival.RULES_OF[duration][1:]:
+        if rule != "earliest" or times.undated:
+            e = medians[f"{duration}.{category}.{rule}.median"]
+            rows.append(median_row(f"– {survival.RULES[rule]}", e))
+    return rows
+
+
+def undated_note(cohort: Cohort, category: str = response.ALL) -> str:
+    """How many lines end in a progression without a month, and where it was put; empty if none."""
+    times = survival.line_times(cohort, "pfs", category)
+    if times is None or not times.undated:
+        return ""
+    if times.no_months:
+        return f"No median of progression-free survival: {times.no_months}."
+    return (
+        f"{times.undated:,} of {words.count(times.n, 'line')} end in a progression whose month is "
+        "not recorded. It stands as late as it can be: at the next line, the end of treatment, "
+        "death or last contact, whichever comes first."
+    )
 
 
 def ratio_cells(e: Estimate) -> tuple[str, str, str]:

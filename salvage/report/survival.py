@@ -11,8 +11,9 @@ from salvage.cohort import Cohort
 from salvage.cohort.schema import RESPONSE
 from salvage.display import figures, show
 from salvage.display.show import Absent, Box, Figure, Table, Text, text
-from salvage.display.wording import interval_text, months, percent, rate_text
+from salvage.display.wording import interval_text, months, percent, rate_text, reason
 from salvage.report.shared import (
+    END_NOTE,
     NONE,
     Shown,
     marks,
@@ -21,8 +22,10 @@ from salvage.report.shared import (
     median_row,
     no_response_times,
     not_estimable,
+    rule_rows,
     spread,
     this_cohort,
+    undated_note,
 )
 
 ORIGINS: Final = {
@@ -296,54 +299,126 @@ def observed_range(cohort: Cohort) -> Text:
 
 
 def responses(cohort: Cohort) -> Shown:
-    """Duration of response over all lines, with a new treatment as censoring and as an event."""
-    censored, event = _response_medians(cohort)
-    if not censored.n:
+    """Duration of response and PFS over all lines, by each rule for the end of a line."""
+    responses, lines = (survival.line_times(cohort, key) for key in ("dor", "pfs"))
+    if not any(times is not None and times.n for times in (responses, lines)):
         return Absent(cohort.study, no_response_times(cohort))
-    notes = [
-        "From the first CR or PR to progression or death. A patient counts once for each line."
-    ]
-    untimed = int(cohort.salvage["best_response"].isin(RESPONSE).sum()) - censored.n
+    notes = [END_NOTE, "A patient counts once for each line."]
+    untimed = int(cohort.salvage["best_response"].isin(RESPONSE).sum())
+    untimed -= responses.n if responses is not None else 0
     if untimed:
         notes.append(f"{words.count(untimed, 'response')} without a recorded month left out.")
     return Table(
         cohort.study,
         "tab-survival-response-duration",
-        "Duration of response over all salvage lines.",
-        ("Rule", "Responses", "Ended", "Median, months", "95% CI, months"),
-        [
-            median_row("A new treatment censors", censored),
-            median_row("A new treatment is an event", event),
-        ],
-        notes,
+        "Duration of response and progression-free survival over all salvage lines.",
+        ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
+        [*rule_rows(cohort, "dor"), *rule_rows(cohort, "pfs")],
+        [*notes, *filter(None, [undated_note(cohort)])],
         own_mark(cohort.study),
     )
 
 
-def _response_medians(cohort: Cohort) -> tuple[Estimate, Estimate]:
-    """Median duration of response over all lines: a new treatment censors, or is an event."""
-    estimates = survival.line_estimates(cohort)
-    return estimates["dor.all.median"], estimates["dor.all.new_treatment_event.median"]
-
-
 def response_reading(cohort: Cohort) -> Text | Absent:
-    """Duration of response over all lines, under both rules for a new treatment."""
-    censored, event = _response_medians(cohort)
-    if not censored.n:
+    """Duration of response over all lines, and what the next lines change in it."""
+    medians = survival.line_medians(cohort)
+    main, censored, event = (
+        medians[f"dor.all.{rule}median"]
+        for rule in ("", "censored_at_next_line.", "next_line_event.")
+    )
+    if not main.n:
         return Absent(cohort.study, no_response_times(cohort))
-    lines, changed = censored.n, (event.events or 0) - (censored.events or 0)
-    duration = median(censored, "response")
+    ended = (
+        f"{words.count(main.n, 'response')} with a recorded beginning lasted a median of "
+        f"{median(main, 'response')}."
+        if main.value is not None
+        else f"The median duration of {words.count(main.n, 'response')} was "
+        f"{median(main, 'response')}."
+    )
+    lines = survival.with_outcome(cohort)
+    held = lines[lines["best_response"].isin(RESPONSE) & lines["response_month"].notna()]
+    end, event_then = survival.end_of_line(held)
+    changed = int(((held["next_start"] < end) | (held["next_start"] == end) & ~event_then).sum())
     return text(
         cohort.study,
-        f"The median duration of {words.count(lines, 'response')} was {duration}."
-        if censored.value is None
-        else f"{words.count(lines, 'response')} with a recorded beginning lasted a median of "
-        f"{duration}.",
-        f"A new treatment began before progression or death in {words.count(changed, 'response')}. "
-        f"If it counts as an event, the median is {median(event, 'response')}."
+        ended,
+        f"A next line began before progression or death in {words.count(changed, 'response')}. "
+        f"Censored there, the median is {median(censored, 'response')}; with the next line as an "
+        f"event it is {median(event, 'response')}."
         if changed
-        else "No response ended in a new treatment, so both rules give the same result.",
+        else "No next line began before progression or death, so all rules give the same result.",
     )
 
 
-# --- a second implementation ----------------------------------------------------------------------
+# --- what comes first -----------------------------------------------------------------------------
+
+#: The ids of competing causes, and among what they are counted.
+COMPETING: Final = (
+    (survival.NEXT_LINE, "", "salvage lines, from their start"),
+    (survival.NEXT_LINE, "first_line.", "first salvage lines, from their start"),
+    (survival.FIRST_SALVAGE, "", "patients, from relapse"),
+    (survival.DEATHS, "", "patients, from relapse"),
+)
+
+
+def competing(cohort: Cohort) -> Table | Absent:
+    """Cumulative incidence of what can come next, where one comes before the other."""
+    estimates = survival.competing_estimates(cohort)
+    rows, used, notes = [], [], []
+    for causes, group, among in COMPETING:
+        by_cause = {
+            label: [estimates[f"cif.{cause}.{group}at.{month}"] for month in FIXED_MONTHS]
+            for cause, label in causes.items()
+        }
+        first = next(iter(by_cause.values()))[0]
+        if first.value is None:
+            labels = words.listing([*by_cause]).lower()
+            notes.append(f"Among {among}, {labels} are not given: {reason(first.method)}.")
+            continue
+        for label, at in by_cause.items():
+            used += at
+            events = f"{at[0].events:,} / {at[0].n:,}"
+            rows.append((label, among, events, *map(_survival_cell, at)))
+    if not rows:
+        return Absent(cohort.study, " ".join(notes))
+    unknown = survival.deaths_without_cause(cohort)
+    if unknown and estimates["cif.nrm.at.3"].value is not None:
+        deaths = words.count(unknown, "death")
+        notes.append(f"{deaths} without a recorded cause stand in neither row of causes.")
+    notes += ["A dash: beyond the last observation."] if any(e.value is None for e in used) else []
+    return Table(
+        cohort.study,
+        "tab-survival-competing",
+        "What came first: cumulative incidence of treatment and of death.",
+        (
+            "Event",
+            "Among",
+            "Events / all",
+            *(f"{words.months(month)}, % (95% CI)" for month in FIXED_MONTHS),
+        ),
+        rows,
+        ("Aalen-Johansen estimates with log-log 95% intervals.", *notes),
+        marks(used),
+        left=(0, 1),
+    )
+
+
+READ_AT: Final = 6
+
+
+def competing_reading(cohort: Cohort) -> Text:
+    """How many lines were followed by another, and how many by death alone."""
+    estimates = survival.competing_estimates(cohort)
+    next_line, death = (estimates[f"cif.{cause}.at.{READ_AT}"] for cause in survival.NEXT_LINE)
+    if next_line.value is None or death.value is None:
+        return text(
+            cohort.study,
+            f"What came first within {words.months(READ_AT)} of a line cannot be stated: "
+            f"{reason(next_line.method)}.",
+        )
+    return text(
+        cohort.study,
+        f"Within {words.months(READ_AT)} of the start of a line, a next line followed "
+        f"{percent(next_line.value, next_line.n)} of lines, and in "
+        f"{percent(death.value, death.n)} the patient died before a next line.",
+    )

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 
 from salvage.analysis import survival
-from salvage.analysis.survival import Times
+from salvage.analysis.survival import Rule, Times
 from salvage.cohort import Cohort, load
+from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.paths import DATA
 from salvage.report import survival as report_survival
 from salvage.report.shared import median
@@ -31,23 +32,36 @@ def cohort(lines: list[dict[str, Any]], *, os_month: float = 12.0, died: int = 0
     return Tables(patients, pd.DataFrame(rows)).cohort()
 
 
-def response(lines: list[dict[str, Any]], *, event: bool = False, **of: Any) -> tuple[float, bool]:
-    """Duration of the first line's response, and whether it ended."""
-    times = survival.response_duration(survival.with_outcome(cohort(lines, **of)), event)
+FIRST = {"start_month": 2.0, "response_month": 3.0}
+NEXT = {"start_month": 6.0, "best_response": "SD"}
+CONVENTIONS: tuple[Rule, ...] = ("main", "censored_at_next_line", "next_line_event")
+
+
+def first(times: Times) -> tuple[float, bool]:
+    """The duration of the first line, and whether it ended."""
     return float(times.time[0]), bool(times.event[0])
 
 
-FIRST = {"start_month": 2.0, "response_month": 3.0}
-NEXT = {"start_month": 6.0, "best_response": "PD"}
+def lasted(lines: list[dict[str, Any]], rule: Rule = "main", **of: Any) -> tuple[float, bool]:
+    """Duration of the first line's response."""
+    return first(survival.response_duration(survival.with_outcome(cohort(lines, **of)), rule))
+
+
+def free(lines: list[dict[str, Any]], rule: Rule = "main", **of: Any) -> list[tuple[float, bool]]:
+    """PFS of every line."""
+    times = survival.progression_free(survival.with_outcome(cohort(lines, **of)), rule)
+    return list(zip(times.time.tolist(), times.event.tolist(), strict=True))
 
 
 @pytest.mark.parametrize(
-    ("first", "died", "expected"),
+    ("line", "died", "expected"),
     [
         ({"response_end_month": 5.0, "response_end_reason": "progression"}, 0, (2.0, True)),
-        ({"response_end_month": 5.0, "response_end_reason": "death"}, 1, (2.0, True)),
-        ({"response_end_month": 5.0, "response_end_reason": "new_treatment"}, 0, (2.0, False)),
-        ({"response_end_month": 5.0, "response_end_reason": "ongoing"}, 0, (2.0, False)),
+        # Without progression it ends at death, or not at all, whatever else is recorded.
+        ({"response_end_month": 5.0, "response_end_reason": "death"}, 1, (9.0, True)),
+        ({"response_end_month": 5.0, "response_end_reason": "new_treatment"}, 0, (9.0, False)),
+        ({"response_end_month": 5.0, "response_end_reason": "ongoing"}, 0, (9.0, False)),
+        ({"response_end_month": 5.0, "response_end_reason": "ongoing"}, 1, (9.0, True)),
         # Without a reason: what else is recorded in that month, else progression.
         ({"response_end_month": 5.0}, 0, (2.0, True)),
         ({"response_end_month": 5.0, "progression_month": 5.0}, 0, (2.0, True)),
@@ -62,30 +76,43 @@ NEXT = {"start_month": 6.0, "best_response": "PD"}
     ],
 )
 def test_duration_of_response(
-    first: dict[str, Any], died: int, expected: tuple[float, bool]
+    line: dict[str, Any], died: int, expected: tuple[float, bool]
 ) -> None:
-    assert response([FIRST | first], died=died) == expected
+    assert lasted([FIRST | line], died=died) == expected
+    # The same end, counted from the start.
+    assert free([FIRST | line], died=died) == [(expected[0] + 1, expected[1])]
 
 
 @pytest.mark.parametrize(
-    ("first", "censors", "is_event"),
+    ("line", "main", "censored", "event"),
     [
-        ({}, (3.0, False), (3.0, True)),
-        ({"progression_month": 7.0}, (3.0, False), (3.0, True)),
+        ({}, (9.0, False), (3.0, False), (3.0, True)),
+        ({"progression_month": 7.0}, (4.0, True), (3.0, False), (3.0, True)),
         # Progression in the month of the next line counts as progression.
-        ({"progression_month": 6.0}, (3.0, True), (3.0, True)),
-        ({"progression_month": 5.0}, (2.0, True), (2.0, True)),
-        ({"response_end_month": 6.0}, (3.0, False), (3.0, True)),
-        # First seen after the next line began: censored at once.
-        ({"response_month": 8.0}, (0.0, False), (0.0, True)),
+        ({"progression_month": 6.0}, (3.0, True), (3.0, True), (3.0, True)),
+        ({"progression_month": 5.0}, (2.0, True), (2.0, True), (2.0, True)),
+        ({"response_end_month": 6.0}, (9.0, False), (3.0, False), (3.0, True)),
+        # First seen after the next line began.
+        ({"response_month": 8.0}, (4.0, False), (0.0, False), (0.0, True)),
     ],
 )
-def test_a_new_treatment_censors_a_response_or_ends_it(
-    first: dict[str, Any], censors: tuple[float, bool], is_event: tuple[float, bool]
+def test_the_next_line_by_each_rule(
+    line: dict[str, Any],
+    main: tuple[float, bool],
+    censored: tuple[float, bool],
+    event: tuple[float, bool],
 ) -> None:
-    lines = [FIRST | first, NEXT]
-    assert response(lines) == censors
-    assert response(lines, event=True) == is_event
+    lines = [FIRST | line, NEXT]
+    assert [lasted(lines, rule) for rule in CONVENTIONS] == [main, censored, event]
+
+
+def test_a_next_line_at_last_contact_is_an_event_by_that_rule() -> None:
+    lines = [FIRST, NEXT | {"start_month": 12.0}]
+    assert [free(lines, rule)[0] for rule in CONVENTIONS] == [
+        (10.0, False),
+        (10.0, False),
+        (10.0, True),
+    ]
 
 
 def test_a_line_without_response_or_without_its_month_has_no_duration() -> None:
@@ -94,32 +121,127 @@ def test_a_line_without_response_or_without_its_month_has_no_duration() -> None:
     assert survival.response_duration(survival.with_outcome(cohort([{"start_month": 2.0}]))).n == 0
 
 
-def _first(times: Times) -> tuple[float, bool]:
-    return float(times.time[0]), bool(times.event[0])
+def test_progression_on_any_line_ends_a_line() -> None:
+    stable = {"start_month": 2.0, "best_response": "SD"}
+    assert free([stable | {"progression_month": 4.0}]) == [(2.0, True)]
+    assert free([stable]) == [(10.0, False)]
+    assert free([stable], died=1) == [(10.0, True)]
+    # A next line does not end it; the progression on that line does, and so does a lost response.
+    assert free([stable, NEXT]) == [(10.0, False), (6.0, False)]
+    assert free([stable, NEXT | {"progression_month": 7.0}]) == [(5.0, True), (1.0, True)]
+    lost = {"best_response": "CR", "response_month": 7.0, "response_end_month": 9.0}
+    assert free([stable, NEXT | lost | {"response_end_reason": "progression"}]) == [
+        (7.0, True),
+        (3.0, True),
+    ]
+    # In the month of the next line the progression is the reason for it, later it ends it too.
+    assert free([stable | {"progression_month": 6.0}, NEXT]) == [(4.0, True), (6.0, False)]
+    assert free([stable | {"progression_month": 8.0}, NEXT]) == [(6.0, True), (2.0, True)]
+    assert free([stable | {"progression_month": 2.0}]) == [(0.0, True)]
 
 
-def test_progression_free_survival_ends_with_progression_or_death() -> None:
-    progressed = [FIRST | {"progression_month": 4.0}]
-    free = survival.progression_free
-    assert _first(free(survival.with_outcome(cohort(progressed)))) == (2.0, True)
-    assert _first(free(survival.with_outcome(cohort([FIRST])))) == (10.0, False)
-    assert _first(free(survival.with_outcome(cohort([FIRST], died=1)))) == (10.0, True)
-    # A next line does not end it.
-    assert _first(free(survival.with_outcome(cohort([FIRST, NEXT])))) == (10.0, False)
+@pytest.mark.parametrize(
+    ("line", "died", "late"),
+    [
+        ({}, 0, 10.0),
+        ({}, 1, 10.0),
+        ({"end_month": 5.0}, 0, 3.0),
+        # A treatment of one day says nothing of the progression after it.
+        ({"end_month": 2.0}, 0, 10.0),
+    ],
+)
+def test_progressive_disease_without_a_month_is_as_late_and_as_early_as_it_can_be(
+    line: dict[str, Any], died: int, late: float
+) -> None:
+    lines = [{"start_month": 2.0, "best_response": "PD"} | line]
+    assert free(lines, died=died) == [(late, True)]
+    assert free(lines, "earliest", died=died) == [(0.0, True)]
+    times = survival.progression_free(survival.with_outcome(cohort(lines, died=died)))
+    assert times.undated == 1
+
+
+def test_progressive_disease_without_a_month_ends_the_lines_before_it_too() -> None:
+    stable = {"start_month": 2.0, "best_response": "SD"}
+    lines = [stable, NEXT | {"best_response": "PD"}]
+    assert free(lines) == [(10.0, True), (6.0, True)]
+    assert free(lines, "earliest") == [(4.0, True), (0.0, True)]
+    # No later than the next line; a recorded progression comes first where it is earlier.
+    assert free([stable | {"best_response": "PD"}, NEXT])[0] == (4.0, True)
+    assert free([stable | {"best_response": "PD"}, NEXT | {"progression_month": 7.0}]) == [
+        (4.0, True),
+        (1.0, True),
+    ]
+
+
+def ended(lines: pd.DataFrame, earliest: bool = False) -> list[tuple[float, bool]]:
+    """The end of each line and whether it is an event, line by line as the rule is worded."""
+    ends = []
+    for row in lines.itertuples():
+        responded = row.best_response in ("CR", "PR")
+        timed = responded and row.response_month == row.response_month
+        origin = row.response_month if timed else row.start_month
+        months = []
+        for other in lines[lines["patient_id"] == row.patient_id].itertuples():
+            found = [(other.progression_month, other.progression_month)]
+            lost = other.response_end_reason == "progression" or (
+                other.response_end_reason is None
+                and other.response_end_month not in (other.next_start, other.os_month)
+            )
+            if other.best_response in ("CR", "PR") and lost:
+                found.append((other.response_end_month, other.response_end_month))
+            if other.best_response == "PD" and np.isnan(other.progression_month):
+                after = (other.next_start, other.end_month, other.os_month)
+                late = min((m for m in after if m > other.start_month), default=other.start_month)
+                found.append((late, other.start_month))
+            for late, early in found:
+                if late > origin or (late == origin and other.line >= row.line):
+                    months.append(max(early, origin) if earliest else late)
+        ends.append((min(months), True) if months else (row.os_month, bool(row.died)))
+    return ends
+
+
+@given(recipes())
+@settings(max_examples=40, deadline=None)
+def test_the_end_of_a_line_is_the_rule_as_it_is_worded(recipe: Recipe) -> None:
+    lines = survival.with_outcome(generate(recipe).cohort())
+    for rule in ("main", "earliest"):
+        end, event = survival.end_of_line(lines, rule)
+        assert list(zip(end, event, strict=True)) == ended(lines, rule == "earliest")
+
+
+@given(recipes())
+@settings(max_examples=40, deadline=None)
+def test_the_durations_of_a_line_agree_with_each_other(recipe: Recipe) -> None:
+    made = generate(recipe).cohort()
+    lines = survival.with_outcome(made)
+    timed = lines["best_response"].isin(["CR", "PR"]) & lines["response_month"].notna()
+    for rule in CONVENTIONS:
+        dor, pfs = survival.response_duration(lines, rule), survival.progression_free(lines, rule)
+        progressed = dor.event & lines.loc[timed, "progressed"].notna().to_numpy()
+        begun = lines.loc[timed, "response_month"] - lines.loc[timed, "start_month"]
+        # By progression or not, a response ends where its line ends, unless a next line came first.
+        same = progressed & (dor.time > 0)
+        np.testing.assert_allclose((dor.time + begun)[same], pfs.time[timed][same], atol=1e-9)
+        assert (pfs.event[timed][same]).all()
+    ttnt = survival.to_next_treatment(lines)
+    assert (survival.progression_free(lines, "next_line_event").time <= ttnt.time).all()
+    main, early = (survival.progression_free(lines, rule) for rule in ("main", "earliest"))
+    assert (early.time <= main.time).all()
+    assert (early.event == main.event).all()
 
 
 def test_time_to_next_treatment_ends_with_the_next_line_or_death() -> None:
     later = survival.to_next_treatment
-    assert _first(later(survival.with_outcome(cohort([FIRST, NEXT])))) == (4.0, True)
-    assert _first(later(survival.with_outcome(cohort([FIRST])))) == (10.0, False)
-    assert _first(later(survival.with_outcome(cohort([FIRST], died=1)))) == (10.0, True)
+    assert first(later(survival.with_outcome(cohort([FIRST, NEXT])))) == (4.0, True)
+    assert first(later(survival.with_outcome(cohort([FIRST])))) == (10.0, False)
+    assert first(later(survival.with_outcome(cohort([FIRST], died=1)))) == (10.0, True)
 
 
 def test_the_three_origins() -> None:
     one = cohort([FIRST, NEXT], died=1)
-    assert _first(survival.from_infusion(one)) == (12.0, True)
-    assert _first(survival.from_relapse(one)) == (11.0, True)
-    assert _first(survival.from_first_salvage(one)) == (10.0, True)
+    assert first(survival.from_infusion(one)) == (12.0, True)
+    assert first(survival.from_relapse(one)) == (11.0, True)
+    assert first(survival.from_first_salvage(one)) == (10.0, True)
     lines = survival.from_line_start(survival.with_outcome(one))
     assert lines.time.tolist() == [10.0, 6.0]
     assert (lines.n, lines.patients) == (2, 1)
@@ -127,9 +249,8 @@ def test_the_three_origins() -> None:
 
 def test_what_the_cohort_does_not_record_has_no_times() -> None:
     one = cohort([{"start_month": 2.0}])
-    lines = survival.with_outcome(one)
-    assert survival.line_times(one, lines, "dor") is None
-    assert survival.line_times(one, lines, "pfs") is None
+    assert survival.line_times(one, "dor") is None
+    assert survival.line_times(one, "pfs") is None
     made = survival.median(one.study, "pfs.other.median", None)
     assert (made.value, made.n, made.method) == (None, 0, "not recorded in this cohort")
 
@@ -315,7 +436,7 @@ def test_durations_of_any_cohort(recipe: Recipe) -> None:
     every = {
         **survival.origins(made),
         "dor": survival.response_duration(lines),
-        "dor, event": survival.response_duration(lines, new_treatment_is_event=True),
+        "dor, event": survival.response_duration(lines, "next_line_event"),
         "pfs": survival.progression_free(lines),
         "ttnt": survival.to_next_treatment(lines),
         "start": survival.from_line_start(lines),
@@ -327,7 +448,7 @@ def test_durations_of_any_cohort(recipe: Recipe) -> None:
     assert (every["pfs"].time <= every["start"].time).all()
     assert (every["ttnt"].time <= every["start"].time).all()
     assert every["dor"].events <= every["dor, event"].events
-    assert (every["dor"].time == every["dor, event"].time).all()
+    assert (every["dor"].time >= every["dor, event"].time).all()
     assert every["ttnt"].events == (len(lines) - len(made.treated)) + int(
         made.treated["died"].sum()
     )
@@ -344,9 +465,6 @@ def test_curves_do_not_depend_on_the_unit(recipe: Recipe) -> None:
 
 def test_times_of_lines_are_those_of_their_category() -> None:
     made = generate(Recipe(patients=30, seed=2, lines=3)).cohort()
-    lines = survival.with_outcome(made)
-    parts = [
-        survival.from_line_start(lines[lines["category"] == key]).n
-        for key in set(lines["category"])
-    ]
-    assert sum(parts) == len(made.salvage)
+    for line, total in (("all", len(made.salvage)), ("first", len(made.treated))):
+        parts = [survival.line_times(made, "ttnt", key, line) for key in CATEGORY_KEYS]
+        assert sum(times.n for times in parts if times is not None) == total
