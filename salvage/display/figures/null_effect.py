@@ -113,6 +113,8 @@ def _histograms(drawn: Sequence[Null], line: tuple[str, float], counted: str) ->
     low = max(min(float(values.min()), np.log(hr)), np.log(WIDEST[0]))
     high = min(max(float(values.max()), 0.0, np.log(hr)), np.log(WIDEST[1]))
     edges = np.linspace(low, max(high, low + 0.1), BINS + 1)
+    # What the numbers say stands where no line passes.
+    side = "left" if min(np.log(hr), 0) - edges[0] > edges[-1] - max(np.log(hr), 0) else "right"
     with style.drawing(0.9 + 1.7 * len(drawn)) as figure:
         panels = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
         for axes, null, colour in zip(panels, drawn, cycle(COLOURS), strict=False):
@@ -123,8 +125,10 @@ def _histograms(drawn: Sequence[Null], line: tuple[str, float], counted: str) ->
                 f"geometric mean {ratio(null.middle()[0])}\n"
                 f"{percent(null.share_at_most(hr))} at or below {ratio(hr)}"
             )
-            place = {"transform": axes.transAxes, "ha": "right", "va": "top"}
-            axes.text(0.99, 0.9, inside, fontsize=style.SMALL, **place)
+            place = {"transform": axes.transAxes, "ha": side, "va": "top"}
+            axes.text(
+                0.985 if side == "right" else 0.015, 0.9, inside, fontsize=style.SMALL, **place
+            )
         ticks = [t for t in RATIO_TICKS if edges[0] <= np.log(t) <= edges[-1]]
         panels[-1].set_xticks(np.log(ticks), [f"{t:g}" for t in ticks])
         panels[-1].set_xlim(edges[0], edges[-1])
