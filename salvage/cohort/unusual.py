@@ -81,6 +81,7 @@ def _contradictions(tables: Mapping[str, TypedTable]) -> list[Problem]:
     ended = lines[NUMBER].isin(alive) & (lines["response_end_reason"] == "death")
     expected = "no death of a patient who is alive at last contact"
     problems += salvage.problems(ended, "response_end_reason", expected)
+    problems += _progressions_without_month(salvage)
     silent = ~lines["best_response"].isin(RESPONSE)
     expected = "usually blank unless the best response is CR or PR; it is not counted"
     for column in ("response_month", "response_end_month", "response_end_reason"):
@@ -150,6 +151,15 @@ def unlikely_days(
     if of_infusion:
         expected = f"usually {FIRST_INFUSION.year} or later, since CAR-T was hardly given before"
         yield expected, days < FIRST_INFUSION.toordinal()
+
+
+def _progressions_without_month(salvage: TypedTable) -> list[Problem]:
+    """Best responses of PD without the month of the progression; the first if none has one."""
+    lines = salvage.frame
+    lacking = (lines["best_response"] == "PD") & lines["progression_month"].isna()
+    expected = "usually a month where the best response is PD: without it the line's end is unknown"
+    problems = salvage.problems(lacking, "progression_month", expected)
+    return problems[:1] if lines["progression_month"].isna().all() else problems
 
 
 def _unlikely_months(tables: Mapping[str, TypedTable]) -> list[Problem]:

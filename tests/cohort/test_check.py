@@ -338,6 +338,13 @@ UNUSUAL = {
     "a response that ends by the death of a patient who is alive": (
         "salvage.csv", "ongoing", "death", (4, "response_end_reason"),
     ),
+    "a response that is ongoing in the month of death": (
+        "salvage.csv", "3.0,5.0,progression,5.0", "3.0,9.0,ongoing,", (2, "response_end_reason"),
+    ),
+    "a progression without its month": (
+        "salvage.csv", ",,,,6.0,\nB,1,polatuzumab,,4.5,CR", ",,,,,\nB,1,polatuzumab,,4.5,CR",
+        (3, "progression_month"),
+    ),
     "a month of response without one": (
         "salvage.csv", "PD,,,,6.0", "PD,5.5,,,6.0", (3, "response_month"),
     ),
@@ -360,12 +367,19 @@ def test_what_is_unusual_is_a_warning_and_kept(case: str, tmp_path: Path) -> Non
     assert cohort.warnings == tuple(found)
 
 
+def test_progressions_of_which_none_has_its_month_are_one_warning() -> None:
+    made = generate(Recipe(patients=20, response=0.0))
+    bare = replace(made, salvage=made.salvage.drop(columns="progression_month"))
+    found = [w for w in bare.cohort().warnings if w.column == "progression_month"]
+    assert [w.value for w in found] == [""]
+
+
 def test_a_long_gap_between_lines_is_a_warning(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
         {
             "patients.csv": ("2.0,9.0", "2.0,40.0"),
-            "salvage.csv": ("1,5.0,PD,,,,6.0", "1,26.5,PD,,,,"),
+            "salvage.csv": ("1,5.0,PD,,,,6.0", "1,26.5,SD,,,,"),
         },
     )
     _, found = check(folder)
