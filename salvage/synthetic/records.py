@@ -170,7 +170,7 @@ def _linked(rows: Sequence[Row], months: Ints) -> bool:
     factors = frame.select_dtypes("number").assign(
         poor=frame["ecog"] >= POOR_ECOG, male=frame["sex"] == "M"
     )
-    varied = factors.loc[:, factors.nunique() > 1].rank()
+    varied = factors.loc[:, (factors != factors.iloc[0]).any()].rank()
     return bool((varied.corrwith(pd.Series(months).rank()).abs() > 0.25).any())
 
 
