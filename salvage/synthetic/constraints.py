@@ -218,7 +218,7 @@ def _timing_rules(lines: pd.DataFrame) -> dict[str, pd.Series]:
     group = lines.groupby("patient_id")
     second = lines["category"] == "second_cart"
     soon = second.groupby(lines["patient_id"]).shift(-1, fill_value=False)
-    soon &= lines["stop"] - lines["start_month"] < SHORTEST_BEFORE_SECOND_CART
+    soon &= _above(SHORTEST_BEFORE_SECOND_CART - (lines["stop"] - lines["start_month"]), 0)
     return {
         "starts before relapse": lines["start_month"] < lines["relapse_month"],
         "starts at or after the next line, death or last contact": (

@@ -58,7 +58,7 @@ EARLY_RELAPSE = 30
 # after relapse is 0: the shipped cohort is not steered towards a hazard ratio from relapse.
 RELAPSE_MEDIAN, RELAPSE_SIGMA, EFFECT, SHAPE = 3.0, 0.8, 0.0, 1.0
 BATCH = 10_000
-TRIES_PER_COHORT = 500
+TRIES_PER_COHORT = 150
 LIMITS: Final = Limits(
     once=frozenset({"bispecific", "second_cart", "polatuzumab", "checkpoint"}),
     apart=frozenset({"radiotherapy"}),

@@ -287,6 +287,11 @@ def _response_just_before_a_second_cart(frames: Frames) -> None:
     _set(frames, "salvage", rows, "start_month", second["start_month"] - 0.9)
 
 
+def _from_complete_to_partial(frames: Frames) -> None:
+    (row,) = _events(frames, intent="consolidation")
+    _set(frames, "salvage", [row - 1, row], "best_response", ["CR", "PR"])
+
+
 def _cause_in_response(frames: Frames, cause: str) -> None:
     owner = frames["salvage"].loc[_events(frames, response_end_reason="death")[0], "patient_id"]
     _patient(frames, "cause_of_death", cause, patient_id=owner)
@@ -361,7 +366,7 @@ def _copy_adverse(frames: Frames, **changes: Any) -> None:
         (lambda f: _line(f, "intent", lambda r: "palliative", category="other"),
          "intent without radiotherapy"),
         (lambda f: _line(f, "intent", lambda r: "bridging", intent="palliative",
-                         best_response="NE"), "bridging without a next line"),
+                         best_response="SD"), "bridging without a next line"),
         (lambda f: _line(f, "intent", lambda r: "consolidation", intent="palliative"),
          "consolidation without a response"),
         (lambda f: _line(f, "target_switched", lambda r: 1, target_switched=0),
@@ -387,7 +392,7 @@ def _copy_adverse(frames: Frames, **changes: Any) -> None:
         (lambda f: _adverse(f, "line", 9, term="fever"), "not in a known line"),
         (lambda f: _adverse(f, "onset_month", 0.0, term="fever"), "outside its line"),
         (lambda f: _adverse(f, "scale", "ASTCT", term="fever"), "ASTCT is for CRS and ICANS"),
-        (lambda f: _adverse(f, "term", "ICANS", term="radiation dermatitis"),
+        (lambda f: _adverse(f, "term", "ICANS", term="peripheral neuropathy"),
          "without a bispecific antibody or CAR-T"),
         (lambda f: _copy_adverse(f), "twice in a line"),
         (lambda f: _copy_adverse(f, term="fever", scale="CTCAE 5.0"), "fever beside a CRS"),
@@ -406,8 +411,7 @@ def _copy_adverse(frames: Frames, **changes: Any) -> None:
         (_second_cart_in_response, "a new line in a response that it does not consolidate"),
         (lambda f: _line(f, "best_response", lambda r: "SD", intent="consolidation"),
          "that does not keep the response"),
-        (lambda f: _line(f, "best_response", lambda r: "SD", intent="consolidation"),
-         "no PR or SD of a line that began in CR"),
+        (_from_complete_to_partial, "no PR or SD of a line that began in CR"),
         (lambda f: _line(f, "start_month", lambda r: r["start_month"] - 1.5, category="second_cart",
                          target_switched=0), "a second CAR-T that is not yet made"),
         (lambda f: _line(f, "progression_month", lambda r: r["start_month"] + 0.1,
