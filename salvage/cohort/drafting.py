@@ -6,6 +6,7 @@ beside an export adds labels and choices. What the draft cannot know is marked `
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,7 +51,7 @@ _UNITS: Final = {"day": "days", "week": "weeks", "year": "years"}
 class Noted(NamedTuple):
     """A text of the draft with what is said of it at the end of its line."""
 
-    text: str
+    text: Any
     note: str
 
 
@@ -180,7 +181,7 @@ def _groups(name: str, frame: pd.DataFrame, dictionary: Mapping[str, Field]) -> 
                 yield Group(name, _fields(part, dictionary), part, keep, True)
                 base = base[~base.index.isin(part.index)]
     keep = [] if form is None else [{"column": form, "blank": "true"}]
-    if event is not None and base[event].nunique() > 1:
+    if event is not None and len(set(base[event])) > 1:
         main = base[event].value_counts().index[0]
         keep.append({"column": event, "equals": main})
         yield Group(name, _fields(base[base[event] != main], dictionary), base, [], True)
@@ -200,7 +201,7 @@ def _fields(rows: pd.DataFrame, dictionary: Mapping[str, Field]) -> list[Field]:
     """The columns that hold something in some rows; without rows, all of them."""
     fields = []
     for name in rows.columns:
-        counts = rows[name][rows[name] != ""].value_counts().to_dict()
+        counts = Counter(rows[name][rows[name] != ""])
         known = dictionary.get(name, Field(name, "", {}))
         if (counts or rows.empty) and name not in (*_FORM, *_EVENT):
             one = replace(known, counts=counts)
@@ -210,7 +211,7 @@ def _fields(rows: pd.DataFrame, dictionary: Mapping[str, Field]) -> list[Field]:
 
 
 def _patterns(one: Field) -> list[str]:
-    """The patterns that read nearly every text of a column as a date, those of all of them first."""
+    """The patterns that read most texts of a column as dates, if those are nearly all of them."""
     texts = list(one.texts)
     read = {form: [t for t in texts if parse_date(t, form)] for form in USUAL if form != AUTO_DATE}
     read = {AUTO_DATE: list(read_dates(texts)), **read}
@@ -451,7 +452,9 @@ def _values(one: Field, column: Column) -> dict[str, Any]:
         code = meant(label, column)
         code = code or (_category(label) if column.name == "category" else None)
         allowed = ", ".join(column.codes or ("0", "1"))
-        note = _said(text, label, one) if code is not None else _said(text, label, one, f": {allowed}")
+        note = (
+            _said(text, label, one) if code is not None else _said(text, label, one, f": {allowed}")
+        )
         values[text] = Noted(code or "", note if code is not None else f"? {note}")
     return values
 
@@ -479,7 +482,7 @@ def _date(one: Field, group: Group) -> Any:
     """The pattern of a column's dates: the one that reads every cell, if there is one."""
     texts = list(one.texts)
     patterns = _patterns(one) if texts else [AUTO_DATE]
-    if not patterns or patterns[0] == AUTO_DATE and len(read_dates(texts)) == len(texts):
+    if not patterns or (patterns[0] == AUTO_DATE and len(read_dates(texts)) == len(texts)):
         return AUTO_DATE
     dates = {text for other in group.fields if other.is_date for text in other.texts}
     told = read_dates(texts, dates)
