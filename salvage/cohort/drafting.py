@@ -29,6 +29,9 @@ from salvage.problems import InputError, Problem
 _FIELD: Final = ("Variable / Field Name", "field_name")
 _EVENT: Final = ("redcap_event_name", "Event Name")
 _FORM: Final = ("redcap_repeat_instrument", "Repeat Instrument")
+#: In an export with labels, a checkbox; in any export, whether a form is complete.
+_BOX: Final = re.compile(r".*\(choice=(.*)\)")
+_STATUS: Final = re.compile(r".*_complete|Complete\?( #\d+)?")
 #: More texts than these are no codes.
 MOST_CODES: Final = 15
 #: Codes that REDCap and others store for a value that is missing, beside the words for it.
@@ -58,7 +61,8 @@ class Noted(NamedTuple):
 @dataclass(frozen=True)
 class Field:
     """One column of a source: its name, its words, its texts with their counts, and the labels of
-    its codes if a data dictionary has them. ``option`` is that of a checkbox."""
+    its codes if a data dictionary has them. ``option`` is that of a checkbox, ``form`` the form of
+    REDCap that it is part of."""
 
     name: str
     label: str
@@ -66,6 +70,7 @@ class Field:
     choices: Mapping[str, str] = field(default_factory=dict)
     is_date: bool = False
     option: str = ""
+    form: str = ""
 
     @property
     def words(self) -> str:
@@ -124,8 +129,7 @@ def read_groups(source: Path) -> tuple[dict[str, dict[str, str]], list[Group]]:
             elif not problems:
                 tables[name or f"source_{len(tables) + 1}"] = (given, frame)
     if not tables and dictionary:
-        columns = [*dictionary, _FORM[0]]
-        tables["export"] = (SourceFile(), pd.DataFrame(columns=columns, dtype=str))
+        return {"export": {}}, list(_forms(list(dictionary.values())))
     if not tables:
         expected = "files with a header, in one of the formats " + ", ".join(FORMATS)
         raise InputError("Nothing to map", [Problem(str(source), expected=expected)])
@@ -148,7 +152,7 @@ def _dictionary(frame: pd.DataFrame, key: str) -> dict[str, Field]:
     fields = {}
     for _, row in cells.iterrows():
         name, label = row[key], re.sub(r"<[^>]+>", "", row.get("field_label", ""))
-        kind = row.get("field_type", "")
+        kind, form = row.get("field_type", ""), row.get("form_name", "")
         listed = row.get("choices_calculations_or_slider_labels") or row.get(
             "select_choices_or_calculations", ""
         )
@@ -162,10 +166,29 @@ def _dictionary(frame: pd.DataFrame, key: str) -> dict[str, Field]:
             flags = {"1": "Checked", "0": "Unchecked"}
             for code, text in choices.items():
                 column = f"{name}___{re.sub(r'[^a-z0-9]', '_', code.lower())}"
-                fields[column] = Field(column, f"{label}: {text}", {}, flags, option=text)
+                fields[column] = Field(column, f"{label}: {text}", {}, flags, False, text, form)
         elif kind != "descriptive":
-            fields[name] = Field(name, label, {}, choices, is_date)
+            fields[name] = Field(name, label, {}, choices, is_date, "", form)
     return fields
+
+
+def _forms(fields: list[Field]) -> Iterator[Group]:
+    """The groups of an export that is not there yet: forms of lines and of events will repeat."""
+    for form in dict.fromkeys(one.form for one in fields):
+        keep = [
+            {
+                "column": _FORM[0],
+                "equals": Noted(form, "? without these rules if it does not repeat"),
+            }
+        ]
+        own = [one for one in fields if one.form == form]
+        group = Group("export", [*own, fields[0]], pd.DataFrame(), keep, True)
+        if _is_salvage(group) or _is_event(group):
+            fields = [one for one in fields if one not in own]
+            yield group
+    note = "? if the project has events, add one for redcap_event_name"
+    keep = [{"column": _FORM[0], "blank": Noted("true", note)}]
+    yield Group("export", fields, pd.DataFrame(), keep)
 
 
 def _groups(name: str, frame: pd.DataFrame, dictionary: Mapping[str, Field]) -> Iterator[Group]:
@@ -202,7 +225,8 @@ def _fields(rows: pd.DataFrame, dictionary: Mapping[str, Field]) -> list[Field]:
     fields = []
     for name in rows.columns:
         counts = Counter(rows[name][rows[name] != ""])
-        known = dictionary.get(name, Field(name, "", {}))
+        box = _BOX.fullmatch(name)
+        known = dictionary.get(name, Field(name, "", {}, option=box[1] if box else ""))
         if (counts or rows.empty) and name not in (*_FORM, *_EVENT):
             one = replace(known, counts=counts)
             patterns = _patterns(one) if counts and not one.choices else []
@@ -255,11 +279,12 @@ def _can_hold(one: Field, column: Column) -> bool:
         return one.is_date or (numbers and not one.choices)
     if one.is_date or (column.kind in ("code", "flag") and len(texts) > MOST_CODES):
         return False
-    if column.kind == "flag":
-        return len(texts) <= 4
+    if column.kind == "flag" or one.option:
+        return column.kind == "flag" and len(texts) <= 4
     if column.kind in ("integer", "number"):
         return all(meant(label, column) is not None for label in texts.values())
-    return True
+    is_number = bool(texts) and not one.choices and all(map(_is_number, texts))
+    return column.kind == "id" or not (is_number or _STATUS.fullmatch(one.name))
 
 
 def _is_number(text: str) -> bool:
@@ -275,8 +300,10 @@ def draft(source: Path) -> str:
     Raises :class:`InputError` where no file can be read.
     """
     places, groups = read_groups(source)
-    salvage = _salvage_groups(groups)
-    events = [g for g in groups if {"term", "grade"} <= g.found["adverse_events"].keys()]
+    treatments = [group for group in groups if _is_salvage(group)]
+    # Where rows repeat, those that do not are none of lines.
+    salvage = [group for group in treatments if group.repeats] or treatments
+    events = [group for group in groups if _is_event(group)]
     others = [g for g in groups if g not in salvage and g not in events] or groups
     people = max(others, key=lambda g: (g.id is not None, not g.repeats, len(g.found["patients"])))
     tables = {
@@ -302,23 +329,34 @@ def draft(source: Path) -> str:
     return head + "\n".join(_yaml(content)) + "\n" + tail
 
 
-def _salvage_groups(groups: list[Group]) -> list[Group]:
-    """Groups with the start and the drug or category of a salvage line in each row.
-
-    Where there are such groups of repeating rows, the others are none.
-    """
-    found = []
-    for group in groups:
-        columns = group.found["salvage"].keys()
-        drug = "regimen" in columns or "category" in columns or _drug_boxes(group)
-        if drug and "start_month" in columns and "grade" not in group.found["adverse_events"]:
-            found.append(group)
-    return [group for group in found if group.repeats] or found
+def _is_event(group: Group) -> bool:
+    """Whether the rows are adverse events."""
+    return {"term", "grade"} <= group.found["adverse_events"].keys()
 
 
-def _drug_boxes(group: Group) -> list[Field]:
-    """Checkboxes of drugs, of which several may be ticked for one line."""
-    return [one for one in group.fields if one.option and _category(one.option)]
+def _is_salvage(group: Group) -> bool:
+    """Whether the rows have the start and the drug or category of a treatment."""
+    found = group.found["salvage"].keys()
+    drug = "regimen" in found or "category" in found or _drug_boxes(group)
+    return bool(drug) and "start_month" in found and not _is_event(group)
+
+
+def _drug_boxes(group: Group) -> list[tuple[Field, list[str]]]:
+    """Checkboxes of drugs, of which one line may have several, with the texts of a tick."""
+    boxes = [one for one in group.fields if one.option]
+    of_drugs = {_question(one) for one in boxes if _category(one.option)}
+    flag = Column("", "flag", "")
+    ticks = [
+        (one, [text for text, label in one.texts.items() if meant(label, flag) == "1"])
+        for one in boxes
+        if _question(one) in of_drugs
+    ]
+    return [(one, texts) for one, texts in ticks if texts]
+
+
+def _question(box: Field) -> str:
+    """What a checkbox is one answer to."""
+    return re.split(r"___| \(choice=", box.name)[0]
 
 
 def _category(text: str) -> str | None:
@@ -363,12 +401,19 @@ def _salvage(group: Group, others: list[Group]) -> Iterator[dict[str, Any]]:
     if _is_blank(columns["best_response"]):
         columns["best_response"] = _assessed(others) or columns["best_response"]
     boxes = [] if "category" in found or "regimen" in found else _drug_boxes(group)
-    for box in boxes:
-        ticked = {"column": box.name, "in": [code for code in box.choices if code != "0"]}
-        drug = {"category": {"value": _category(box.option)}, "regimen": {"value": box.option}}
-        yield {**entry, "keep": [*entry.get("keep", []), ticked], "columns": columns | drug}
-    if not boxes:
-        yield entry
+    rules, untouched = entry.get("keep", []), []
+    for box, ticks in boxes:
+        category = _category(box.option)
+        noted = category or Noted("other", f"? {box.option}")
+        drug = {"category": {"value": noted}, "regimen": {"value": box.option}}
+        ticked = {"column": box.name, "in": ticks}
+        untouched.append({"column": box.name, "not_in": ticks})
+        yield {**entry, "keep": [*rules, ticked], "columns": columns | drug}
+    if boxes:
+        none = {"value": Noted("other", "? lines of which no drug is ticked")}
+        columns = columns | {"category": none, "regimen": {"value": "not stated"}}
+        entry = {**entry, "keep": [*rules, *untouched], "columns": columns}
+    yield entry
 
 
 def _assessed(groups: Iterable[Group]) -> dict[str, Any] | None:
@@ -392,7 +437,7 @@ def _entry(group: Group, table: TableSchema) -> dict[str, Any]:
         if column.required and column.name not in (*cells, "line"):
             cells[column.name] = Noted("", f"? {column.meaning}: the name of its column")
     keep = {"keep": group.keep} if group.keep else {}
-    order = [TIME_ZERO, *table.names]
+    order = ["patient_id", TIME_ZERO, *table.names]
     return {
         "source": group.source,
         **keep,
@@ -424,9 +469,9 @@ def _cell(one: Field, column: Column, group: Group) -> Any:
     """How a column of the cohort is filled from a column of a source."""
     cell: dict[str, Any] = {"column": one.name}
     values: dict[str, Any] = {}
-    if column.kind in ("code", "flag", "integer", "number"):
-        coded = column.codes or column.kind == "flag" or one.choices
-        values = _values(one, column) if coded else {}
+    is_number = column.kind in ("integer", "number") and all(map(_is_number, one.texts))
+    if column.kind != "month" and (column.kind not in ("id", "text") or one.choices):
+        values = _values(one, column) if one.choices or not is_number else {}
     elif column.kind == "month" and one.is_date:
         cell["date"] = _date(one, group)
     elif column.kind == "month":
@@ -435,7 +480,7 @@ def _cell(one: Field, column: Column, group: Group) -> Any:
     known = {**one.choices, **one.counts}
     for text in known:
         label = one.choices.get(text, text)
-        if column.kind != "text" and is_missing(text, label) and text not in values:
+        if is_missing(text, label) and text not in values and column.kind != "id":
             blank = "NE" if "NE" in column.codes else ""
             values[text] = Noted(blank, _said(text, label, one, ": missing"))
     if values:
@@ -449,7 +494,7 @@ def _values(one: Field, column: Column) -> dict[str, Any]:
     """What each text of a column becomes; what is not known is left blank and marked."""
     values: dict[str, Any] = {}
     for text, label in one.texts.items():
-        code = meant(label, column)
+        code = label if column.kind == "text" else meant(label, column)
         code = code or (_category(label) if column.name == "category" else None)
         allowed = ", ".join(column.codes or ("0", "1"))
         note = (
