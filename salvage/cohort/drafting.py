@@ -17,6 +17,7 @@ import pandas as pd
 from salvage import words
 from salvage.cohort import schema
 from salvage.cohort.cells import parse_date, plain_text, read_dates
+from salvage.cohort.dates import INFUSION_DATE, date_column
 from salvage.cohort.files import FORMATS, WORKBOOKS, SourceFile, sheets
 from salvage.cohort.importing.mapping import AUTO_DATE, TIME_ZERO
 from salvage.cohort.importing.matching import fitting
@@ -93,12 +94,12 @@ class Group:
     source: str
     fields: list[Field]
     rows: pd.DataFrame
+    id: Field | None
     keep: list[dict[str, Any]] = field(default_factory=list)
     repeats: bool = False
 
     def __post_init__(self) -> None:
         self.found = {table.name: _matched(self.fields, table) for table in schema.TABLES}
-        self.id = self.found["patients"].get("patient_id")
 
 
 def is_missing(text: str, label: str = "") -> bool:
@@ -174,6 +175,7 @@ def _dictionary(frame: pd.DataFrame, key: str) -> dict[str, Field]:
 
 def _forms(fields: list[Field]) -> Iterator[Group]:
     """The groups of an export that is not there yet: forms of lines and of events will repeat."""
+    first = fields[0]  # the record's id
     for form in dict.fromkeys(one.form for one in fields):
         keep = [
             {
@@ -182,42 +184,51 @@ def _forms(fields: list[Field]) -> Iterator[Group]:
             }
         ]
         own = [one for one in fields if one.form == form]
-        group = Group("export", [*own, fields[0]], pd.DataFrame(), keep, True)
+        group = Group("export", own, pd.DataFrame(), first, keep, True)
         if _is_salvage(group) or _is_event(group):
             fields = [one for one in fields if one not in own]
             yield group
     note = "? if the project has events, add one for redcap_event_name"
     keep = [{"column": _FORM[0], "blank": Noted("true", note)}]
-    yield Group("export", fields, pd.DataFrame(), keep)
+    yield Group("export", fields, pd.DataFrame(), first, keep)
 
 
 def _groups(name: str, frame: pd.DataFrame, dictionary: Mapping[str, Field]) -> Iterator[Group]:
     """The rows of a source by the repeating form or event that they belong to."""
     form, event = _present(_FORM, frame), _present(_EVENT, frame)
+    fields = _fields(frame, dictionary)
+    of_patient = _matched(fields, schema.PATIENTS).get("patient_id")
+    if of_patient is None and (form or event):
+        of_patient = fields[0]
+
+    def group(rows: pd.DataFrame, keep: list[dict[str, Any]], repeats: bool) -> Group:
+        return Group(name, _fields(rows, dictionary), rows, of_patient, keep, repeats)
+
+    def repeat(rows: pd.DataFrame) -> bool:
+        return of_patient is not None and bool(rows[of_patient.name].duplicated().any())
+
     base = frame if form is None else frame[frame[form] == ""]
-    key = frame.columns[0]
-    for column, rows in ((form, frame), (event, base)):
-        for value in [] if column is None else rows[column].unique():
-            part = rows[rows[column] == value]
-            if value and (column == form or part[key].duplicated().any()):
-                keep = [{"column": column, "equals": value}]
-                yield Group(name, _fields(part, dictionary), part, keep, True)
+    for column, within in ((form, frame), (event, base)):
+        for value in [] if column is None else within[column].unique():
+            part = within[within[column] == value]
+            if value and (column == form or repeat(part)):
+                yield group(part, [{"column": column, "equals": value}], True)
                 base = base[~base.index.isin(part.index)]
     keep = [] if form is None else [{"column": form, "blank": "true"}]
     if event is not None and len(set(base[event])) > 1:
         main = base[event].value_counts().index[0]
         keep.append({"column": event, "equals": main})
-        yield Group(name, _fields(base[base[event] != main], dictionary), base, [], True)
+        yield group(base[base[event] != main], [], True)
         base = base[base[event] == main]
-    fields = _fields(base if len(frame) else frame, dictionary)
-    yield Group(name, fields, base, keep, bool(base[key].duplicated().any()))
+    people = group(base, keep, repeat(base))
+    yield people
     by_number: dict[str, list[Field]] = {}
-    for one in fields:
+    for one in people.fields:
         if (parts := _NUMBERED.fullmatch(one.name)) and not one.option:
             label = re.sub(r"\d+", "", f"{parts[1]} {parts[3]} {one.label}")
             by_number.setdefault(parts[2], []).append(replace(one, label=label))
     for numbered in by_number.values() if len(by_number) > 1 else ():
-        yield Group(name, [*numbered, *fields[:1]], base, keep, True)
+        yield replace(people, fields=numbered, repeats=True)
 
 
 def _fields(rows: pd.DataFrame, dictionary: Mapping[str, Field]) -> list[Field]:
@@ -249,24 +260,31 @@ def _patterns(one: Field) -> list[str]:
 def _matched(fields: Sequence[Field], table: TableSchema) -> dict[str, Field]:
     """The best column for each of a table's, each used once: by its name, if it can hold it."""
     targets = {c.name: c for c in table.columns} | (_DATES if table is schema.PATIENTS else {})
+    names = written().names[table.name]
     ranked = sorted(
-        (rank, position, target)
-        for target, names in written().names[table.name].items()
+        (rank, position, order)
+        for order, target in enumerate(targets)
         for position, one in enumerate(fields)
-        if (rank := _rank(one.words, names)) is not None and _can_hold(one, targets[target])
+        if (rank := _rank(one, target, names.get(target, ()))) is not None
+        and _can_hold(one, targets[target])
     )
     found: dict[str, Field] = {}
-    for _, position, target in ranked:
+    for _, position, order in ranked:
+        target = list(targets)[order]
         if target not in found and fields[position] not in found.values():
             found[target] = fields[position]
     return found
 
 
-def _rank(text: str, names: Sequence[str]) -> int | None:
-    """Position of the first name that stands in a text as whole words; Chinese needs none."""
-    for rank, name in enumerate(names):
+def _rank(one: Field, target: str, names: Sequence[str]) -> int | None:
+    """How surely a column is meant: 0 under the schema's name, else the place of the first name
+    that stands in its words; None if none does. Chinese needs no blanks around it."""
+    own = {target, date_column(target), INFUSION_DATE if target == TIME_ZERO else target}
+    if one.name.casefold() in own:
+        return 0
+    for rank, name in enumerate(names, 1):
         pattern = re.escape(name).replace(r"\*", r"\w*")
-        if re.search(rf"\b{pattern}\b" if name.isascii() else pattern, text):
+        if re.search(rf"\b{pattern}\b" if name.isascii() else pattern, one.words):
             return rank
     return None
 
@@ -305,7 +323,7 @@ def draft(source: Path) -> str:
     salvage = [group for group in treatments if group.repeats] or treatments
     events = [group for group in groups if _is_event(group)]
     others = [g for g in groups if g not in salvage and g not in events] or groups
-    people = max(others, key=lambda g: (g.id is not None, not g.repeats, len(g.found["patients"])))
+    people = max(others, key=lambda g: (not g.repeats, len(g.found["patients"])))
     tables = {
         "patients": [_patients(people, [g for g in others if g is not people])],
         "salvage": [entry for g in salvage or [people] for entry in _salvage(g, others)],
@@ -448,7 +466,7 @@ def _entry(group: Group, table: TableSchema) -> dict[str, Any]:
 def _cells(group: Group, table: TableSchema) -> dict[str, Any]:
     """How each column of a table is filled that a group has."""
     found = dict(group.found[table.name])
-    if group.id and table is not schema.PATIENTS:
+    if group.id:
         found["patient_id"] = group.id
     cells = {c.name: _cell(found[c.name], c, group) for c in table.columns if c.name in found}
     if table is schema.PATIENTS:
@@ -457,7 +475,8 @@ def _cells(group: Group, table: TableSchema) -> dict[str, Any]:
         if "age" not in cells and "born" in found:
             cells["age"] = _cell(found["born"], _DATES["born"], group)
         last = [found[name] for name in ("death", "contact") if name in found]
-        if last:
+        months = found.get("os_month")
+        if last and not (months and (months.is_date or TIME_ZERO not in found)):
             dates = list(dict.fromkeys(_date(one, group) for one in last))
             cells["os_month"] = {"column": [one.name for one in last], "date": dates}
     if table is schema.SALVAGE and "category" not in cells and "regimen" in found:
