@@ -32,6 +32,10 @@ _EVENT: Final = ("redcap_event_name", "Event Name")
 _FORM: Final = ("redcap_repeat_instrument", "Repeat Instrument")
 #: In an export with labels, a checkbox; in any export, whether a form is complete.
 _BOX: Final = re.compile(r".*\(choice=(.*)\)")
+#: Names of a column whose 1 is a death.
+_DEAD: Final = re.compile(r"dead|died|death|deceas|os event|event os|死亡")
+#: Files that hold labels beside their codes.
+_LABELLED: Final = (".sav", ".zsav", ".por", ".dta")
 _STATUS: Final = re.compile(r".*_complete|Complete\?( #\d+)?")
 #: More texts than these are no codes.
 MOST_CODES: Final = 15
@@ -122,7 +126,8 @@ def read_groups(source: Path) -> tuple[dict[str, dict[str, str]], list[Group]]:
             continue
         titles = list(sheets(path).rows) if suffix in WORKBOOKS else [""]
         for title in titles:
-            given = SourceFile(path.name if source.is_dir() else "", title)
+            labels = suffix in _LABELLED
+            given = SourceFile(path.name if source.is_dir() else "", title, labels=labels)
             frame, problems = FORMATS[suffix](path, given)
             name = re.sub(r"\W+", "_", title if len(titles) > 1 else path.stem).strip("_").lower()
             if (key := _present(_FIELD, frame)) is not None:
@@ -136,9 +141,10 @@ def read_groups(source: Path) -> tuple[dict[str, dict[str, str]], list[Group]]:
         raise InputError("Nothing to map", [Problem(str(source), expected=expected)])
     groups = [g for name, (_, frame) in tables.items() for g in _groups(name, frame, dictionary)]
     places = {
-        name: {key: text for key, text in (("file", at.file), ("sheet", at.sheet)) if text}
+        name: {"file": at.file, "sheet": at.sheet, "labels": "true" if at.labels else ""}
         for name, (at, _) in tables.items()
     }
+    places = {name: {k: text for k, text in at.items() if text} for name, at in places.items()}
     return places, groups
 
 
@@ -283,8 +289,10 @@ def _rank(one: Field, target: str, names: Sequence[str]) -> int | None:
     if one.name.casefold() in own:
         return 0
     for rank, name in enumerate(names, 1):
+        if name.replace(" ", "") == re.sub(r"[\W_]", "", one.name.casefold()):
+            return rank
         pattern = re.escape(name).replace(r"\*", r"\w*")
-        if re.search(rf"\b{pattern}\b" if name.isascii() else pattern, one.words):
+        if re.search(rf"(?<![a-z]){pattern}(?![a-z])" if name.isascii() else pattern, one.words):
             return rank
     return None
 
@@ -300,7 +308,7 @@ def _can_hold(one: Field, column: Column) -> bool:
     if column.kind == "flag" or one.option:
         return column.kind == "flag" and len(texts) <= 4
     if column.kind in ("integer", "number"):
-        return all(meant(label, column) is not None for label in texts.values())
+        return all(_is_number(x) or meant(x, column) is not None for x in texts.values())
     is_number = bool(texts) and not one.choices and all(map(_is_number, texts))
     return column.kind == "id" or not (is_number or _STATUS.fullmatch(one.name))
 
@@ -324,6 +332,12 @@ def draft(source: Path) -> str:
     events = [group for group in groups if _is_event(group)]
     others = [g for g in groups if g not in salvage and g not in events] or groups
     people = max(others, key=lambda g: (not g.repeats, len(g.found["patients"])))
+    if people in salvage:
+        # What is a column of the patient is none of the line.
+        own = people.found["patients"].values()
+        people.found["salvage"] = _matched(
+            [f for f in people.fields if f not in own], schema.SALVAGE
+        )
     tables = {
         "patients": [_patients(people, [g for g in others if g is not people])],
         "salvage": [entry for g in salvage or [people] for entry in _salvage(g, others)],
@@ -388,6 +402,17 @@ def _category(text: str) -> str | None:
 def _patients(people: Group, others: list[Group]) -> dict[str, Any]:
     """The entry of the patients; what their rows lack is looked up in those of other groups."""
     entry = _entry(people, schema.PATIENTS)
+    if people.repeats and people.id:
+        line = people.found["salvage"].get("line")
+        if line is not None:
+            entry = {
+                "source": people.source,
+                "keep": [{"column": line.name, "equals": "1"}],
+                **entry,
+            }
+        else:
+            note = "? several rows of a patient: keep one of them by a rule"
+            entry["columns"]["patient_id"] = Noted(people.id.name, note)
     columns, found = entry["columns"], people.found["patients"]
     wanted = [TIME_ZERO, *schema.PATIENTS.names[1:]]
     for group in others if people.id else []:
@@ -406,7 +431,8 @@ def _patients(people: Group, others: list[Group]) -> dict[str, Any]:
 
 
 def _is_blank(cell: Any) -> bool:
-    return isinstance(cell, Noted) and not cell.text
+    text = cell["column"] if isinstance(cell, dict) and "column" in cell else cell
+    return isinstance(text, Noted) and not text.text
 
 
 def _salvage(group: Group, others: list[Group]) -> Iterator[dict[str, Any]]:
@@ -451,9 +477,13 @@ def _assessed(groups: Iterable[Group]) -> dict[str, Any] | None:
 def _entry(group: Group, table: TableSchema) -> dict[str, Any]:
     """An entry of a table; a required column that is not found is left blank and marked."""
     cells = _cells(group, table)
-    for column in table.columns:
-        if column.required and column.name not in (*cells, "line"):
-            cells[column.name] = Noted("", f"? {column.meaning}: the name of its column")
+    dated = any(isinstance(cell, dict) and "date" in cell for cell in cells.values())
+    zero = [_DATES[TIME_ZERO]] if dated and table is schema.PATIENTS else []
+    for column in [*zero, *(c for c in table.columns if c.required and c.name != "line")]:
+        if column.name not in cells:
+            name = Noted("", f"? {column.meaning}: the name of its column")
+            is_date = dated and column.kind == "month"
+            cells[column.name] = {"column": name, "date": AUTO_DATE} if is_date else name
     keep = {"keep": group.keep} if group.keep else {}
     order = ["patient_id", TIME_ZERO, *table.names]
     return {
@@ -478,6 +508,7 @@ def _cells(group: Group, table: TableSchema) -> dict[str, Any]:
         months = found.get("os_month")
         if last and not (months and (months.is_date or TIME_ZERO not in found)):
             dates = list(dict.fromkeys(_date(one, group) for one in last))
+            dates = dates[0] if len(dates) == 1 else _noted_list(dates)
             cells["os_month"] = {"column": [one.name for one in last], "date": dates}
     if table is schema.SALVAGE and "category" not in cells and "regimen" in found:
         cells["category"] = _by_drug(found["regimen"])
@@ -514,13 +545,24 @@ def _values(one: Field, column: Column) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for text, label in one.texts.items():
         code = label if column.kind == "text" else meant(label, column)
+        if column.name == "died" and label.isdigit() and not _DEAD.search(one.words):
+            code = None  # 1 may be alive, dead or censored
         code = code or (_category(label) if column.name == "category" else None)
-        allowed = ", ".join(column.codes or ("0", "1"))
-        note = (
-            _said(text, label, one) if code is not None else _said(text, label, one, f": {allowed}")
-        )
-        values[text] = Noted(code or "", note if code is not None else f"? {note}")
+        if code is None:
+            allowed = ", ".join(column.codes or ("0", "1"))
+            said = _said(text, label, one, f": one of {allowed}")
+            values[text] = Noted(_guess(label, column), f"? {said}")
+        else:
+            values[text] = Noted(code, _said(text, label, one))
     return values
+
+
+def _guess(label: str, column: Column) -> str:
+    """The only code of which a word stands in a label; blank for none or several."""
+    found = {
+        code for word, code in codes_of(column).items() if len(word) > 1 and fitting([word], label)
+    }
+    return found.pop() if len(found) == 1 else ""
 
 
 def _said(text: str, label: str, one: Field, more: str = "") -> str:
@@ -535,8 +577,9 @@ def _by_drug(one: Field) -> dict[str, Any]:
     for text, label in one.texts.items():
         category = _category(label)
         if one.choices or category is None:
+            known = category or fitting(written().supportive, label)
             note = _said(text, label, one)
-            values[text] = Noted(category or "other", note if category else f"? {note}")
+            values[text] = Noted(category or "other", note if known else f"? {note}")
     patterns = {code: list(texts) for code, texts in written().drugs.items()}
     cell: dict[str, Any] = {"column": one.name} | ({"values": values} if values else {})
     return cell if one.choices else cell | {"patterns": patterns}
@@ -557,6 +600,13 @@ def _date(one: Field, group: Group) -> Any:
     if len(fits) > 1 and len(told) < len(texts):
         return Noted(fits[0], f"? or {' or '.join(fits[1:])}, which read every cell as well")
     return fits[0]
+
+
+def _noted_list(items: Sequence[Any]) -> Any:
+    """Texts as one list, with what is said of any of them."""
+    notes = [item.note for item in items if isinstance(item, Noted)]
+    texts = [item.text if isinstance(item, Noted) else item for item in items]
+    return Noted(texts, notes[0]) if notes else texts
 
 
 def _rows_of_drugs(groups: Sequence[Group]) -> bool:
