@@ -528,8 +528,18 @@ def test_the_right_pattern_reads_the_right_days(tmp_path: Path) -> None:
     assert list(patients["relapse_month"]) == [months(73), months(30)]
     assert (
         "patients.relapse_month from people: 2 of 2 dates read as %d/%m/%Y, from 2023-03-05 to "
-        "2023-04-15.\n  Other patterns would read: %m/%d/%Y 1." in imported.report()
+        "2023-04-15.\n  Other patterns would read: %m/%d/%Y 1, auto 2." in imported.report()
     )
+
+
+def test_a_date_that_the_rest_of_its_column_explains_is_read_where_it_is_taken(
+    tmp_path: Path,
+) -> None:
+    seen_on = "who,day\n001,05/03/2023\n001,15/04/2023\n002,06/03/2023\n"
+    first = {"source": "seen", "by": "who", "column": "day", "take": "earliest", "date": "auto"}
+    folder, files, patients = dated(tmp_path, "%d/%m/%Y", relapse_month=first)
+    imported = brought(folder, {**files, "seen.csv": seen_on}, patients)
+    assert list(cohort_of(imported).patients["relapse_month"]) == [months(32), months(31)]
 
 
 def test_several_patterns_in_one_column(tmp_path: Path) -> None:

@@ -517,7 +517,8 @@ class _EntryRows:
         line."""
         assert cell.in_line is not None
         text = coalesced(rows, cell.in_line.column)
-        found = self._days(text, cell.in_line, f"{cell.source}.{cell.in_line.column[0]}")
+        name = f"{cell.source}.{cell.in_line.column[0]}"
+        found = self._days(text, cell.in_line, name, cell.source)
         is_read = found.notna()
         if self.zero is not None:
             found = since(found, by[rows.index].map(self.zero).astype(float), cell.in_line)
@@ -536,7 +537,9 @@ class _EntryRows:
         elif cell.in_line is not None and column.kind != "month":
             rank = cells["day"]
         else:
-            rank = self._days(meant.where(meant.notna(), cells["text"]), cell, column.name)
+            rank = self._days(
+                meant.where(meant.notna(), cells["text"]), cell, column.name, cell.source
+            )
         return ranked(cells, rank, meant == "PD")
 
     def _unread(
@@ -551,19 +554,27 @@ class _EntryRows:
         places = [f"{cell.source or self.entry.source}, row {row}" for row in rows["row"]]
         return _Failure(column.name, rows.set_index("own")["text"], reason, places)
 
-    def _days(self, text: pd.Series, time: Time, name: str) -> "pd.Series[float]":
-        """Texts as days; what is said of the dates among them is added to the cohort's."""
+    def _days(
+        self, text: pd.Series, time: Time, name: str, source: str | None = None, told: bool = False
+    ) -> "pd.Series[float]":
+        """Texts of a source as days; unless it is ``told`` already, the report says of the dates
+        among them what they are."""
+        if not time.date:
+            return days(text, time)
+        frame = self.sources[source or self.entry.source]
+        beside = {text for column in time.column for text in frame[column].unique()}
         present = text[text != ""]
-        if time.date and len(present):
-            read = dates_read(present, time, self.entry.source, f"{self.table.name}.{name}")
+        if len(present) and not told:
+            place = f"{self.table.name}.{name}"
+            read = dates_read(present, time, source or self.entry.source, place, beside)
             self.mapped.dates.append(read)
             if read.contradicts:
                 expected = (
                     f"dates written as {read.better}, which reads {read.by_pattern[read.better]} "
                     f"of {read.cells} cells; {read.written} reads {read.read}, as other days"
                 )
-                self._error(self.entry.source, read.column, "", expected)
-        return days(text, time)
+                self._error(read.source, read.column, "", expected)
+        return days(text, time, beside)
 
     # --- one column ---
 
@@ -571,7 +582,7 @@ class _EntryRows:
         """Each patient's time zero."""
         cell = self.entry.columns[TIME_ZERO]
         raw = self._source_text(ZERO_COLUMN)
-        found = self._days(raw, cell, TIME_ZERO)
+        found = self._days(raw, cell, TIME_ZERO, cell.source, cell.take in BY_TIME)
         self._note_unlikely(TIME_ZERO, raw, found, cell)
         missing = found.isna() & ~found.index.isin(_rows_of(self.failures))
         reason = f"expected {expects(cell, ZERO_COLUMN)}"
@@ -653,7 +664,8 @@ class _EntryRows:
         """Dates or numbers in a unit as months since time zero; others are failures, and blank."""
         cell, zero = self.entry.columns[column.name], self._origin
         # The dates among which one is taken have been told of already.
-        found = days(text, cell) if cell.take else self._days(text, cell, column.name)
+        told = cell.take in BY_TIME
+        found = self._days(text, cell, column.name, cell.source, told)
         self._note_unlikely(column.name, text, found, cell)
         bad = (text != "") & found.isna()
         failures = {f"expected {expects(cell, column)}": bad}
@@ -668,7 +680,7 @@ class _EntryRows:
     def _as_age(self, text: pd.Series, column: Column) -> pd.Series:
         """Dates of birth as completed years at time zero; others are failures, and blank."""
         cell, zero = self.entry.columns[column.name], self._origin
-        born = self._days(text, cell, column.name)
+        born = self._days(text, cell, column.name, cell.source)
         at = pd.Series(np.nan, index=text.index) if zero is None else zero.day
         years = [_years(*pair) for pair in zip(born, at, strict=True)]
         ages = pd.Series(years, index=text.index, dtype=object)
@@ -727,6 +739,7 @@ def _compared(
     """Both sides of a comparison: with another column, with a number, or with a date."""
     if is_mapped_name(operand):
         return numbers(text), numbers(frame[operand])
-    if (date := parse_date(operand)) is not None:
-        return day_numbers(text), float(date.toordinal())
-    return numbers(text), float(operand)
+    try:
+        return numbers(text), float(operand)
+    except ValueError:
+        return day_numbers(text), day_numbers(pd.Series([operand]))[0]

@@ -1,6 +1,7 @@
 """Times of a source as days, and what is said of the dates that were read."""
 
 import datetime as dt
+from collections.abc import Iterable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,8 +15,8 @@ from salvage.cohort.schema import Column
 from salvage.cohort.typed import read_column
 
 #: Ways to write a date that are tried beside those of the mapping.
-USUAL: Final = (AUTO_DATE, "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y",
-                 "%d-%b-%Y", "%d%b%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%Y%m%d")  # fmt: skip
+USUAL: Final = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y",
+                 "%d%b%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%Y%m%d", AUTO_DATE)  # fmt: skip
 
 
 def numbers(text: pd.Series) -> "pd.Series[float]":
@@ -24,14 +25,15 @@ def numbers(text: pd.Series) -> "pd.Series[float]":
     return values.astype(float)
 
 
-def days(text: pd.Series, time: Time) -> "pd.Series[float]":
+def days(text: pd.Series, time: Time, beside: Iterable[str] = ()) -> "pd.Series[float]":
     """Texts as days: numbers in a unit, or dates as day numbers.
 
-    A date that two of the patterns read as different days is missing.
+    A date that two of the patterns read as different days is missing. Texts ``beside`` these may
+    tell day from month, where no pattern does.
     """
     if not time.date:
         return numbers(text) * UNIT_DAYS[time.unit_of_months]
-    readings = pd.concat([_read(text, form) for form in time.date], axis=1)
+    readings = pd.concat([_read(text, form, beside) for form in time.date], axis=1)
     first = readings.min(axis=1)
     return first.where(first == readings.max(axis=1))
 
@@ -42,8 +44,8 @@ def since(found: "pd.Series[float]", zero: "pd.Series[float]", time: Time) -> "p
     return found - zero.mask(is_calendar, 0.0) if not time.date else found - zero
 
 
-def _read(text: pd.Series, form: str) -> "pd.Series[float]":
-    return day_numbers(text, None if form == AUTO_DATE else form)
+def _read(text: pd.Series, form: str, beside: Iterable[str]) -> "pd.Series[float]":
+    return day_numbers(text, None if form == AUTO_DATE else form, beside)
 
 
 def expects(time: Time, column: Column) -> str:
@@ -75,11 +77,13 @@ class DatesRead:
     contradicts: bool
 
 
-def dates_read(text: pd.Series, time: Time, source: str, column: str) -> DatesRead:
+def dates_read(
+    text: pd.Series, time: Time, source: str, column: str, beside: Iterable[str]
+) -> DatesRead:
     """What is said of the dates in ``text``, in which no cell is blank."""
     counts = text.value_counts()
     distinct = pd.Series(counts.index, index=counts.index)
-    day = days(distinct, time)
+    day = days(distinct, time, beside)
     read = int(counts[day.notna()].sum())
     # Of a pattern with another order of day and month, or with a time, no usual one may be a twin.
     swapped = [
@@ -87,7 +91,7 @@ def dates_read(text: pd.Series, time: Time, source: str, column: str) -> DatesRe
         for form in time.date
         if form != AUTO_DATE
     ]
-    readings = {form: _read(distinct, form) for form in dict.fromkeys((*USUAL, *swapped))}
+    readings = {form: _read(distinct, form, beside) for form in dict.fromkeys((*USUAL, *swapped))}
     by_pattern = {form: int(counts[found.notna()].sum()) for form, found in readings.items()}
     most = max(by_pattern, key=by_pattern.__getitem__)
     better = most if by_pattern[most] > read else ""
