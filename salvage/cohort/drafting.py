@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pandas as pd
+import yaml
 
 from salvage import words
 from salvage.cohort import schema
@@ -37,6 +38,7 @@ _DEAD: Final = re.compile(r"dead|died|death|deceas|os event|event os|死亡")
 #: Files that hold labels beside their codes.
 _LABELLED: Final = (".sav", ".zsav", ".por", ".dta")
 _STATUS: Final = re.compile(r".*_complete|Complete\?( #\d+)?")
+_LIST: Final = "tag:yaml.org,2002:seq"
 #: More texts than these are no codes.
 MOST_CODES: Final = 15
 #: Codes that REDCap and others store for a value that is missing, beside the words for it.
@@ -54,6 +56,11 @@ _DATES: Final = {
 }
 _TAKES: Final = {"relapse_month": "earliest", "os_month": "latest", "died": "last"}
 _UNITS: Final = {"day": "days", "week": "weeks", "year": "years"}
+
+
+#: Standards by the files that they name, and the drafts for them.
+SYSTEMS: Final = {"adam": {"adsl", "adtte"}, "omop": {"person", "drug_exposure"}}
+DRAFTS: Final = Path(__file__).with_name("drafts")
 
 
 class Noted(NamedTuple):
@@ -325,6 +332,8 @@ def draft(source: Path) -> str:
 
     Raises :class:`InputError` where no file can be read.
     """
+    if text := _of_system(source):
+        return text
     places, groups = read_groups(source)
     treatments = [group for group in groups if _is_salvage(group)]
     # Where rows repeat, those that do not are none of lines.
@@ -358,7 +367,34 @@ def draft(source: Path) -> str:
 #     python -m salvage import {source.name} --mapping THIS_FILE --out COHORT
 """
     tail = f"# Columns that are not used: {', '.join(idle)}\n" if idle else ""
-    return head + "\n".join(_yaml(content)) + "\n" + tail
+    return head + _yaml(content) + tail
+
+
+def _of_system(source: Path) -> str:
+    """The draft for files that a standard names, from :data:`DRAFTS`; blank for other files."""
+    files = {file.stem.lower(): file for file in (source.iterdir() if source.is_dir() else ())}
+    files = {stem: file for stem, file in files.items() if file.suffix.lower() in FORMATS}
+    system = next((name for name, stems in SYSTEMS.items() if stems <= files.keys()), None)
+    if system is None:
+        return ""
+    text = (DRAFTS / f"{system}.yaml").read_text(encoding="utf-8")
+    # A part between "#if x" and "#end" is for a folder with that file, "#if !x" for one without.
+    text = re.sub(
+        r"#if (!?)(\w+)\n(.*?)#end\n",
+        lambda m: m[3] if (m[2] in files) != bool(m[1]) else "",
+        text,
+        flags=re.DOTALL,
+    )
+    codes = written().codes["best_response"]
+    filled = {
+        "DRUGS": written().drugs,
+        "SUPPORTIVE": written().supportive,
+        "CART": written().drugs["second_cart"],
+        "RESPONSES": {code: texts for code, texts in codes.items() if code != "NE"},
+    } | {f"<{stem}>": file.name for stem, file in files.items()}
+    for mark, value in filled.items():
+        text = text.replace(mark, json.dumps(value, ensure_ascii=False))
+    return text
 
 
 def _is_event(group: Group) -> bool:
@@ -450,8 +486,8 @@ def _salvage(group: Group, others: list[Group]) -> Iterator[dict[str, Any]]:
         category = _category(box.option)
         noted = category or Noted("other", f"? {box.option}")
         drug = {"category": {"value": noted}, "regimen": {"value": box.option}}
-        ticked = {"column": box.name, "in": ticks}
-        untouched.append({"column": box.name, "not_in": ticks})
+        ticked = {"column": box.name, "in": tuple(ticks)}
+        untouched.append({"column": box.name, "not_in": tuple(ticks)})
         yield {**entry, "keep": [*rules, ticked], "columns": columns | drug}
     if boxes:
         none = {"value": Noted("other", "? lines of which no drug is ticked")}
@@ -509,7 +545,7 @@ def _cells(group: Group, table: TableSchema) -> dict[str, Any]:
         if last and not (months and (months.is_date or TIME_ZERO not in found)):
             dates = list(dict.fromkeys(_date(one, group) for one in last))
             dates = dates[0] if len(dates) == 1 else _noted_list(dates)
-            cells["os_month"] = {"column": [one.name for one in last], "date": dates}
+            cells["os_month"] = {"column": tuple(one.name for one in last), "date": dates}
     if table is schema.SALVAGE and "category" not in cells and "regimen" in found:
         cells["category"] = _by_drug(found["regimen"])
     return cells
@@ -580,7 +616,7 @@ def _by_drug(one: Field) -> dict[str, Any]:
             known = category or fitting(written().supportive, label)
             note = _said(text, label, one)
             values[text] = Noted(category or "other", note if known else f"? {note}")
-    patterns = {code: list(texts) for code, texts in written().drugs.items()}
+    patterns = written().drugs
     cell: dict[str, Any] = {"column": one.name} | ({"values": values} if values else {})
     return cell if one.choices else cell | {"patterns": patterns}
 
@@ -606,7 +642,7 @@ def _noted_list(items: Sequence[Any]) -> Any:
     """Texts as one list, with what is said of any of them."""
     notes = [item.note for item in items if isinstance(item, Noted)]
     texts = [item.text if isinstance(item, Noted) else item for item in items]
-    return Noted(texts, notes[0]) if notes else texts
+    return Noted(texts, notes[0]) if notes else tuple(texts)
 
 
 def _rows_of_drugs(groups: Sequence[Group]) -> bool:
@@ -625,33 +661,31 @@ def _rows_of_drugs(groups: Sequence[Group]) -> bool:
 # --- YAML -----------------------------------------------------------------------------------------
 
 
-def _yaml(node: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """Lines of YAML for mappings, lists of them, lists of texts and texts, noted or not."""
-    for key, value in node.items():
-        inner, note = value if isinstance(value, Noted) else (value, "")
-        said = f"  # {note}" if note else ""
-        if isinstance(inner, dict) and inner:
-            yield f"{indent}{_scalar(key)}:"
-            yield from _yaml(inner, indent + "  ")
-        elif isinstance(inner, list) and inner and isinstance(inner[0], dict):
-            yield f"{indent}{_scalar(key)}:"
-            for item in inner:
-                first, *rest = _yaml(item, indent + "    ")
-                yield f"{indent}  - {first.lstrip()}"
-                yield from rest
-        else:
-            yield f"{indent}{_scalar(key)}: {_flow(inner)}{said}"
+class _Dumper(yaml.SafeDumper):
+    """YAML without references; a tuple is a list on one line."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
-def _flow(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_flow(item) for item in value)}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{_scalar(k)}: {_flow(v)}' for k, v in value.items())}}}"
-    return _scalar(value.text if isinstance(value, Noted) else value)
+_Dumper.add_representer(tuple, lambda dumper, items: dumper.represent_sequence(_LIST, items, True))
 
 
-def _scalar(text: str) -> str:
-    """A text as YAML reads it back: bare where it cannot mean anything else."""
-    bare = re.fullmatch(r"[^\W_][\w./-]*( [\w./-]+)*", text)
-    return text if bare else json.dumps(text, ensure_ascii=False)
+def _yaml(content: Any) -> str:
+    """Content as YAML, each :class:`Noted` with its note as a comment behind it."""
+    notes: list[Noted] = []
+
+    def plain(node: Any) -> Any:
+        if isinstance(node, Noted):
+            notes.append(node)
+            return f"NOTED{len(notes) - 1}"
+        if isinstance(node, dict):
+            return {key: plain(value) for key, value in node.items()}
+        return [plain(item) for item in node] if isinstance(node, list) else node
+
+    def said(match: re.Match[str]) -> str:
+        noted = notes[int(match[1])]
+        return f"{json.dumps(noted.text, ensure_ascii=False)}  # {noted.note}"
+
+    text = yaml.dump(plain(content), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=99)
+    return re.sub(r"NOTED(\d+)$", said, text, flags=re.MULTILINE)
