@@ -385,16 +385,12 @@ def _of_system(source: Path) -> str:
         text,
         flags=re.DOTALL,
     )
-    codes = written().codes["best_response"]
-    filled = {
-        "DRUGS": written().drugs,
-        "SUPPORTIVE": written().supportive,
-        "CART": written().drugs["second_cart"],
-        "RESPONSES": {code: texts for code, texts in codes.items() if code != "NE"},
-    } | {f"<{stem}>": file.name for stem, file in files.items()}
-    for mark, value in filled.items():
-        text = text.replace(mark, json.dumps(value, ensure_ascii=False))
-    return text
+    drugs, codes = written().drugs, written().codes["best_response"]
+    filled: dict[str, Any] = {stem: file.name for stem, file in files.items()}
+    filled |= {"drugs": drugs, "second_cart": drugs["second_cart"]}
+    filled |= {"supportive": written().supportive}
+    filled["responses"] = {code: texts for code, texts in codes.items() if code != "NE"}
+    return re.sub(r"<(\w+)>", lambda m: json.dumps(filled[m[1]], ensure_ascii=False), text)
 
 
 def _is_event(group: Group) -> bool:
