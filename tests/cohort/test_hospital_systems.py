@@ -3,8 +3,11 @@
 The patients are the same in each, so that each must give the same cohort. All are invented.
 """
 
+import csv
 import datetime as dt
+import io
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,3 +249,214 @@ def test_omop(tmp_path: Path, suffix: str) -> None:
     assert cohort.patients["sex"].tolist() == ["M", "F", None]
     assert cohort.patients["age"].tolist() == [63, 52, 68]
     assert cohort.salvage["regimen"].tolist()[0] == "bendamustine + polatuzumab vedotin"
+
+
+# --- REDCap, a hospital's own project -------------------------------------------------------------
+
+DRUGS = {
+    "1": "Polatuzumab vedotin", "2": "Bendamustine", "3": "Glofitamab", "4": "Radiotherapy",
+    "5": "Nivolumab", "6": "Trial drug",
+}  # fmt: skip
+RESPONSES = {"1": "Complete response", "2": "Partial response", "3": "Stable disease",
+             "4": "Progressive disease", "5": "Not done"}  # fmt: skip
+#: Form, field, type, label, choices. Dates are date_dmy on the screen, year first in an export.
+FIELDS: list[tuple[str, str, str, str, dict[str, str]]] = [
+    ("baseline", "record_id", "text", "Record ID", {}),
+    ("baseline", "dob", "date", "Date of birth", {}),
+    ("baseline", "sex", "radio", "Sex", {"1": "Male", "2": "Female"}),
+    ("baseline", "dx", "dropdown", "Lymphoma diagnosis",
+     {"1": "DLBCL NOS", "2": "HGBL", "-99": "Unknown"}),
+    ("baseline", "aa_stage", "radio", "Ann Arbor stage",
+     {"1": "I", "2": "II", "3": "III", "4": "IV", "-99": "Unknown"}),
+    ("baseline", "ecog", "text", "ECOG performance status", {}),
+    ("baseline", "ldh", "yesno", "LDH above normal", {}),
+    ("cart", "cart_date", "date", "Date of <b>CAR-T infusion</b>", {}),
+    ("cart", "cart_resp", "radio", "Best response to CAR-T", RESPONSES),
+    ("course", "relapse_dt", "date", "Date of relapse after CAR-T", {}),
+    ("course", "vital", "radio", "Vital status",
+     {"1": "Alive", "2": "Dead", "3": "Lost to follow-up"}),
+    ("course", "death_dt", "date", "Date of death", {}),
+    ("course", "lfu_dt", "date", "Date of last contact", {}),
+    ("course", "remarks", "notes", "Remarks", {}),
+    ("salvage_therapy", "salv_start", "date", "Start of salvage treatment", {}),
+    ("salvage_therapy", "salv_drugs", "checkbox", "Drugs given", DRUGS),
+    ("salvage_therapy", "salv_end", "date", "End of treatment", {}),
+    ("salvage_therapy", "salv_resp", "radio", "Best response", RESPONSES),
+    ("salvage_therapy", "salv_pd", "date", "Date of progression", {}),
+    ("toxicity", "ae_term", "text", "Adverse event term", {}),
+    ("toxicity", "ae_grade", "radio", "Grade", {str(g): f"Grade {g}" for g in range(1, 6)}),
+    ("toxicity", "ae_onset", "date", "Date of onset", {}),
+]  # fmt: skip
+FORMS = list(dict.fromkeys(form for form, *_ in FIELDS))
+YES_NO = {"1": "Yes", "0": "No"}
+BASELINE = {
+    "1": {"dob": "1960-03-02", "sex": "1", "dx": "1", "aa_stage": "3", "ecog": "1", "ldh": "1"},
+    "2": {"dob": "1971-06-30", "sex": "2", "dx": "-99", "aa_stage": "-99", "ecog": "-99",
+          "ldh": "0"},
+    "3": {"dob": "1955-01-01", "sex": "2", "dx": "2", "aa_stage": "4", "ecog": "2", "ldh": "1"},
+}  # fmt: skip
+
+
+def dictionary() -> str:
+    """The project's data dictionary as REDCap writes it, with the columns that matter here."""
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(
+        ["Variable / Field Name", "Form Name", "Field Type", "Field Label",
+         "Choices, Calculations, OR Slider Labels", "Text Validation Type OR Show Slider Number"]
+    )  # fmt: skip
+    for form, name, kind, label, choices in FIELDS:
+        listed = " | ".join(f"{code}, {text}" for code, text in choices.items())
+        is_date = kind == "date"
+        writer.writerow(
+            [name, form, "text" if is_date else kind, label, listed, "date_dmy" if is_date else ""]
+        )
+    return stream.getvalue()
+
+
+def records(longitudinal: bool) -> list[tuple[str, str, str, str, dict[str, str]]]:
+    """Record, event, repeating form, its instance, and values: one for each row of an export."""
+    rows = []
+    later = "followup_arm_1" if longitudinal else ""
+    for patient, (infused, relapsed, last, died) in COURSES.items():
+        known = BASELINE[patient] | {"cart_date": infused, "cart_resp": "2"}
+        course = {"relapse_dt": relapsed, "vital": "2" if died else "1", "lfu_dt": last}
+        course |= {"death_dt": last} if died else {"remarks": "seen, twice"}
+        if longitudinal:
+            rows.append((patient, "baseline_arm_1", "", "", known))
+            rows.append((patient, later, "", "", course))
+        else:
+            rows.append((patient, "", "", "", known | course))
+        own = [line for line in LINES if line[0] == patient]
+        for number, (_, drugs, start, end, response, progressed) in enumerate(own, 1):
+            ticked = {code for code, drug in DRUGS.items() if drug.lower() in drugs}
+            answer = {"CR": "1", "PR": "2", "NE": "5", "PD": "4"}[response]
+            values = {
+                "salv_start": start,
+                "salv_end": end,
+                "salv_resp": answer,
+                "salv_pd": progressed,
+            }
+            values |= {f"salv_drugs___{c}": str(int(c in ticked)) for c in DRUGS}
+            rows.append((patient, later, "salvage_therapy", str(number), values))
+    toxicity = {"ae_term": "CRS", "ae_grade": "2", "ae_onset": "2023-07-12"}
+    rows.append(("1", later, "toxicity", "1", toxicity))
+    fever = {"ae_term": "Fever", "ae_grade": "1", "ae_onset": "-99"}
+    rows.append(("3", later, "toxicity", "1", fever))
+    return rows
+
+
+def export(labels: bool, longitudinal: bool, delimiter: str = ",") -> str:
+    """An export of all data, raw or with labels in the header and the cells."""
+    names: dict[str, tuple[str, dict[str, str]]] = {}
+    for form in FORMS:
+        for own, name, kind, label, choices in FIELDS:
+            label = re.sub("<.*?>", "", label)
+            if own == form and kind == "checkbox":
+                ticks = {"1": "Checked", "0": "Unchecked"}
+                for code, text in choices.items():
+                    names[f"{name}___{code}"] = (f"{label} (choice={text})", ticks)
+            elif own == form:
+                names[name] = (label, YES_NO if kind == "yesno" else choices)
+        names[f"{form}_complete"] = ("Complete?", {"2": "Complete"})
+    structure = {"redcap_event_name": "Event Name"} if longitudinal else {}
+    structure |= {
+        "redcap_repeat_instrument": "Repeat Instrument",
+        "redcap_repeat_instance": "Repeat Instance",
+    }
+    head = ["record_id", *structure, *list(names)[1:]]
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=delimiter)
+    writer.writerow([structure.get(n) or names[n][0] for n in head] if labels else head)
+    for record, event, form, instance, values in records(longitudinal):
+        values |= {"record_id": record, "redcap_event_name": event}
+        values |= {"redcap_repeat_instrument": form, "redcap_repeat_instance": instance}
+        values[f"{form or 'baseline'}_complete"] = "2"
+        if labels:
+            for n, (_, choices) in names.items():
+                values[n] = choices.get(values.get(n, ""), values.get(n, ""))
+            values["redcap_event_name"] = event.removesuffix("_arm_1").title()
+            values["redcap_repeat_instrument"] = form.replace("_", " ").title()
+        writer.writerow([values.get(name, "") for name in head])
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("longitudinal", [False, True])
+@pytest.mark.parametrize("delimiter", [",", "|"])
+def test_a_hospitals_own_redcap_project(
+    tmp_path: Path, labels: bool, longitudinal: bool, delimiter: str
+) -> None:
+    """Not a line of the mapping is typed: its questions are answered as the draft guessed."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "Own_DataDictionary_2024-05-01.csv").write_text(dictionary(), encoding="utf-8")
+    text = export(labels, longitudinal, delimiter)
+    (folder / "Own_DATA_2024-05-01_1200.csv").write_text(text, encoding="utf-8")
+    cohort = imported(folder, tmp_path)
+    same(cohort)
+    patients = cohort.patients
+    assert patients["age"].tolist() == [62, 51, 68]
+    assert patients["sex"].tolist() == ["M", "F", "F"]
+    assert patients["histology"].tolist() == ["DLBCL NOS", None, "HGBL"]
+    for name, values in (
+        ("stage", [3, None, 4]),
+        ("ecog", [1, None, 2]),
+        ("ldh_elevated", [1, 0, 1]),
+    ):
+        assert [None if pd.isna(x) else x for x in patients[name]] == values
+    assert patients["cart_best_response"].tolist() == ["PR"] * 3
+    assert cohort.salvage["regimen"].tolist()[0] == "Bendamustine + Polatuzumab vedotin"
+    assert cohort.adverse_events["grade"].tolist() == [2, 1]
+    assert cohort.adverse_events["onset_month"].isna().tolist() == [False, True]
+
+
+def test_a_dictionary_alone_drafts_for_the_export_to_come(tmp_path: Path) -> None:
+    (tmp_path / "dictionary.csv").write_text(dictionary(), encoding="utf-8")
+    mapping = tmp_path / "mapping.yaml"
+    assert main(["map", str(tmp_path / "dictionary.csv"), "--out", str(mapping)]) == 0
+    assert "if the form does not repeat" in mapping.read_text(encoding="utf-8")
+    answered(mapping)
+    source = tmp_path / "export.csv"
+    source.write_text(export(labels=False, longitudinal=False), encoding="utf-8")
+    out = tmp_path / "cohort"
+    assert main(["import", str(source), "--mapping", str(mapping), "--out", str(out)]) == 0
+    same(load(out))
+
+
+def test_an_export_with_labels_is_told_from_a_raw_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The mapping of a raw export says what to do with one that has labels."""
+    assert main(["template", "--redcap", str(tmp_path / "p.csv")]) == 0
+    source = tmp_path / "export.csv"
+    source.write_text(export(labels=True, longitudinal=False), encoding="utf-8")
+    mapping, out = tmp_path / "p.mapping.yaml", tmp_path / "cohort"
+    assert main(["import", str(source), "--mapping", str(mapping), "--out", str(out)]) == 1
+    assert "this export of REDCap has labels" in capsys.readouterr().err
+
+
+def test_unanswered_a_draft_says_what_it_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A vital status in codes that no dictionary explains is asked for, never guessed."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "patients.csv").write_text(
+        "patient,infused,relapsed,last contact,vital status\n"
+        "1,2023-01-10,2023-04-10,2023-12-01,1\n2,2023-02-01,2023-05-20,2024-02-01,2\n"
+    )
+    (folder / "lines.csv").write_text(
+        "patient,drug,start,response\n1,glofitamab,2023-05-01,CR\n2,pola-BR,2023-06-01,PR\n"
+    )
+    mapping, out = tmp_path / "mapping.yaml", tmp_path / "cohort"
+    assert main(["map", str(folder), "--out", str(mapping)]) == 0
+    assert main(["import", str(folder), "--mapping", str(mapping), "--out", str(out)]) == 1
+    text = mapping.read_text(encoding="utf-8")
+    assert text.count("row: one of 0, 1") == 2
+    text = text.replace("'1': \"\"", "'1': 0").replace("'2': \"\"", "'2': 1")
+    mapping.write_text(text, encoding="utf-8")
+    capsys.readouterr()
+    shutil.rmtree(out, ignore_errors=True)
+    assert main(["import", str(folder), "--mapping", str(mapping), "--out", str(out)]) == 0
+    assert load(out).patients["died"].tolist() == [False, True]
