@@ -139,7 +139,7 @@ def test_one_row_for_each_line_with_the_patient_in_it(tmp_path: Path) -> None:
         "pat_no,cart_date,relapse_date,last_contact,vital_status,line,regimen,start_date,response"
     )
     first, second = (
-        "001,2023-01-10,2023-04-10,2023-12-01,dead",
+        "001,2023-01-10,2023-04-10,2023-12-01",
         "002,2023-02-01,2023-05-20,2024-02-01",
     )
     rows = [
@@ -311,6 +311,13 @@ def test_texts_of_a_file_cannot_break_the_draft(tmp_path: Path) -> None:
     columns = yaml.safe_load(draft(folder))["tables"]["salvage"][0]["columns"]
     assert set(map(str, columns["category"]["values"])) >= {*odd} - {"no", "0x1"}
     assert set(columns["category"]["values"].values()) == {"other"}
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path / "files", people=PATIENTS, lines=LINES, bad="a,b\n1,2,3\n")
+    assert '# Not read: bad.csv, row 2: found "3 cells"' in draft(folder)
+    with pytest.raises(InputError, match=r"bad\.csv, row 2"):
+        draft(folder / "bad.csv")
 
 
 @pytest.mark.parametrize("make", [lambda f: None, lambda f: (f / "a.docx").write_bytes(b"x")])

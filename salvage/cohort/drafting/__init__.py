@@ -27,7 +27,7 @@ from salvage.cohort.drafting.fields import (
     is_number,
     matched,
     patterns_of,
-    read_groups,
+    read_files,
 )
 from salvage.cohort.files import FORMATS
 from salvage.cohort.importing.mapping import AUTO_DATE, TIME_ZERO
@@ -53,7 +53,8 @@ def draft(source: Path) -> str:
     """
     if text := _of_system(source):
         return text
-    places, groups = read_groups(source)
+    files = read_files(source)
+    groups = files.groups
     treatments = [group for group in groups if group.is_salvage]
     # Where rows repeat, those that do not are none of lines.
     salvage = [group for group in treatments if group.repeats] or treatments
@@ -71,7 +72,7 @@ def draft(source: Path) -> str:
         "adverse_events": [_entry(group, schema.ADVERSE_EVENTS) for group in events],
     }
     content: Cell = {"study": {"title": Noted("", "? title of the book")}}
-    content |= {"sources": places, "tables": tables}
+    content |= {"sources": files.places, "tables": tables}
     if any(map(_is_of_drugs, salvage)):
         supportive = Noted(written().supportive, "? drugs that treat no lymphoma")
         days = {"within_days": "14", "same_regimen_gap_days": "60"}
@@ -83,6 +84,7 @@ def draft(source: Path) -> str:
 # mark, and take the mark away. Then run
 #     python -m salvage import {source.name} --mapping THIS_FILE --out COHORT
 """
+    head += "".join(f"# Not read: {' '.join(str(p).split())}\n" for p in files.problems)
     tail = f"# Columns that are not used: {' '.join(', '.join(idle).split())}\n" if idle else ""
     return head + _yaml(content) + tail
 

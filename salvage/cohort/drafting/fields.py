@@ -154,11 +154,19 @@ def category_of(text: str) -> str | None:
 # --- what the files hold --------------------------------------------------------------------------
 
 
-def read_groups(source: Path) -> tuple[dict[str, dict[str, str]], list[Group]]:
-    """Every source of a mapping by its name, with its file, and the groups of their rows.
+@dataclass
+class Files:
+    """Every source of a mapping by its name, with its file; the groups of their rows; and why a
+    file was not read."""
 
-    Raises :class:`InputError` where no file can be read.
-    """
+    places: dict[str, dict[str, str]]
+    groups: list[Group]
+    problems: list[Problem]
+
+
+def read_files(source: Path) -> Files:
+    """What the files at ``source`` hold. Raises :class:`InputError` where none can be read."""
+    problems: list[Problem] = []
     tables: dict[str, tuple[SourceFile, pd.DataFrame]] = {}
     dictionary: dict[str, Field] = {}
     for path in sorted(source.iterdir()) if source.is_dir() else [source]:
@@ -169,24 +177,26 @@ def read_groups(source: Path) -> tuple[dict[str, dict[str, str]], list[Group]]:
         for title in titles:
             place = path.name if source.is_dir() else ""
             given = SourceFile(place, title, labels=suffix in _LABELLED)
-            frame, problems = FORMATS[suffix](path, given)
+            frame, wrong = FORMATS[suffix](path, given)
+            problems += wrong
             name = re.sub(r"\W+", "_", title if len(titles) > 1 else path.stem).strip("_").lower()
             if fields := _dictionary(frame):
                 dictionary |= fields
-            elif not problems:
+            elif not wrong:
                 tables[name or f"source_{len(tables) + 1}"] = (given, frame)
     if not tables and not dictionary:
         expected = "files with a header, in one of the formats " + ", ".join(FORMATS)
-        raise InputError("Nothing to map", [Problem(str(source), expected=expected)])
+        nothing = [Problem(str(source), expected=expected)]
+        raise InputError("Nothing to map", problems or nothing)
     if not tables:
-        return {"export": {"file": ""}}, list(_forms(list(dictionary.values())))
+        groups = list(_forms(list(dictionary.values())))
+        return Files({"export": {"file": ""}}, groups, problems)
     places = {}
     for name, (at, _) in tables.items():
         rest = {"sheet": at.sheet, "labels": "true" if at.labels else ""}
         places[name] = {"file": at.file} | {key: text for key, text in rest.items() if text}
-    return places, [
-        g for name, (_, rows) in tables.items() for g in _groups(name, rows, dictionary)
-    ]
+    groups = [g for name, (_, rows) in tables.items() for g in _groups(name, rows, dictionary)]
+    return Files(places, groups, problems)
 
 
 def _dictionary(frame: pd.DataFrame) -> dict[str, Field]:
