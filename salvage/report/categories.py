@@ -29,6 +29,7 @@ from salvage.report.shared import (
     median_cells,
     median_row,
     no_response_times,
+    not_estimable,
     of,
     rate_cells,
     rate_row,
@@ -468,7 +469,14 @@ def duration_by_category(cohort: Cohort) -> Shown:
             "95% CI",
         ),
         rows,
-        ("A response ends by progression or death; a new treatment censors it.",),
+        (
+            "A response ends by progression or death; a new treatment censors it.",
+            *not_estimable(
+                (words.category(key, cohort.study.labels), medians[f"dor.{key}.median"])
+                for key in words.CATEGORIES
+                if rates[f"orr.{key}"].events
+            ),
+        ),
         own_mark(cohort.study),
     )
 
@@ -551,6 +559,13 @@ def durations(cohort: Cohort, key: str) -> Shown:
         f"{words.category(key, cohort.study.labels)}: how soon and for how long.",
         ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
         rows,
-        (MEDIAN_NOTE, "Duration of response: responding lines only; a new treatment censors."),
+        (
+            MEDIAN_NOTE,
+            "Duration of response: responding lines only; a new treatment censors.",
+            *not_estimable(
+                (label, medians[f"{duration}.{key}.median"])
+                for duration, label in words.DURATIONS.items()
+            ),
+        ),
         own_mark(cohort.study),
     )

@@ -314,6 +314,7 @@ def rate_forest(cohort: Cohort, key: str, measure: comparators.Measure = "orr") 
                     rate.events,
                     rate.counted,
                     SECONDARY if rate.read_in == SECONDARY else "",
+                    decimal=_decimal(rate),
                 )
                 for rate in comparators.rates(key, measure)
             ),
@@ -410,9 +411,16 @@ def _rate_cells(rate: Rate) -> tuple[str, ...]:
     interval = (
         "–"
         if rate.low is None or rate.high is None
-        else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+        else " to ".join(
+            percent(limit, decimal=_decimal(rate)).rstrip("%") for limit in (rate.low, rate.high)
+        )
     )
     printed = (
         rate.printed if rate.n is None or "/" in rate.printed else f"{rate.printed} of {rate.n}"
     )
     return printed, interval, rate.counted, rate.read_in
+
+
+def _decimal(rate: Rate) -> bool:
+    """Whether the source prints a decimal."""
+    return "." in rate.printed
