@@ -29,6 +29,7 @@ from salvage.report.shared import (
     median,
     median_cells,
     no_response_times,
+    not_estimable,
     of,
     rate_cells,
     rate_row,
@@ -491,7 +492,17 @@ def duration_by_category(cohort: Cohort) -> Shown:
             "95% CI",
         ),
         rows,
-        ("A response ends by progression or death; a next line does not end it.",),
+        (
+            "A response ends by progression or death; a next line does not end it.",
+            *not_estimable(
+                (
+                    words.category(key, cohort.study.labels),
+                    survival.line_medians(cohort, key)[f"dor.{key}.median"],
+                )
+                for key in words.CATEGORIES
+                if rates[f"orr.{key}"].events
+            ),
+        ),
         own_mark(cohort.study),
     )
 
@@ -575,6 +586,10 @@ def durations(cohort: Cohort, key: str) -> Shown:
             "Duration of response: responding lines only.",
             END_NOTE,
             *filter(None, [undated_note(cohort, key)]),
+            *not_estimable(
+                (label, survival.line_medians(cohort, key)[f"{duration}.{key}.median"])
+                for duration, label in words.DURATIONS.items()
+            ),
         ),
         own_mark(cohort.study),
     )

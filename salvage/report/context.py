@@ -314,6 +314,7 @@ def rate_forest(cohort: Cohort, key: str, measure: comparators.Measure = "orr") 
                     rate.events,
                     rate.counted,
                     SECONDARY if rate.read_in == SECONDARY else "",
+                    decimal=_decimal(rate),
                 )
                 for rate in comparators.rates(key, measure)
             ),
@@ -410,7 +411,9 @@ def _rate_cells(rate: Rate) -> tuple[str, ...]:
     interval = (
         "–"
         if rate.low is None or rate.high is None
-        else f"{100 * rate.low:.1f} to {100 * rate.high:.1f}"
+        else " to ".join(
+            percent(limit, decimal=_decimal(rate)).rstrip("%") for limit in (rate.low, rate.high)
+        )
     )
     printed = (
         rate.printed if rate.n is None or "/" in rate.printed else f"{rate.printed} of {rate.n}"
@@ -486,3 +489,8 @@ def _first_cell(e: Estimate) -> str:
     """A rate in percent or a median in months, with its interval where it has one."""
     value = median_text(e) if e.unit == "months" else rate_text(e)
     return value if e.low is None and e.high is None else f"{value} ({interval_text(e)})"
+
+
+def _decimal(rate: Rate) -> bool:
+    """Whether the source prints a decimal."""
+    return "." in rate.printed

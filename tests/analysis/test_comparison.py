@@ -165,7 +165,8 @@ def test_shrinkage_needs_three_categories_of_five_lines(
     sizes: tuple[int, ...], shrunken: bool
 ) -> None:
     keys = list(words.CATEGORIES)
-    made = cohort({key: (1, n) for key, n in zip(keys, sizes, strict=False)})
+    cells = enumerate(zip(keys, sizes, strict=False))
+    made = cohort({key: (min(i % 2 + 1, n), n) for i, (key, n) in cells})
     for e in comparison.shrunken(made, "cr"):
         has_lines = e.n != 0
         assert (e.value is not None) == (shrunken and has_lines)

@@ -241,7 +241,7 @@ def test_a_figure_of_other_cohorts_names_this_one_only_if_it_is_there() -> None:
     cohort = EDGES["a_category_without_events"]().cohort()
     for key in ("radiotherapy", "second_cart"):
         shown = report_context.rate_forest(cohort, key)
-        assert ("Black: this cohort" in shown.caption) == (key == "second_cart")
+        assert ("In bold: this cohort" in shown.caption) == (key == "second_cart")
 
 
 def test_salvage_at_infusion_guarantees_no_time() -> None:

@@ -22,7 +22,8 @@ class Compared:
 
     ``counted`` says what was counted (patients at first salvage, events over all lines),
     ``origin`` where the clock starts, empty for a rate. ``own`` marks the rows of the book's
-    cohort; such a row may stand in a public book only if it is ``cleared``.
+    cohort; such a row may stand in a public book only if it is ``cleared``. ``decimal`` says
+    whether a source prints a rate with a decimal.
     """
 
     label: str
@@ -36,6 +37,7 @@ class Compared:
     mark: Mark = "published"
     own: bool = False
     cleared: bool = False
+    decimal: bool = False
 
     @property
     def has_interval(self) -> bool:
@@ -101,13 +103,15 @@ def _line(row: Compared, unit: Unit) -> ForestLine:
 
 def _part(row: Compared, unit: Unit) -> str:
     value, interval = _numbers(row, unit)
+    if value == words.NONE:
+        value = f"{row.events:,}/{row.n:,}"
     # Rows of the book's cohort differ in what they count, and in nothing else.
     label = f"{row.label}, {row.counted}" if row.own and row.counted else row.label
     return f"{label}: {value}{f' (95% CI {interval})' if interval else ''}"
 
 
 def _numbers(row: Compared, unit: Unit) -> tuple[str, str]:
-    """Value and interval; what a study prints keeps its decimal, and few lines have no rate."""
+    """Value and interval; another study's as it prints them, and few own lines have no rate."""
     parts = (row.value, row.low, row.high)
     if unit != "proportion":
         value, low, high = (number(part, unit) for part in parts)
@@ -115,6 +119,6 @@ def _numbers(row: Compared, unit: Unit) -> tuple[str, str]:
         value = percent(row.value, row.n, decimal=row.mark == "published")
         low, high = (percent(part, row.n) for part in parts[1:])
     else:
-        value, low, high = (percent(part, decimal=True) for part in parts)
+        value, low, high = (percent(part, decimal=row.decimal) for part in parts)
     shown = row.has_interval and words.NONE not in (low, high)
     return value, f"{low} to {high}" if shown else ""

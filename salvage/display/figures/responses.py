@@ -292,6 +292,6 @@ def _overview_alt(study: Study, orr: Mapping[str, Estimate], cr: Mapping[str, Es
     low = min(orr, key=lambda key: orr[key].value or 0)
     high = max(orr, key=lambda key: orr[key].value or 0)
     return (
-        f"Objective response rates of {len(orr)} categories, from {value_text(orr[low])} "
-        f"({labels[low]}) to {value_text(orr[high])} ({labels[high]}). {parts}."
+        f"Objective response rates of {len(orr)} categories, from {value_text(orr[low])} with "
+        f"{labels[low]} to {value_text(orr[high])} with {labels[high]}. {parts}."
     )
