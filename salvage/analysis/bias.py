@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from salvage import words
-from salvage.analysis import least, prognosis, provenance, simulate
+from salvage.analysis import least, prognosis, provenance, simulate, survival
 from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.analysis.survival import Times, from_first_salvage, from_infusion, guarantee_time
 from salvage.cohort import Cohort, once
@@ -130,20 +130,28 @@ def fewest_at_risk(curve: km.KM, until: float) -> int:
 
 
 def delayed_entry_median(cohort: Cohort) -> Estimate:
-    """Median in months of :func:`delayed_entry_curve`, with its log-log interval."""
+    """Median in months of :func:`delayed_entry_curve`, with its log-log interval.
+
+    Without a value where fewer than :data:`least.AT_RISK_LATE_ENTRY` are at risk at a death before
+    it: one death among so few moves the curve far, and from 0 it never rises again.
+    """
     curve = delayed_entry_curve(cohort)
-    value, low, high = curve.median
-    return estimate(
+    middle = survival.median_of(
         cohort.study,
         "os.delayed_entry.median",
         "Median OS from CAR-T infusion, delayed entry at first salvage",
-        value,
-        (low, high),
-        n=curve.n,
-        events=curve.events,
-        unit="months",
-        method="Kaplan-Meier with delayed entry, log-log interval",
+        curve,
+        curve.n,
+        "Kaplan-Meier with delayed entry, log-log interval",
     )
+    if middle.value is None:
+        return middle
+    fewest = fewest_at_risk(curve, middle.value)
+    few = least.below(fewest, least.AT_RISK_LATE_ENTRY, "patient", "at risk at a death before it")
+    if not few:
+        return middle
+    why = f"{words.NOT_ESTIMABLE}: {few}"
+    return replace(middle, value=None, low=None, high=None, method=why)
 
 
 # --- the cohort's own null ------------------------------------------------------------------------

@@ -8,20 +8,16 @@ from salvage.analysis.estimate import Estimate
 from salvage.cohort import Cohort
 from salvage.display import figures, show
 from salvage.display.show import CLEARED, Absent, Box, Figure, Table, Text, text
-from salvage.display.wording import months, percent, ratio, reason, sentence, value_text
+from salvage.display.wording import missing, months, percent, ratio, reason, sentence, value_text
 from salvage.report.shared import (
-    few_deaths,
     marks,
     not_estimable,
     paragraph,
     ratio_cells,
     this_cohort,
 )
-from salvage.stats.survival import KM
 from salvage.synthetic import spread
 
-# Patients at risk at a death: with fewer, one death moves a curve by more than a tenth.
-FEW_AT_RISK: Final = 10
 VERDICTS: Final = {
     "cox.late_vs_early.hr": "biased: nobody relapses late without living until then",
     "cox.late_vs_early.from_relapse.hr": (
@@ -80,7 +76,7 @@ def _index_study() -> tuple[str, str]:
 def _share_over_worlds(analysis: str) -> str:
     """Lowest and highest share of cohorts at or below the published ratio, over the worlds."""
     shares = bias.null_table()["share_hr"].xs(analysis, level="analysis")
-    return f"{percent(shares.min(), 0)} to {percent(shares.max(), 0)}"
+    return f"{percent(shares.min())} to {percent(shares.max())}"
 
 
 def _own_contrast(cohort: Cohort) -> str:
@@ -109,7 +105,7 @@ def _own_null(cohort: Cohort) -> str:
     return (
         "Where its survival after relapse is dealt to its times of relapse at random, the ratio"
         f" from infusion has a geometric mean of {ratio(null.value)} over {share.n:,} draws (5% to"
-        f" 95% of them {ratio(null.low)} to {ratio(null.high)}), and {percent(share.value, 0)} are"
+        f" 95% of them {ratio(null.low)} to {ratio(null.high)}), and {percent(share.value)} are"
         f" at or below the observed one. {verdict}"
     )
 
@@ -141,7 +137,7 @@ def origins(cohort: Cohort) -> Table:
     return Table(
         cohort.study,
         "tab-bias-origins",
-        "Late against early relapse, by five ways to count time." + few_deaths(contrasts),
+        "Late against early relapse, by five ways to count time.",
         ("Clock", "Patients", "Deaths", "HR", "95% CI", "P", "What it is worth"),
         [
             (
@@ -243,7 +239,7 @@ def null_table() -> Table:
                 label,
                 f"{setting.median_relapse:g}, {setting.median_survival:g}; {setting.cutoff:g}",
                 f"{ratio(infusion['hr'])} ({ratio(infusion['low'])} to {ratio(infusion['high'])})",
-                percent(infusion["share_hr"], 0),
+                percent(infusion["share_hr"]),
                 *map(ratio, others),
             )
         )
@@ -284,7 +280,7 @@ def null() -> Text:
         f"A ratio of {published} or less is common without any effect: in"
         f" {_share_over_worlds('infusion')} of the cohorts, by world. Among simulated cohorts near"
         " the printed median and range of survival it is found in"
-        f" {percent(near['share_hr'], 0)} of {near['cohorts']:,.0f}. The published ratio cannot"
+        f" {percent(near['share_hr'])} of {near['cohorts']:,.0f}. The published ratio cannot"
         " tell an effect from none.",
     )
 
@@ -343,8 +339,8 @@ def per_month(cohort: Cohort) -> Text:
         )
     return text(
         cohort.study,
-        f"In {this_cohort(cohort.study)} each further month to relapse goes with a hazard ratio of"
-        f" {sentence(e)}, counted from relapse.",
+        f"In {this_cohort(cohort.study)} a relapse {words.months(prognosis.relapse_unit(cohort))}"
+        f" later goes with a hazard ratio of {sentence(e)}, counted from relapse.",
     )
 
 
@@ -360,45 +356,19 @@ def delayed_entry(cohort: Cohort) -> Text:
     They had to live until then to be treated: delayed entry allows for that.
     """
     delayed = bias.estimates(cohort)["os.delayed_entry.median"]
-    if delayed.value is None:
+    start = "Counting each treated patient as at risk only from the first salvage line,"
+    plain = value_text(survival.estimates(cohort)["os.median"])
+    if missing(delayed):
         return text(
-            cohort.study, "With delayed entry at the first salvage line, the median is not reached."
+            cohort.study,
+            f"{start} no median can be estimated: {reason(delayed.method)}. Counting all from"
+            f" infusion, it is {plain}.",
         )
-    plain = survival.estimates(cohort)["os.median"]
+    if delayed.value is None:
+        return text(cohort.study, f"{start} the median is not reached.")
     return text(
         cohort.study,
-        _delayed_median(bias.delayed_entry_curve(cohort), delayed.value, value_text(plain)),
+        f"{start} the median overall survival from infusion is {value_text(delayed)}; counting all"
+        f" from infusion, it is {plain}.",
         "Delayed entry is right only if the time of entry says nothing of the survival after it.",
-    )
-
-
-def _delayed_median(curve: KM, value: float, plain: str) -> str:
-    """The median with delayed entry beside the plain one, unless too few are at risk before it."""
-    fewest = bias.fewest_at_risk(curve, value)
-    month = months(value)
-    if fewest >= FEW_AT_RISK or f"{month} months" == plain:
-        return (
-            "Counting each treated patient as at risk only from the first salvage line, the median"
-            f" overall survival from infusion is {month} months; counting all from infusion, it is"
-            f" {plain}."
-        )
-    if curve.at(value).value == 0 and fewest == 1:
-        return (
-            "Counting each treated patient as at risk only from the first salvage line, no median"
-            f" can be estimated: 1 patient was at risk at {month} months and died, so the curve"
-            f" falls to zero and stays there. Counting all from infusion, the median is {plain}."
-        )
-    if curve.at(value).value == 0:
-        return (
-            "Counting each treated patient as at risk only from the first salvage line, no median"
-            f" can be estimated: all {fewest} patients at risk at {month} months died, so the"
-            " curve falls to zero and stays there. Counting all from infusion, the median is"
-            f" {plain}."
-        )
-    at_risk = "1 patient was" if fewest == 1 else f"{fewest} patients were"
-    return (
-        "Counting each treated patient as at risk only from the first salvage line, the median"
-        f" overall survival from infusion is {month} months, which cannot be used: at one death"
-        f" before it only {at_risk} at risk, and one death among so few moves the curve far."
-        f" Counting all from infusion, the median is {plain}."
     )

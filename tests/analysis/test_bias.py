@@ -138,16 +138,44 @@ def test_delayed_entry_of_the_whole_cohort_by_hand() -> None:
         curve *= 1 - (data["died"] & (data["os_month"] == month)).sum() / at_risk
         if curve < 0.5:
             break
-    found = bias.delayed_entry_median(COHORT)
-    assert (found.value, found.n) == (month, len(data))
+    found = bias.delayed_entry_curve(COHORT)
+    assert (found.median.value, found.n) == (month, len(data))
 
 
-def test_so_few_are_at_risk_early_that_no_median_is_printed() -> None:
-    data = frame(COHORT)
-    at_risk = (data["first"] < 1.0) & (data["os_month"] >= 1.0)
-    assert data.loc[at_risk, ["os_month", "died"]].to_numpy().tolist() == [[1.0, True]]
-    said = report_bias.delayed_entry(COHORT).plain()
-    assert "no median can be estimated: 1 patient was at risk at 1.0 months and died" in said
+@pytest.mark.parametrize(("first", "value"), [(0.5, 13.5), (3.0, None)])
+def test_a_median_with_delayed_entry_is_one_truth_for_page_and_export(
+    first: float, value: float | None
+) -> None:
+    """One patient is at risk early where the others are treated later: his death ends the curve."""
+    n = 24
+    ids = [f"P{i:02}" for i in range(n)]
+    patients = pd.DataFrame(
+        {
+            "patient_id": ids,
+            "relapse_month": 0.0,
+            "os_month": [2.0, 3.5, *range(4, n + 2)],
+            "died": 1,
+        }
+    )
+    lines = pd.DataFrame(
+        {
+            "patient_id": ids,
+            "line": 1,
+            "category": "other",
+            "start_month": [0.0] + [first] * (n - 1),
+            "best_response": "PD",
+        }
+    )
+    made = Tables(patients, lines).cohort()
+    e = bias.estimates(made)["os.delayed_entry.median"]
+    assert (e.value, e.n) == (value, n)
+    said = report_bias.delayed_entry(made).plain()
+    if value is None:
+        assert (e.low, e.high) == (None, None)
+        assert e.method == "not estimable: 1 patient at risk at a death before it, fewer than 10"
+        assert "no median can be estimated: 1 patient at risk at a death before it" in said
+    else:
+        assert f"infusion is {value} months;" in said
 
 
 def test_the_short_answer_gives_the_range_over_the_worlds() -> None:

@@ -478,11 +478,9 @@ def test_durations_without_a_column_are_left_out_and_named() -> None:
 
 def test_each_panel_of_a_category_has_its_own_curve() -> None:
     cohort = shipped()
-    lines = survival.with_outcome(cohort)
-    lines = lines[lines["category"] == "second_cart"]
     made = drawn(figures.line_curves(cohort, "second_cart"))
     for axes, key in zip(made.figure.axes, ("pfs", "ttnt", "os_from_start"), strict=True):
-        times = survival.line_times(cohort, lines, key)
+        times = survival.line_times(cohort, key, "second_cart")
         assert plotted(axes, times.label, 2.0) == pytest.approx(times.curve().at(2.0).value)
         assert table_of(axes)[0.0] == [
             times.n,

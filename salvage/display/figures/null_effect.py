@@ -123,7 +123,7 @@ def _histograms(drawn: Sequence[Null], line: tuple[str, float], counted: str) ->
             _name_lines(axes, *line)
             inside = (
                 f"geometric mean {ratio(null.middle()[0])}\n"
-                f"{percent(null.share_at_most(hr), 0)} at or below {ratio(hr)}"
+                f"{percent(null.share_at_most(hr))} at or below {ratio(hr)}"
             )
             place = {"transform": axes.transAxes, "ha": side, "va": "top"}
             axes.text(
@@ -165,7 +165,7 @@ def _name_lines(axes: Axes, name: str, hr: float) -> None:
 
 def _part(null: Null, published: float) -> str:
     mean, low, high = map(ratio, null.middle())
-    share = percent(null.share_at_most(published), 0)
+    share = percent(null.share_at_most(published))
     return (
         f"{null.label}: geometric mean {mean}, middle 90% {low} to {high}; {share} are "
         f"{ratio(published)} or lower"
