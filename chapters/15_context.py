@@ -41,10 +41,14 @@ context.first_lines(cohort)
 #
 # Registries and other cohorts describe survival after failure {cite}`dibiasi2022,descart_late2025,iacoboni2024,zurko2023,alarcontomas2023,spiegel2021`.
 # A third-line analysis of a randomised trial and a transplant cohort are selected in other ways {cite}`zuma7_3l,allohct2022`.
-# The three medians of the French registry do not fit together, so they stand in the table and in no figure.
+# The median of the French registry lies above those of both its groups; uneven censoring can do that, so the three stand in the table and in no figure.
+# Each printed figure is [audited](../book/audit.md) like those of the index study.
 
 # %% tags=["hide-input"]
 context.studies()
+
+# %% tags=["hide-input"]
+context.printed_figures()
 
 # %% tags=["hide-input"]
 context.survival_forest(cohort)

@@ -14,6 +14,7 @@ from salvage.display.show import CLEARED, Absent, Box, Figure, Table, Text, text
 from salvage.display.wording import interval_text, median_text, percent, sentence
 from salvage.evidence import comparators
 from salvage.evidence.comparators import NotPooled, Outcome, Rate
+from salvage.evidence.verdicts import Verdict
 from salvage.report.shared import marks, not_estimable, paragraph, this_cohort
 from salvage.stats.pooling import FEWEST
 
@@ -30,6 +31,15 @@ DERIVED_NOTE: Final = (
     "An interval is exact where the count is printed, or where one count alone rounds to the"
     " printed rate; otherwise as printed, or a dash."
 )
+#: Each verdict on a printed figure, as a table says it.
+FITS: Final[dict[Verdict, str]] = {
+    "possible": "fit",
+    "truncated": "cut off",
+    "other_method": "by another method",
+    "other_denominator": "of another n",
+    "impossible": "do not fit",
+    "question": "open",
+}
 RESPONSE_TO: Final = {
     "bispecific": "bispecific antibodies",
     "second_cart": "a second CAR-T infusion",
@@ -171,6 +181,7 @@ def studies() -> Table:
                     _size(study) if i == 0 else "",
                     *_median_cells(outcome),
                     study.read_in if i == 0 else "",
+                    _fitting(study.key) if i == 0 else "",
                 )
             )
     return Table(
@@ -178,14 +189,47 @@ def studies() -> Table:
         "tab-context-studies",
         "Other cohorts of patients with large B-cell lymphoma after CAR-T: size, median overall"
         " survival and where its clock starts.",
-        ("Study", "Patients", "Group", "Median OS, months", "Clock", "Read in"),
+        ("Study", "Patients", "Group", "Median OS, months", "Clock", "Read in", "Its figures"),
         rows,
         (
             "Printed in weeks or days: converted at 30.4375 days a month. Secondary: read in"
             " another document that quotes the study.",
+            "Its figures: how many of all that are quoted here fit what is printed with them;"
+            " open where that cannot be decided. The next table lists each.",
         ),
         ("published",),
-        left=(0, 1, 2, 4, 5),
+        left=(0, 1, 2, 4, 5, 6),
+        folded=True,
+    )
+
+
+def _fitting(key: str) -> str:
+    """How many of a study's printed figures have each verdict."""
+    found = [one.finding.verdict for one in comparators.audited(key)]
+    said = (f"{found.count(verdict)} {word}" for verdict, word in FITS.items() if verdict in found)
+    return ", ".join(said)
+
+
+def printed_figures() -> Table:
+    """Every printed figure of the other cohorts with its verdict and the arithmetic."""
+    rows = [
+        (one.case.name, one.given.get("label", ""), one.printed,
+         FITS[one.finding.verdict], one.finding.arithmetic)
+        for key in comparators.comparators().studies
+        for one in comparators.audited(key)
+    ]  # fmt: skip
+    return Table(
+        CLEARED,
+        "tab-context-audit",
+        "Which printed figures of the other cohorts fit what is printed with them.",
+        ("Study", "Figure", "As printed", "Verdict", "Arithmetic"),
+        rows,
+        (
+            "As printed in the abstract or where it is quoted. A verdict is about digits: another"
+            " method, another number of patients and a misprint look alike.",
+        ),
+        ("published", "implied"),
+        left=(0, 1, 2, 3, 4),
         folded=True,
     )
 

@@ -14,9 +14,10 @@ import pytest
 from scipy.stats import chi2_contingency, fisher_exact
 
 from salvage.evidence import chance, verdicts
-from salvage.evidence.cases import Audited, audit_cases, read_cases
+from salvage.evidence.cases import Audited, Case, audit_cases, read_cases
 from salvage.evidence.rounding import Printed
 from salvage.evidence.verdicts import Figure, judge
+from tests.evidence import abstracts
 
 HERE = Path(__file__).parent
 
@@ -119,16 +120,13 @@ def test_tests_of_two_groups_are_scipys(one, other):
 
 def test_the_arithmetic_shows_the_numbers():
     found = {one.shown: one.finding.arithmetic for one in CASES}
-    assert found["percent 64%, events 154, n 238"] == (
-        "154 of 238 is 64.71%, which is 64% with the digits cut off."
-    )
+    assert found["154/238 (64%)"] == ("154 of 238 is 64.71%, which is 64% with the digits cut off.")
     assert found["mean 4.74, n 25, whole True"] == (
         "No whole sum over 25 prints 4.74: 118/25 is 4.7200 and 119/25 is 4.7600."
     )
-    assert "middle at 2.788" in found["ratio 1.970, low 1.944, high 3.997"]
+    assert "middle at 2.788" in found["1.970 (1.944 to 3.997)"]
     assert (
-        "needs 27 deaths or more, and 26 deaths"
-        in (found["ratio 0.44, low 0.21, high 0.95, n 29, deaths 26"])
+        "needs 27 deaths or more, and 26 deaths" in (found["0.44 (0.21 to 0.95), n 29, deaths 26"])
     )
 
 
@@ -185,3 +183,24 @@ def test_the_flag_says_what_it_needs():
         cutoff=Printed.parse("3"), survival=Printed.parse("1.0"),
     )  # fmt: skip
     assert "leave no world" in chance.without_effect(short)
+
+
+# --- abstracts whose truth is known ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(90))
+def test_no_consistent_figure_is_called_impossible(seed):
+    one = abstracts.abstract(seed)
+    found = audit_cases([Case("", "", one.figures)])
+    words = ["possible"] if one.way != "cut off" else ["possible", "truncated"]
+    for kind, audited_figure in zip(one.kinds, found, strict=True):
+        assert audited_figure.finding.verdict in words, (kind, audited_figure.given)
+
+
+@pytest.mark.parametrize("seed", range(90))
+def test_a_changed_digit_that_can_be_seen_is_caught(seed):
+    one = abstracts.abstract(seed)
+    other, place = abstracts.changed(one, seed)
+    if abstracts.detectable(one.kinds[place], other.figures[place], one.way):
+        found = audit_cases([Case("", "", other.figures)])[place].finding
+        assert found.verdict not in ("possible", "question"), other.figures[place]
