@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from salvage import words
-from salvage.analysis import response
+from salvage.analysis import least, response
 from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.analysis.response import ALL
 from salvage.cohort import Cohort, once
@@ -19,8 +19,14 @@ from salvage.stats import survival as km
 
 FIXED_MONTHS: Final = (3, 6, 12)
 LOG_LOG: Final = "Kaplan-Meier, log-log interval"
+REVERSE: Final = "reverse Kaplan-Meier, log-log interval"
 AALEN_JOHANSEN: Final = "Aalen-Johansen, log-log interval"
-BEYOND: Final = "; beyond the last observation"
+BEYOND: Final = "beyond the last observation, while the curve is above 0"
+NO_EVENT: Final = "no limits before the first event"
+NO_HORIZON: Final = (
+    f"no whole month at which a tenth and at least {least.AT_RISK} patients are at risk from every "
+    "origin"
+)
 #: The rules for the end of a line, and how a label names those beside the main one.
 Rule = Literal["main", "censored_at_next_line", "next_line_event", "earliest"]
 RULES: Final[Mapping[Rule, str]] = {
@@ -382,23 +388,55 @@ def median(study: Study, id: str, times: Times | None, label: str = "") -> Estim
 
     Returns
     -------
-    Months with the log-log interval; without a value where there is no duration or it is not
-    reached.
+    Months with the log-log interval; without a value where there is no duration, where it is not
+    reached, or where it would rest on too few.
 
     Method: as R prints ``survfit(..., conf.type = "log-log")``.
     """
-    curve = times.curve() if times is not None else None
+    if times is None:
+        method = "not recorded in this cohort"
+        return estimate(study, id, label or id, None, n=0, events=0, unit="months", method=method)
+    return median_of(study, id, label or f"Median {times.label}", times.curve(), times.patients)
+
+
+def median_of(
+    study: Study,
+    id: str,
+    label: str,
+    curve: "km.KM | None",
+    patients: int,
+    method: str = LOG_LOG,
+) -> Estimate:
+    """The median of a curve.
+
+    Parameters
+    ----------
+    study, id, label, method
+        Of the estimate.
+    curve
+        ``None`` without any duration.
+    patients
+        How many different ones the curve is of.
+
+    Returns
+    -------
+    As :func:`median`. A curve that stays above one half has no median whatever its size; one that
+    rests on fewer than :data:`least.MEDIAN_PATIENTS` or :data:`least.MEDIAN_EVENTS` gives neither
+    median nor limits.
+    """
     value, low, high = curve.median if curve is not None else (None, None, None)
+    n, events = (curve.n, curve.events) if curve is not None else (0, 0)
+    few = least.below(patients, least.MEDIAN_PATIENTS, "patient") or least.below(
+        events, least.MEDIAN_EVENTS, "event"
+    )
+    if n and value is None:
+        method = f"{method}; {words.NOT_REACHED}"
+    elif few:
+        method = f"{words.NOT_ESTIMABLE}: {few}"
+    if few:
+        value = low = high = None
     return estimate(
-        study,
-        id,
-        label or (f"Median {times.label}" if times is not None else id),
-        value,
-        (low, high),
-        n=0 if times is None else times.n,
-        events=0 if times is None else times.events,
-        unit="months",
-        method=LOG_LOG if times is not None else "not recorded in this cohort",
+        study, id, label, value, (low, high), n=n, events=events, unit="months", method=method
     )
 
 
@@ -416,14 +454,20 @@ def at_month(study: Study, id: str, times: Times, month: float) -> Estimate:
 
     Returns
     -------
-    A probability with its log-log interval; the method says where it lies beyond the last
-    observation.
+    A probability with its log-log interval: without limits before the first event, and without a
+    value beyond the last observation while the curve is above 0.
 
-    Method: as R prints ``summary(fit, times, extend = TRUE)``.
+    Method: as R prints ``summary(fit, times)``.
     """
     curve = times.curve()
     value, low, high, beyond = curve.at(month) if curve else (None, None, None, False)
-    note = BEYOND if beyond else ""
+    method = LOG_LOG
+    if value == 1:
+        low = high = None
+        method = f"{LOG_LOG}; {NO_EVENT}"
+    if beyond and value:
+        value = low = high = None
+        method = f"{words.NOT_ESTIMABLE}: {BEYOND}"
     return estimate(
         study,
         id,
@@ -433,7 +477,7 @@ def at_month(study: Study, id: str, times: Times, month: float) -> Estimate:
         n=times.n,
         events=times.events,
         unit="probability",
-        method=LOG_LOG + note,
+        method=method,
     )
 
 
@@ -459,18 +503,13 @@ def follow_up_reverse(cohort: Cohort) -> Estimate:
     Method: Schemper and Smith 1996.
     """
     times = from_infusion(cohort)
-    curve = km.reverse_kaplan_meier(times.time, times.event)
-    value, low, high = curve.median
-    return estimate(
+    return median_of(
         cohort.study,
         "followup.reverse_km.median",
         "Median follow-up, reverse Kaplan-Meier",
-        value,
-        (low, high),
-        n=times.n,
-        events=times.n - times.events,
-        unit="months",
-        method="reverse Kaplan-Meier, log-log interval",
+        km.reverse_kaplan_meier(times.time, times.event),
+        times.patients,
+        REVERSE,
     )
 
 
@@ -485,13 +524,14 @@ def origins(cohort: Cohort) -> dict[str, Times]:
 
 
 def horizon(cohort: Cohort) -> float | None:
-    """The largest whole month that every origin's follow-up reaches, in months.
-
-    Within it no curve is carried on past its last observation. The last observation itself where
-    that is below one month; ``None`` where a curve has no patient or no length.
-    """
-    last = min(times.time.max(initial=0.0) for times in origins(cohort).values())
-    return float(np.floor(last + 1e-9) or last) or None
+    """The last whole month, 1 or later, at which a tenth and at least :data:`least.AT_RISK`
+    patients are at risk from every origin; ``None`` without one."""
+    last = np.inf
+    for times in origins(cohort).values():
+        needed = max(least.AT_RISK, int(np.ceil(least.AT_RISK_SHARE * times.n)))
+        # So many are at risk until one fewer would be: they leave in the order of their times.
+        last = min(last, np.sort(times.time)[-needed]) if times.n >= needed else 0.0
+    return float(np.floor(last + 1e-9)) or None
 
 
 def restricted_mean(study: Study, id: str, times: Times, month: float | None) -> Estimate:
@@ -508,24 +548,27 @@ def restricted_mean(study: Study, id: str, times: Times, month: float | None) ->
 
     Returns
     -------
-    The area under the curve in months with a normal interval; without a value where there is no
-    month or no duration.
+    The area under the curve in months with a normal interval, which it has not where its variance
+    is 0; without a value where there is no month or no duration.
 
     Method: ``rmean`` of R's ``survival:::survmean``.
     """
     area = km.rmst(times.time, times.event, month) if month and times.n else None
+    method = f"{words.NOT_ESTIMABLE}: {NO_HORIZON}"
+    if month:
+        method = f"area under the Kaplan-Meier curve to {words.months(month)}, normal interval"
+    if area and not area.se:
+        method += "; no limits, since the variance is 0"
     return estimate(
         study,
         id,
         f"{times.label}: restricted mean within {words.months(month)}" if month else times.label,
         area.value if area else None,
-        (area.low, area.high) if area else (None, None),
+        (area.low, area.high) if area and area.se else (None, None),
         n=times.n,
         events=times.events,
         unit="months",
-        method=f"area under the Kaplan-Meier curve to {words.months(month)}, normal interval"
-        if month
-        else "not estimable: no follow-up from every origin",
+        method=method,
     )
 
 

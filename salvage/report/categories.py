@@ -5,14 +5,14 @@ from typing import Final
 import pandas as pd
 
 from salvage import words
-from salvage.analysis import response, survival
+from salvage.analysis import least, response, survival
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import POOR_ECOG
 from salvage.cohort.study import Study
 from salvage.display import show
 from salvage.display.show import Absent, Box, Table, Text
-from salvage.display.wording import interval_text, median_text, p_phrase, percent, sentence
+from salvage.display.wording import median_text, p_phrase, percent, rate_text, sentence
 from salvage.evidence import audit
 from salvage.report.shared import (
     END_NOTE,
@@ -27,6 +27,7 @@ from salvage.report.shared import (
     known_share,
     marks,
     median,
+    median_cells,
     no_response_times,
     of,
     rate_cells,
@@ -59,9 +60,11 @@ def answer(cohort: Cohort, key: str) -> Box | Absent:
     )
     sure = (
         "The data are compatible with a true response rate anywhere from"
-        f" {percent(orr.low, 0)} to {percent(orr.high, 0)}."
+        f" {percent(orr.low)} to {percent(orr.high)}."
     )
-    if len(lines) < SMALL_GROUP:
+    if len(lines) < least.PERCENT:
+        sure = "So few lines tell next to nothing of the true response rate."
+    elif len(lines) < SMALL_GROUP:
         sure += (
             f" With {words.count(len(lines), 'line')}, one more or one fewer response moves the"
             f" rate by {100 / len(lines):.0f} percentage points."
@@ -318,17 +321,19 @@ def targets_compared(cohort: Cohort) -> Text | Absent:
         f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
         f" target (Fisher's exact test, {p_phrase(exact.fisher_2x2(a, n, b, m).p)})."
     )
+    if n < least.PERCENT:
+        return show.text(cohort.study, compared)
     interval = (
-        f"The exact interval of the switched group runs from {percent(switched.low, 0)} to"
-        f" {percent(switched.high, 0)}."
+        f"The exact interval of the switched group runs from {percent(switched.low)} to"
+        f" {percent(switched.high)}."
     )
     if a * m > b * n:
         pooled = (a + b) / (n + m)
         interval += (
             f" If switching made no difference and each infusion had the pooled rate of"
-            f" {percent(pooled, 0)}, a group of {n:,} would still show"
+            f" {percent(pooled)}, a group of {n:,} would still show"
             f" {words.count(a, 'or more complete response', 'or more complete responses')}"
-            f" with probability {percent(response.at_least(a, n, pooled), 0)}."
+            f" with probability {percent(response.at_least(a, n, pooled))}."
         )
     return show.text(
         cohort.study,
@@ -466,11 +471,10 @@ def duration_by_category(cohort: Cohort) -> Shown:
                 (
                     words.category(key, cohort.study.labels),
                     f"{orr.events:,} / {orr.n:,}",
-                    percent(orr.value),
+                    rate_text(orr),
                     f"{dor.n:,}",
                     f"{dor.events:,}",
-                    median_text(dor) if dor.n else NONE,
-                    interval_text(dor) if dor.n else NONE,
+                    *(median_cells(dor) if dor.n else (NONE, NONE)),
                 )
             )
     return Table(

@@ -11,7 +11,7 @@ from salvage.disclosure.estimates import screened
 from salvage.display import figures, show
 from salvage.display.figures import Compared
 from salvage.display.show import CLEARED, Absent, Box, Figure, Table, Text, text
-from salvage.display.wording import interval_text, median_text, percent, sentence
+from salvage.display.wording import interval_text, median_text, percent, rate_text, sentence
 from salvage.evidence import comparators
 from salvage.evidence.comparators import NotPooled, Outcome, Rate
 from salvage.evidence.verdicts import Verdict
@@ -160,7 +160,7 @@ def own_first_lines(cohort: Cohort) -> Table | Absent:
         " all lines.",
         ("Category", "Counted", "CR or PR", "ORR", "95% CI, %"),
         [
-            (category, counted, f"{e.events} / {e.n}", percent(e.value), interval_text(e))
+            (category, counted, f"{e.events} / {e.n}", rate_text(e), interval_text(e))
             for category, counted, e in rates
         ],
         ("Other cohorts count patients, so the first row of each category is the one to compare.",),
@@ -333,7 +333,8 @@ def pooling_table() -> Table:
                 ("not pooled", pooled.reason)
                 if isinstance(pooled, NotPooled)
                 else (
-                    f"{percent(pooled.value)} ({100 * pooled.low:.1f} to {100 * pooled.high:.1f})",
+                    f"{percent(pooled.value, decimal=True)}"
+                    f" ({100 * pooled.low:.1f} to {100 * pooled.high:.1f})",
                     f"tau2 {pooled.tau2:.2f}; prediction interval"
                     f" {100 * pooled.predicted_low:.1f} to {100 * pooled.predicted_high:.1f}",
                 )
@@ -485,5 +486,5 @@ def first_lines(cohort: Cohort, category: str = response.ALL) -> Table | Absent:
 
 def _first_cell(e: Estimate) -> str:
     """A rate in percent or a median in months, with its interval where it has one."""
-    value = median_text(e) if e.unit == "months" else percent(e.value)
+    value = median_text(e) if e.unit == "months" else rate_text(e)
     return value if e.low is None and e.high is None else f"{value} ({interval_text(e)})"

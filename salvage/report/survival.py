@@ -3,7 +3,7 @@
 from typing import Final
 
 from salvage import words
-from salvage.analysis import survival
+from salvage.analysis import least, survival
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import own_mark
 from salvage.analysis.survival import FIXED_MONTHS
@@ -11,22 +11,23 @@ from salvage.cohort import Cohort
 from salvage.cohort.schema import RESPONSE
 from salvage.display import figures, show
 from salvage.display.show import Absent, Box, Figure, Table, Text, text
-from salvage.display.wording import interval_text, median_text, months, percent, reason
+from salvage.display.wording import interval_text, months, percent, rate_text, reason
 from salvage.report.shared import (
     END_NOTE,
     NONE,
     Shown,
     marks,
     median,
+    median_cells,
     median_row,
     no_response_times,
+    not_estimable,
     rule_rows,
     spread,
     this_cohort,
     undated_note,
 )
 
-BEYOND: Final = "†"
 ORIGINS: Final = {
     "os": "First CAR-T infusion",
     "os.from_relapse": "Relapse",
@@ -35,10 +36,10 @@ ORIGINS: Final = {
 LOG_LOG_NOTE: Final = (
     "Kaplan-Meier with log-log 95% intervals, as R's survival package prints them."
 )
-BEYOND_NOTE: Final = (
-    f"{BEYOND} Beyond the last observation of this origin: the last value is carried on."
+BEYOND_NOTE: Final = "A dash: beyond the last observation, where the curve was above 0."
+NO_LIMITS_NOTE: Final = (
+    "Before the first death, and where every patient at risk has died, there is no interval."
 )
-NO_LIMITS_NOTE: Final = "Where every patient at risk has died the curve is 0 and has no interval."
 
 
 def answer(cohort: Cohort) -> Box:
@@ -82,7 +83,7 @@ def _guaranteed(share: Estimate) -> str:
         return "Salvage began in the month of infusion, so it guarantees no survival time."
     return (
         "Of the time from infusion that was observed in treated patients, "
-        f"{percent(share.value, 0)} lies before their first salvage line. Nobody who received "
+        f"{percent(share.value)} lies before their first salvage line. Nobody who received "
         "salvage could have died in that time. Survival from infusion is therefore not the "
         "survival that follows salvage."
     )
@@ -95,8 +96,10 @@ def by_origin(cohort: Cohort) -> Table:
     at_months = {id: [estimates[f"{id}.at.{month}"] for month in FIXED_MONTHS] for id in ORIGINS}
     used = [e for id in ORIGINS for e in (medians[id], *at_months[id])]
     notes = [LOG_LOG_NOTE]
-    notes += [BEYOND_NOTE] if any(map(_beyond, used)) else []
-    notes += [NO_LIMITS_NOTE] if any(e.value == 0 for e in used if e.unit == "probability") else []
+    notes += [BEYOND_NOTE] if any(e.method.endswith(survival.BEYOND) for e in used) else []
+    at_an_end = any(e.unit == "probability" and e.value in (0, 1) for e in used)
+    notes += [NO_LIMITS_NOTE] if at_an_end else []
+    notes += not_estimable((label, medians[id]) for id, label in ORIGINS.items())
     return Table(
         cohort.study,
         "tab-survival-origins",
@@ -121,25 +124,20 @@ def by_origin(cohort: Cohort) -> Table:
     )
 
 
-def _beyond(e: Estimate) -> bool:
-    return e.method.endswith(survival.BEYOND)
-
-
 def _survival_cell(e: Estimate) -> str:
     """Value and interval of a survival at a month, in percent."""
     if e.value is None:
         return NONE
-    value = f"{100 * e.value:.1f}{BEYOND if _beyond(e) else ''}"
-    return value if e.low is None and e.high is None else f"{value} ({interval_text(e)})"
+    value = rate_text(e).rstrip("%")
+    return value if value == NONE or e.low is None else f"{value} ({interval_text(e)})"
 
 
 def _median_cell(e: Estimate) -> str:
     """Value and interval of a median in months; one that is not reached keeps its lower limit."""
     if not e.n:
         return NONE
-    if e.low is None and e.high is None:
-        return median_text(e)
-    return f"{median_text(e)} ({interval_text(e)})"
+    middle, interval = median_cells(e)
+    return middle if e.low is None and e.high is None else f"{middle} ({interval})"
 
 
 def why_biased(cohort: Cohort) -> Text:
@@ -172,7 +170,8 @@ def reading(cohort: Cohort) -> Text:
     if infusion is None or relapse is None:
         return text(
             cohort.study,
-            "At least one of the medians is not reached, so their difference cannot be stated. "
+            "At least one of the medians is not reached or rests on too few patients, so their "
+            "difference cannot be stated. "
             "Survival at fixed months can still be read from the table.",
         )
     if months(infusion) == months(relapse):
@@ -213,7 +212,7 @@ def restricted_means(cohort: Cohort) -> Shown:
     if month is None:
         return Absent(
             cohort.study,
-            "No restricted mean can be given: from one of the origins nobody was observed at all.",
+            f"No restricted mean can be given: there is {survival.NO_HORIZON}.",
         )
     means = {id: survival.estimates(cohort)[f"{id}.rmst"] for id in ORIGINS}
     return Table(
@@ -224,9 +223,9 @@ def restricted_means(cohort: Cohort) -> Shown:
         [median_row(label, means[id]) for id, label in ORIGINS.items()],
         (
             f"The area under the Kaplan-Meier curve up to {words.months(month)}. The horizon is "
-            "the longest whole month that the follow-up from every origin reaches; without a whole "
-            "month, the last observation.",
-            "Normal interval with R's standard error.",
+            f"the last whole month at which a tenth and at least {least.AT_RISK} patients are at "
+            "risk from every origin.",
+            "Normal interval with R's standard error; none where nobody died within the horizon.",
         ),
         marks([*means.values()]),
     )
@@ -253,13 +252,8 @@ def follow_up(cohort: Cohort) -> Table:
         [
             ("Observed time, median", f"{observed.n:,}", months(observed.value), NONE),
             ("Observed time, shortest to longest", f"{shortest.n:,}", extremes, NONE),
-            ("Overall survival, median", f"{os.n:,}", months(os.value), interval_text(os)),
-            (
-                "Follow-up, median by reverse Kaplan-Meier",
-                f"{reverse.n:,}",
-                months(reverse.value),
-                interval_text(reverse),
-            ),
+            ("Overall survival, median", f"{os.n:,}", *median_cells(os)),
+            ("Follow-up, median by reverse Kaplan-Meier", f"{reverse.n:,}", *median_cells(reverse)),
         ],
         (
             "Observed time runs to death or last contact. A range is not a confidence interval.",
@@ -425,6 +419,6 @@ def competing_reading(cohort: Cohort) -> Text:
     return text(
         cohort.study,
         f"Within {words.months(READ_AT)} of the start of a line, a next line followed "
-        f"{percent(next_line.value, 0)} of lines, and in {percent(death.value, 0)} the patient "
-        "died before a next line.",
+        f"{percent(next_line.value, next_line.n)} of lines, and in "
+        f"{percent(death.value, death.n)} the patient died before a next line.",
     )

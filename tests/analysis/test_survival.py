@@ -1,6 +1,7 @@
 """Times to events by the definitions of the book, on small cases that can be worked out by hand."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from salvage.analysis.survival import Rule, Times
 from salvage.cohort import Cohort, load
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.paths import DATA
+from salvage.report import survival as report_survival
+from salvage.report.shared import median
 from salvage.stats.survival import kaplan_meier
 from tests.cohorts import EDGES, Recipe, Tables, generate, recipes
 
@@ -255,11 +258,12 @@ def test_what_the_cohort_does_not_record_has_no_times() -> None:
 # --- estimates ------------------------------------------------------------------------------------
 
 
-def four(died: list[int]) -> Cohort:
-    """Patients who leave at months 1, 2, 3 and 4, all with relapse and salvage at infusion."""
-    ids = list("ABCD")
+def leaving(died: list[int], months: list[float] | None = None) -> Cohort:
+    """Patients who leave at months 1, 2, 3 and so on, all with relapse and salvage at infusion."""
+    ids = [f"P{i:02}" for i in range(len(died))]
+    os_month = months or [float(i) for i in range(1, len(died) + 1)]
     patients = pd.DataFrame(
-        {"patient_id": ids, "relapse_month": 0.0, "os_month": [1.0, 2.0, 3.0, 4.0], "died": died}
+        {"patient_id": ids, "relapse_month": 0.0, "os_month": os_month, "died": died}
     )
     salvage = pd.DataFrame(
         {
@@ -273,71 +277,141 @@ def four(died: list[int]) -> Cohort:
     return Tables(patients, salvage).cohort()
 
 
+def os_median(died: list[int]) -> Any:
+    made = leaving(died)
+    return survival.median(made.study, "os.median", survival.from_infusion(made))
+
+
 def test_median_as_r_prints_it_where_the_curve_meets_one_half() -> None:
-    e = survival.median(
-        four([1, 1, 1, 1]).study, "os.median", survival.from_infusion(four([1, 1, 1, 1]))
-    )
-    # R: survfit(Surv(1:4, rep(1, 4)) ~ 1, conf.type = "log-log") prints 2.5, 1, NA.
-    assert (e.value, e.low, e.high) == (2.5, 1.0, None)
+    e = os_median([1] * 6)
+    # R: survfit(Surv(1:6, rep(1, 6)) ~ 1, conf.type = "log-log") prints 3.5, 1, NA.
+    assert (e.value, e.low, e.high, e.method) == (3.5, 1.0, None, survival.LOG_LOG)
 
 
-def test_a_median_that_is_not_reached_is_none() -> None:
-    made = four([1, 0, 0, 0])
-    e = survival.median(made.study, "os.median", survival.from_infusion(made))
-    assert (e.value, e.n, e.events) == (None, 4, 1)
+@pytest.mark.parametrize(
+    ("died", "why"),
+    [
+        ([1, 1, 1, 1], "4 patients, fewer than 5"),
+        ([0, 0, 0, 1, 1], "2 events, fewer than 3"),
+    ],
+)
+def test_a_median_of_too_few_is_not_given(died: list[int], why: str) -> None:
+    e = os_median(died)
+    assert (e.value, e.low, e.high, e.method) == (None, None, None, f"not estimable: {why}")
+    assert (e.n, e.events) == (len(died), sum(died))
+    assert median(e, "patient") == f"not estimable ({why})"
+
+
+def test_a_median_that_is_not_reached_says_so_and_keeps_a_limit_only_where_it_has_events() -> None:
+    few = os_median([1, 0, 0, 0, 0, 0])
+    assert (few.value, few.low, few.method[-11:]) == (None, None, "not reached")
+    assert median(few, "patient") == "not reached (1 event in 6 patients)"
+    enough = os_median([1, 1, 1, 0, 0, 0, 0, 0])
+    # R: survfit(Surv(1:8, c(1, 1, 1, 0, 0, 0, 0, 0)) ~ 1, conf.type = "log-log") prints NA, 1, NA.
+    assert (enough.value, enough.low, enough.high) == (None, 1.0, None)
 
 
 def test_survival_at_a_month() -> None:
-    made = four([1, 1, 1, 1])
+    made = leaving([1, 1, 1, 1])
     times = survival.from_infusion(made)
 
-    def at(month: float) -> tuple[float | None, float | None, float | None, bool]:
+    def at(month: float) -> tuple[float | None, float | None, float | None]:
         e = survival.at_month(made.study, "os.at", times, month)
-        return e.value, e.low, e.high, e.method.endswith(survival.BEYOND)
+        return e.value, e.low, e.high
 
-    assert at(0.5) == (1.0, 1.0, 1.0, False)
-    assert at(4) == (0.0, None, None, False)
-    assert at(12) == (0.0, None, None, True)
-    value, low, high, beyond = at(2)
+    assert at(0.5) == (1.0, None, None)
+    assert at(4) == at(12) == (0.0, None, None)
+    value, low, high = at(2)
     assert value == 0.5
     # log-log limits by hand: log(-log S) +- 1.96 sqrt(sum d/(n(n-d))) / -log S
     width = 1.959963984540054 * math.sqrt(1 / 12 + 1 / 6) / math.log(2)
     assert low == pytest.approx(0.5 ** math.exp(width), rel=1e-12)
     assert high == pytest.approx(0.5 ** math.exp(-width), rel=1e-12)
-    assert not beyond
+
+
+def test_nothing_is_said_of_survival_beyond_follow_up() -> None:
+    """3 of 21 die and nobody is followed beyond month 5: R refuses month 6 without `extend`."""
+    made = leaving([1, 1, 1] + [0] * 18, [2.0, 2.5, 3.0] + [3.5] * 17 + [5.0])
+    found = survival.estimates(made)
+    assert found["os.at.3"].value == pytest.approx(18 / 21)
+    for id in ("os.at.6", "os.at.12", "os.from_salvage.at.12"):
+        e = found[id]
+        assert (e.value, e.low, e.high) == (None, None, None)
+        assert e.method == f"not estimable: {survival.BEYOND}"
+    row = report_survival.by_origin(made).rows[0]
+    assert row[3:] == ("86 (62 to 95)", "–", "–")
 
 
 def test_follow_up_observed_and_reverse() -> None:
-    made = four([1, 1, 0, 0])
-    assert survival.follow_up_observed(made).value == 2.5
+    made = leaving([1, 1, 0, 0, 0, 1])
+    assert survival.follow_up_observed(made).value == 3.5
     reverse = survival.follow_up_reverse(made)
-    # The first censoring leaves 1 of 2: the curve meets one half at 3 and falls at 4.
-    assert (reverse.value, reverse.n, reverse.events) == (3.5, 4, 2)
+    # Censored at 3, 4 and 5 of 4, 3 and 2 at risk: 3/4, 1/2 and 1/4, so the middle of 4 and 5.
+    assert (reverse.value, reverse.n, reverse.events) == (4.5, 6, 3)
+    assert survival.follow_up_reverse(leaving([1, 1, 1, 1, 0, 0])).value is None
 
 
 def test_restricted_mean_is_the_area_under_the_curve() -> None:
-    made = four([1, 1, 1, 1])
-    assert survival.horizon(made) == 4
+    made = leaving([1] * 8)
+    assert survival.horizon(made) == 4  # five of the eight are at risk at month 4, four at month 5
     e = survival.restricted_mean(made.study, "os.rmst", survival.from_infusion(made), 4)
-    assert e.value == pytest.approx(1 + 0.75 + 0.5 + 0.25, rel=1e-12)
+    assert e.value == pytest.approx(1 + 7 / 8 + 6 / 8 + 5 / 8, rel=1e-12)
+    assert e.low is not None
+
+
+def test_a_restricted_mean_in_which_nobody_dies_has_no_interval() -> None:
+    made = leaving([0] * 6 + [1], [16.0] * 6 + [20.0])
+    e = survival.estimates(made)["os.rmst"]
+    assert (e.value, e.low, e.high) == (16.0, None, None)
+    assert "no limits" in e.method
+
+
+@pytest.mark.parametrize(
+    ("n", "late", "month"),
+    [
+        (4, 0, None),  # fewer than five patients
+        (21, 1, 16),  # a patient with a short follow-up does not set the horizon
+        (60, 55, 2),  # a tenth are at risk until month 2: six, not five
+    ],
+)
+def test_the_horizon_is_where_a_tenth_and_five_are_at_risk(
+    n: int, late: int, month: float | None
+) -> None:
+    months = [0.5] * late + [16.0] * (n - late)
+    if late == 55:
+        months = [0.5] * 54 + [2.9] + [16.0] * 5
+    assert survival.horizon(leaving([1] * n, months)) == month
 
 
 @pytest.mark.parametrize("edge", EDGES)
 def test_the_horizon_is_within_every_curve(edge: str) -> None:
     made = EDGES[edge]().cohort()
+
+    def enough(month: float) -> bool:
+        """Whether a tenth and five are at risk from every origin."""
+        return all(
+            (times.time >= month - 1e-9).sum() >= max(5, times.n / 10)
+            for times in survival.origins(made).values()
+        )
+
     month = survival.horizon(made)
-    lasts = [times.time.max() for times in survival.origins(made).values()]
     if month is None:
-        assert min(lasts) == 0
+        assert not enough(1)
     else:
-        assert 0 < month <= min(lasts) + 1e-9
-        assert month == min(lasts) or month > min(lasts) - 1
+        assert month == int(month)
+        assert enough(month)
+        assert not enough(month + 1)
 
 
 def test_guarantee_time_is_what_nobody_could_die_in() -> None:
     made = cohort([FIRST])
     assert survival.guarantee_time(made).tolist() == [2.0]
     assert survival.guarantee_share(made).value == pytest.approx(2 / 12, rel=1e-12)
+    # An untreated patient has no such time: 8 further months change nothing.
+    untreated = made.patients.assign(patient_id="B", os_month=8.0)
+    more = replace(made, patients=pd.concat([made.patients, untreated], ignore_index=True))
+    assert survival.guarantee_share(more).value == pytest.approx(2 / 12, rel=1e-12)
+    assert survival.guarantee_share(more).n == 1
 
 
 def test_untreated_patients_have_no_guarantee_time() -> None:

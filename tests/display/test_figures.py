@@ -900,7 +900,8 @@ def test_the_null_histograms_count_every_cohort_once() -> None:
     share = np.mean(found["infusion"].log_hr <= np.log(hr))
     assert f"{100 * share:.0f}% are 0.44 or lower" in made.alt
     assert "one without contrast: 1" in made.caption
-    assert "300 simulated cohorts of 29 patients in one world (as drawn)" in made.caption
+    assert "300 simulated cohorts of the size of the index study, 29 patients" in made.caption
+    assert "in one world (as drawn)" in made.caption
     none = [figures.Null("none", np.array([np.nan]))]
     nothing = figures.null_distribution(none, hr, patients=29, world="as drawn")
     assert isinstance(nothing, show.Absent)

@@ -22,7 +22,7 @@ from salvage.cohort.cells import DAYS_PER_MONTH
 from salvage.cohort.study import Study
 from salvage.display.figures import style
 from salvage.display.show import Absent, Figure, nobody_received, not_drawn
-from salvage.display.wording import median_text, months, percent
+from salvage.display.wording import median, median_text, rate_text
 from salvage.stats.survival import KM, risk_table
 
 DAY: Final = 1 / DAYS_PER_MONTH
@@ -224,7 +224,7 @@ def _figure(
         f"{what}: Kaplan-Meier {curves} with 95% log-log {bands}{_censored(drawn)}. {groups}. The "
         "table counts those at risk just before each month, and the censored and the events up to "
         f"it.{note}{repeat}",
-        f"Kaplan-Meier {curves} of {inside}. {'; '.join(_part(times) for times in drawn)}.",
+        f"Kaplan-Meier {curves} of {inside}. {'; '.join(_part(study, times) for times in drawn)}.",
         own_mark(study),
     )
 
@@ -254,24 +254,12 @@ def _events(times: Times) -> str:
     return words.count(times.events, "event")
 
 
-def _part(times: Times) -> str:
+def _part(study: Study, times: Times) -> str:
     """The alt text of one curve: its median, and survival at six months."""
-    curve = times.curve()
-    assert curve is not None
-    at = curve.at(ALT_MONTH)
-    # Past the last observation the curve says nothing.
-    known = at.value is not None and not at.beyond_last
-    then = f", {percent(at.value)} at {ALT_MONTH:g} months" if known else ""
-    return f"{times.label}, {size(times)}, {_events(times)}: median {_median(curve)}{then}"
-
-
-def _median(curve: KM) -> str:
-    value, low, high = curve.median
-    if value is None:
-        return words.NOT_REACHED
-    if low is None and high is None:
-        return f"{months(value)} months (interval not estimable)"
-    return f"{months(value)} months (95% CI {months(low)} to {months(high)})"
+    at = survival.at_month(study, "at", times, ALT_MONTH)
+    then = "" if at.value is None else f", {rate_text(at)} at {ALT_MONTH:g} months"
+    middle = median(survival.median(study, "median", times))
+    return f"{times.label}, {size(times)}, {_events(times)}: median {middle}{then}"
 
 
 # --- the book's curves --------------------------------------------------------------------------
