@@ -460,17 +460,19 @@ def first_lines(cohort: Cohort, category: str = response.ALL) -> Table | Absent:
         for outcome in comparators.outcomes("pfs_median")
         if outcome.category == (None if every else category)
     ]
+    name = f"tab-{'context' if every else words.slug(category)}-first-line"
     if not rows and not others:
         return Absent(
             CLEARED,
             "No other study of this book's list prints the progression-free survival of this "
             "category.",
+            name,
         )
     treatment = "" if every else f"{words.category_prose(category, cohort.study.labels)} as "
     beside = ", beside the progression-free survival that other studies printed" if others else ""
     return Table(
         CLEARED,
-        "tab-context-first-line" if every else f"tab-{words.slug(category)}-first-line",
+        name,
         f"{words.capital(treatment + 'the first salvage line of each patient')}{beside}.",
         ("Cohort", "Measure", "Events / patients", "% or months (95% CI)", "Clock starts at"),
         [*rows, *others],
