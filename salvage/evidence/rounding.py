@@ -108,34 +108,52 @@ class Printed:
 
 
 _P: Final = re.compile(r"\s*[Pp]?\s*(<=|>=|[<>\u2264\u2265])?\s*=?\s*(.*)", re.DOTALL)
+_SIGNS: Final = str.maketrans("\u2264\u2265", "<>")
 
 
 @dataclass(frozen=True)
 class PrintedP:
-    """A printed P-value as the range of P that it leaves, both ends included."""
+    """A printed P-value, or one that is printed to lie below or above a number."""
 
-    low: float
-    high: float
+    printed: Printed
+    sign: str = ""
+    text: str = field(default="", compare=False)
 
     @classmethod
-    def parse(cls, text: str, cut: bool = False) -> PrintedP:
+    def parse(cls, text: str) -> PrintedP:
         """Read ``0.038``, ``<0.001`` or ``P > .05``. Raises ValueError on anything else."""
         sign, number = _P.fullmatch(plain(text)).groups()  # type: ignore[union-attr]
-        printed = Printed.parse(number).read(cut)
-        if sign and sign in "<=\u2264":
-            return cls(0.0, float(printed.value))
-        if sign:
-            return cls(float(printed.value), 1.0)
-        return cls(max(0.0, float(printed.low)), min(1.0, float(printed.high)))
+        return cls(Printed.parse(number), (sign or "").translate(_SIGNS)[:1], text.strip())
+
+    @property
+    def low(self) -> float:
+        """The smallest P that is left."""
+        ends = {"<": 0.0, ">": float(self.printed.value), "": float(self.printed.low)}
+        return max(0.0, ends[self.sign])
+
+    @property
+    def high(self) -> float:
+        """The largest P that is left, included."""
+        ends = {"<": float(self.printed.value), ">": 1.0, "": float(self.printed.high)}
+        return min(1.0, ends[self.sign])
 
     @property
     def possible(self) -> bool:
         """Whether any probability is left."""
         return self.low <= self.high and self.high > 0
 
+    @property
+    def decimals(self) -> int:
+        """How many decimals are printed."""
+        return self.printed.decimals
+
     def prints(self, p: float) -> bool:
         """Whether `p`, computed to 12 digits, may be printed this way."""
         return self.low - 1e-12 <= p <= self.high + 1e-12
+
+    def read(self, cut: bool) -> PrintedP:
+        """The same with further digits cut off, or rounded."""
+        return replace(self, printed=self.printed.read(cut))
 
 
 def numerators(printed: Printed, n: int) -> list[int]:

@@ -49,14 +49,21 @@ def test_a_printed_number_keeps_its_last_digit():
 
 
 def test_a_printed_p_is_a_range():
-    assert PrintedP.parse("0.038") == PrintedP(0.0375, 0.0385)
-    assert PrintedP.parse("<0.001") == PrintedP(0.0, 0.001)
-    assert PrintedP.parse("< .05") == PrintedP(0.0, 0.05)
-    assert PrintedP.parse("1.0") == PrintedP(0.95, 1.0)
-    assert PrintedP.parse("0.000") == PrintedP(0.0, 0.0005)
-    assert PrintedP.parse("P ＜ 0.05") == PrintedP.parse("≤.05") == PrintedP(0.0, 0.05)
-    assert PrintedP.parse(">0.05") == PrintedP.parse("P≥0.05") == PrintedP(0.05, 1.0)
-    assert PrintedP.parse("0.038", cut=True) == PrintedP(0.038, 0.039)
+    for text, ends in {
+        "0.038": (0.0375, 0.0385),
+        "<0.001": (0.0, 0.001),
+        "< .05": (0.0, 0.05),
+        "P ＜ 0.05": (0.0, 0.05),
+        "≤.05": (0.0, 0.05),
+        "<=0.05": (0.0, 0.05),
+        ">0.05": (0.05, 1.0),
+        "P≥0.05": (0.05, 1.0),
+        "1.0": (0.95, 1.0),
+        "0.000": (0.0, 0.0005),
+    }.items():
+        assert (PrintedP.parse(text).low, PrintedP.parse(text).high) == ends
+    cut = PrintedP.parse("0.038").read(cut=True)
+    assert (cut.low, cut.high) == (0.038, 0.039)
     assert not any(PrintedP.parse(text).possible for text in ("1.2", "-0.1", "<0"))
     assert PrintedP.parse("0.000").possible
 
