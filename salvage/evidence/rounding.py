@@ -1,8 +1,9 @@
 """What a printed number leaves open: proportions, and a hazard ratio with its interval and P.
 
-A printed number stands for every value within half of its last digit, both ends included: which
-way a half was rounded is not known. If further digits were cut off, it stands for every value from
-itself to one more of its last digit, that end excluded.
+A printed number stands for every value within half of its last digit. A half may have been rounded
+up or to even, so the lower end is one of them, and the upper end where the last digit is even. If
+further digits were cut off, the number stands for every value from itself to one more of its last
+digit, that end excluded.
 """
 
 from __future__ import annotations
@@ -87,9 +88,14 @@ class Printed:
         """The largest value that prints this; with digits cut off, all values are below it."""
         return self.value + (self.step if self.cut else self.step / 2)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the upper end is printed this way too."""
+        return not self.cut and self.value / self.step % 2 == 0
+
     def prints(self, value: Fraction | float) -> bool:
         """Whether `value` may be printed this way."""
-        return self.low <= value < self.high if self.cut else self.low <= value <= self.high
+        return self.low <= value < self.high or (self.closed and value == self.high)
 
     def read(self, cut: bool) -> Printed:
         """The same with further digits cut off, or rounded."""
@@ -159,9 +165,8 @@ class PrintedP:
 def numerators(printed: Printed, n: int) -> list[int]:
     """Counts out of `n` that print this proportion."""
     first = max(0, math.ceil(printed.low * n))
-    last = math.ceil(printed.high * n) - 1 if printed.cut else math.floor(printed.high * n)
-    last = min(n, last)
-    return list(range(first, last + 1))
+    last = min(n, math.floor(printed.high * n))
+    return [count for count in range(first, last + 1) if printed.prints(Fraction(count, n))]
 
 
 def denominators(printed: Printed, largest: int) -> list[tuple[int, int]]:

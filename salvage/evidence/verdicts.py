@@ -437,16 +437,15 @@ def _sum_fits(f: Figure) -> str:
     """Counts are exact, and so is the whole; other parts are as they are printed."""
     total = _given(f.total)
     ends = [
-        (part.value, part.value)
+        (part.value, part.value, True)
         if part.step == 1 or (part is total and _all_of_it(total))
-        else (part.low, part.high)
+        else (part.low, part.high, part.closed)
         for part in (*f.sum, total)
     ]
-    low, high = (sum(end) for end in zip(*ends[:-1], strict=True))
-    least, most = ends[-1]
-    # With digits cut off each part is below its upper end, and so is the sum.
-    reached = high > least if total.cut and low < high else high >= least
-    return f"{_added(f)[1]}, printed as {total.text}" if low <= most and reached else ""
+    lows, highs, closed = zip(*ends[:-1], strict=True)
+    least, most, _ = ends[-1]
+    reached = sum(highs) > least or (sum(highs) == least and all(closed))
+    return f"{_added(f)[1]}, printed as {total.text}" if sum(lows) <= most and reached else ""
 
 
 def _sum_misfit(f: Figure) -> Finding:
@@ -624,7 +623,7 @@ def _squares(f: Figure, total: int) -> range:
     least, most = (
         (n - 1) * max(end, Fraction(0)) ** 2 + Fraction(total**2, n) for end in (sd.low, sd.high)
     )
-    high = math.ceil(most) - 1 if sd.cut else math.floor(most)
+    high = math.floor(most) if sd.closed else math.ceil(most) - 1
     each, more = divmod(total, n)
     low = max(math.ceil(least), more * (each + 1) ** 2 + (n - more) * each**2)
     if f.scale:

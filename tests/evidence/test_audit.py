@@ -78,11 +78,13 @@ def test_every_proportion_prints_itself(n, data):
     )
 
 
-def test_a_half_may_have_been_rounded_either_way():
-    # 1 of 8 is 12.5%.
+def test_a_half_may_have_been_rounded_up_or_to_even():
+    # 1 of 8 is 12.5%: 13 up and 12 to even. 3 of 8 is 37.5%: 38 both ways.
     assert numerators(Printed.parse("12%"), 8) == [1]
     assert numerators(Printed.parse("13%"), 8) == [1]
     assert numerators(Printed.parse("14%"), 8) == []
+    assert numerators(Printed.parse("38%"), 8) == [3]
+    assert numerators(Printed.parse("37%"), 8) == []
 
 
 def test_digits_cut_off_leave_every_larger_value_below_one_more_of_the_last_digit():
