@@ -68,8 +68,8 @@ class Printed:
         except InvalidOperation as error:
             raise ValueError(f"{text!r} is not a number") from error
         exponent = number.as_tuple().exponent
-        if not isinstance(exponent, int):
-            raise ValueError(f"{text!r} is not a finite number")
+        if not isinstance(exponent, int) or abs(exponent) > 12 or abs(number) > 10**12:
+            raise ValueError(f"{text!r} is not a number that is printed")
         scale = Fraction(1, 100) if percent else Fraction(1)
         return cls(Fraction(number) * scale, Fraction(10) ** exponent * scale, text.strip())
 

@@ -37,6 +37,8 @@ VERDICTS: Final[Mapping[Verdict, str]] = {
 Hint = dict[str, str | int]
 #: Another n is looked for within this share of the printed one.
 NEAR: Final = Fraction(1, 10)
+#: And never above this number.
+LARGEST: Final = 10_000
 #: More events than this make too many tables to count.
 MOST_TABLES: Final = 100
 AFTER_TIME_ZERO: Final = "after time zero"
@@ -74,7 +76,8 @@ def _arm(text: str) -> tuple[int, int]:
 
 _Part = TypeVar("_Part")
 _Number = Annotated[Printed, Kind(Printed.parse, "a number as printed")]
-_Size = Annotated[int, whole_number(1)]
+_Count = Annotated[int, whole_number(0, 1_000_000)]
+_Size = Annotated[int, whole_number(1, 1_000_000)]
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,8 @@ class Figure:
     """
 
     percent: _Number | None = None
-    events: int | None = None
-    n: int | None = None
+    events: _Count | None = None
+    n: _Count | None = None
     ratio: _Number | None = None
     low: _Number | None = None
     high: _Number | None = None
@@ -281,20 +284,21 @@ def _without_n(f: Figure, share: Printed) -> Finding:
     ask = f"Of how many is {share.text} the share?"
     if f.events is None or share.low <= 0:
         return _question(f"{share.text} is printed without its n.", ask)
-    sizes = [
-        n
-        for n in range(max(1, f.events), math.floor(f.events / share.low) + 1)
-        if any(share.read(cut).prints(Fraction(f.events, n)) for cut in (False, True))
-    ]
-    if not sizes:
+    # Rounded or cut off, the share is at least share.low and less than one more of its last digit.
+    first = max(f.events, math.floor(f.events / share.read(cut=True).high) + 1)
+    last = math.floor(f.events / share.low)
+    if first > last:
         return Finding("impossible", f"{f.events} of no number is {share.text}.")
-    span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"
+    span = f"{first} to {last}" if first < last else f"{first}"
     return _question(f"The n of {f.events} ({share.text}) is not printed; {span} would fit.", ask)
 
 
 def _counts(f: Figure, n: int) -> list[int]:
     """Counts of n that print the percentage, the printed one only if there is one."""
-    return [c for c in numerators(_given(f.percent), n) if f.events in (None, c)]
+    share, events = _given(f.percent), f.events
+    if events is None:
+        return numerators(share, n)
+    return [events] if events <= n and share.prints(Fraction(events, n)) else []
 
 
 def _percent_fits(f: Figure) -> str:
@@ -346,7 +350,7 @@ def _other_n(f: Figure, misfits: Sequence[Figure], largest: int) -> int | None:
     }
     fitting = {
         m: sum(bool(_counts(mate, m)) for mate in mates.values())
-        for m in range(1, largest + 1)
+        for m in range(1, min(largest, LARGEST) + 1)
         if m != n and _counts(f, m)
     }
     able = [

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from salvage.__main__ import main
-from salvage.evidence.cases import audit_cases, read_cases, to_json, to_text
+from salvage.evidence.cases import Case, audit_cases, read_cases, to_json, to_text
+from salvage.evidence.verdicts import VERDICTS, Figure
 from salvage.problems import InputError
 
 HERE = Path(__file__).parent
@@ -151,3 +155,20 @@ def test_unreadable_files(tmp_path):
 
 def test_json_of_a_case_without_figures(tmp_path):
     assert to_json(audit_cases(read_cases(written(tmp_path, "figures:\n")))) == "[]\n"
+
+
+def test_nothing_that_a_figure_says_breaks_the_audit():
+    """Parts and values thrown together: each figure gets a verdict and is told."""
+    rng = random.Random(20260218)
+    parts = [*(part.name for part in fields(Figure)), "range", "ci", "binary", "hr", "span", "x"]
+    values: list[Any] = [
+        "0", "1", "7", "0.44", "0.21", "0.95", "41.4%", "100%", "-3", "abc", "", "<0.001", "1e400",
+        "9" * 40, "8/27", "2/0", "true", "NaN", "∞", "survival", "whole", "after time zero", None,
+        ["1", "2"], ["3"], [], ["8/27", "2/34"], [["8", "19"], ["2", "32"]], {"a": "b"},
+    ]  # fmt: skip
+    for _ in range(3000):
+        given = {part: rng.choice(values) for part in rng.sample(parts, rng.randint(1, 6))}
+        (found,) = audit_cases([Case("case", "", (given,))])
+        assert found.finding.verdict in VERDICTS
+        assert found.finding.verdict in str(found)
+        assert to_json([found])
