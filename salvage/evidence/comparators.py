@@ -239,7 +239,8 @@ def _outcome_figure(outcome: dict[str, str]) -> dict[str, Any]:
     """A median, ratio or share over time as a file of cases has it."""
     measure = outcome["measure"]
     kind = "median" if measure in TIMES else "ratio" if measure.endswith("_hr") else "value"
-    name = measure.replace("_", " ").removesuffix(" median").removesuffix(" rate")
+    name = measure.replace("_", " ").replace("followup", "follow-up")
+    name = name.removesuffix(" median").removesuffix(" rate")
     return {
         "label": f"{name.upper() if len(name) < 8 else name}, {outcome['group']}",
         kind: outcome["value"],
