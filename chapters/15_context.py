@@ -33,6 +33,9 @@ context.units_of_others()
 # %% tags=["hide-input"]
 context.own_first_lines(cohort)
 
+# %% tags=["hide-input"]
+context.first_lines(cohort)
+
 # %% [markdown]
 # ## Other cohorts after CAR-T failure
 #
@@ -122,6 +125,7 @@ context.pooling()
 # :::{admonition} Statistical detail
 # :class: dropdown
 # - **Sources.** Every figure of another study stands in `data/comparators.yaml` with where it was read. None was added from memory.
+# - **Time to an event.** The first salvage line counts each patient once, from its start: progression-free survival to progression or death, time to next treatment to the next line or death. A study that does not say where its clock starts may have another.
 # - **Counts.** A count is used if it is printed, or if exactly one count of the printed denominator prints the rate; an interval is then exact.
 # - **Pooling.** A binomial model with normal log odds between studies, by maximum likelihood, with intervals from the t distribution.
 # :::

@@ -20,7 +20,7 @@ from salvage.evidence.feasible_tables import TableFacts, feasible_tables
 from salvage.evidence.printed import RatioCheck, RatioFact, check_ratio, follow_up
 from salvage.evidence.rounding import Printed, PrintedP, numerators
 from salvage.records import Kind, whole_number
-from salvage.stats.exact import exact_kx2
+from salvage.stats.exact import fisher_2x2
 
 Verdict = Literal[
     "possible", "truncated", "other_method", "other_denominator", "impossible", "question"
@@ -408,7 +408,7 @@ def _tests(one: tuple[int, int], other: tuple[int, int]) -> dict[str, float]:
     (a, n), (b, m) = one, other
     margins = n * m * (a + b) * (n + m - a - b)
     difference = abs(a * (m - b) - b * (n - a))
-    found = {"Fisher's test": exact_kx2((a, b), (n, m)) or 0.0}
+    found = {"Fisher's test": fisher_2x2(a, n, b, m).p}
     for name, correction in (("chi-squared", 0), ("chi-squared with Yates' correction", n + m)):
         square = (n + m) * max(0.0, difference - correction / 2) ** 2
         found[name] = float(chdtrc(1, square / margins)) if margins else 1.0
