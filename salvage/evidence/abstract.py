@@ -17,7 +17,7 @@ import yaml
 
 from salvage.evidence.cases import Case
 from salvage.evidence.rounding import plain
-from salvage.evidence.verdicts import AFTER_TIME_ZERO, OVER_TIME
+from salvage.evidence.verdicts import AFTER_TIME_ZERO, LATER, OVER_TIME
 from salvage.problems import InputError, Problem
 from salvage.records import MOST_BYTES
 
@@ -96,13 +96,6 @@ _FORMS: Final = tuple(
         rf"{_FROM}{_N}(?:\s+[A-Za-z-]+){{0,3}}?\s+(?P<whom>{_PEOPLE})\b",
         rf"{_FROM}{_N}\s*(?P<whom>{_MEASURE})",
     )
-)
-#: A group that is known only later: who responds, relapses late, or lives to receive a transplant.
-_LATER: Final = re.compile(
-    r"\bresponde[rd]|\blater?[- ]relaps|\brelapsed late"
-    r"|\b(?:received|underwent|proceeded to|bridged to)\b.{0,40}(?:transplant|HSCT)"
-    r"|晚期?复发|缓解者|应答者|接受.{0,12}移植",
-    re.IGNORECASE,
 )
 _LEFT_OVER: Final = re.compile(r"(?<![A-Za-z0-9])(?<![A-Za-z]-)\d+(?:[.,]\d+)*%?")
 _HEAD: Final = "# Read from a text: confirm every figure, then audit this file."
@@ -194,9 +187,9 @@ def _figure(match: re.Match[str], flat: str) -> dict[str, Any]:
             figure[key] = _bare(part) + sign
     if "percent" in figure:
         figure |= {end: f"{figure[end]}%" for end in ("low", "high") if end in figure}
-        over_time = OVER_TIME.search(_clause(flat, match.start()))
+        over_time = OVER_TIME.search(re.split("[,;]", flat[: match.start()])[-1])
         figure |= {"of": over_time[0]} if over_time and "low" in figure else {}
-    if "ratio" in figure and _LATER.search("".join(_sentence(flat, match.start()))):
+    if "ratio" in figure and LATER.search("".join(_sentence(flat, match.start()))):
         figure["group_known"] = AFTER_TIME_ZERO
     return figure
 
@@ -206,11 +199,6 @@ def _of(words: str) -> dict[str, str]:
     words = re.sub(r"\b(?:was|were|is|of|the|time)\b|[为是]", " ", words)
     words = " ".join(re.sub(r"[^\w\s/-]", " ", words).split())
     return {"of": words} if words else {}
-
-
-def _clause(flat: str, at: int) -> str:
-    """The words before a place, back to the last comma."""
-    return re.split(r"[,;]|\.\s", flat[:at])[-1]
 
 
 def _sentence(flat: str, at: int) -> tuple[str, str]:

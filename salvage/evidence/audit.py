@@ -47,12 +47,11 @@ def _printed(figure: str, part: str = "value") -> Printed:
 def published_ratio() -> RatioFact:
     """The published late-against-early hazard ratio, as one model of all published patients."""
     key = "cox.late_vs_early.hr"
-    p = _printed(key, "p")
     return RatioFact(
         hr=_printed(key),
         low=_printed(key, "low"),
         high=_printed(key, "high"),
-        p=PrintedP(float(p.low), float(p.high)),
+        p=PrintedP(_printed(key, "p")),
         n=printed_figures()["n.patients"]["value"],
     )
 
@@ -86,7 +85,7 @@ def verdicts() -> dict[str, Verdict]:
             ratio=_printed(key),
             low=_printed(key, "low"),
             high=_printed(key, "high"),
-            p=str(figure[key]["p"]),
+            p=PrintedP(_printed(key, "p")),
             n=figure["n.patients"]["value"],
         ),
         **{id: Figure(median=_printed(id), low=low, high=high) for id in MEDIANS},
@@ -181,81 +180,46 @@ def estimates() -> dict[str, Estimate]:
     n = check.fact.n
     se, p = check.region.se, check.region.p
     se_p = (min(r.se[0] for r in check.with_p), max(r.se[1] for r in check.with_p))
+    of_log: tuple[Unit, None, None] = ("log ratio", None, None)
     ten = free.where("second_cart", lambda events, _, __: events == 10)
     region = "every log hazard ratio and standard error that print ratio and Wald interval"
     both = f"{region} and P"
+    area = "area of the region of log hazard ratio and standard error; not a probability"
     counted = "exact count by convolution"
-    implied = [
-        _implied("audit.se.low", "Lowest standard error of the log hazard ratio", se[0], region),
-        _implied("audit.se.high", "Highest standard error of the log hazard ratio", se[1], region),
-        _implied("audit.se.low_with_p", "Lowest standard error, P included", se_p[0], both),
-        _implied("audit.se.high_with_p", "Highest standard error, P included", se_p[1], both),
-        _implied("audit.p.low", "Lowest Wald P of the hazard ratio", p[0], region, "probability"),
-        _implied("audit.p.high", "Highest Wald P of the hazard ratio", p[1], region, "probability"),
-        _implied(
-            "audit.p.share",
-            "Share of the possible estimates that print the published P",
-            check.p_share,
-            "area of the region of log hazard ratio and standard error; not a probability",
-            "proportion",
-        ),
-        _implied(
-            "audit.deaths.min_simple",
-            "Fewest deaths, simple bound",
-            bound.simple,
-            "standard error at least 2 / sqrt(deaths)",
-            "count",
-            n,
-        ),
-        _implied(
-            "audit.deaths.min",
-            "Fewest deaths, sharp bound",
-            bound.sharp,
-            "dynamic programming over every sequence of risk sets",
-            "count",
-            n,
-        ),
-        _implied(
-            "audit.followup.reverse_km",
-            "Lowest reverse Kaplan-Meier estimate at the median survival",
-            published_follow_up().lowest,
-            "bound from the number at risk; a median would need 0.5",
-            "probability",
-            n,
-        ),
-        _implied("audit.tables.count", "Feasible tables", free.count, counted, "count"),
-        _implied(
-            "audit.tables.count_capped",
-            "Feasible tables with at most one event per patient in a category",
-            capped.count,
-            counted,
-            "count",
-        ),
-        _implied(
-            "audit.tables.second_cart_10",
-            "Share of the feasible tables in which 10 events are second CAR-T infusions",
-            ten / free.count,
-            f"{counted}; not a probability",
-            "proportion",
-            free.count,
-            ten,
-        ),
-    ]
-    return by_id(implied)
-
-
-def _implied(
-    id: str,
-    label: str,
-    value: float | None,
-    method: str,
-    unit: Unit = "log ratio",
-    n: int | None = None,
-    events: int | None = None,
-) -> Estimate:
-    return Estimate(
-        id, label, value, None, None, n, events, unit, method, "implied", "implied", "implied"
-    )
+    # Label, value, method; unit, n and events.
+    implied: dict[str, tuple[str, float | None, str, Unit, int | None, int | None]] = {
+        "se.low": ("Lowest standard error of the log hazard ratio", se[0], region, *of_log),
+        "se.high": ("Highest standard error of the log hazard ratio", se[1], region, *of_log),
+        "se.low_with_p": ("Lowest standard error, P included", se_p[0], both, *of_log),
+        "se.high_with_p": ("Highest standard error, P included", se_p[1], both, *of_log),
+        "p.low": ("Lowest Wald P of the hazard ratio", p[0], region, "probability", None, None),
+        "p.high": ("Highest Wald P of the hazard ratio", p[1], region, "probability", None, None),
+        "p.share": ("Share of the possible estimates that print the published P", check.p_share,
+                    area, "proportion", None, None),
+        "deaths.min_simple": ("Fewest deaths, simple bound", bound.simple,
+                              "standard error at least 2 / sqrt(deaths)", "count", n, None),
+        "deaths.min": ("Fewest deaths, sharp bound", bound.sharp,
+                       "dynamic programming over every sequence of risk sets", "count", n, None),
+        "followup.reverse_km": ("Lowest reverse Kaplan-Meier estimate at the median survival",
+                                published_follow_up().lowest,
+                                "bound from the number at risk; a median would need 0.5",
+                                "probability", n, None),
+        "tables.count": ("Feasible tables", free.count, counted, "count", None, None),
+        "tables.count_capped": ("Feasible tables with at most one event per patient in a category",
+                                capped.count, counted, "count", None, None),
+        "tables.second_cart_10": ("Share of the feasible tables in which 10 events are second CAR-T"
+                                  " infusions", ten / free.count, f"{counted}; not a probability",
+                                  "proportion", free.count, ten),
+    }  # fmt: skip
+    return by_id(
+        [
+            Estimate(
+                f"audit.{id}", label, value, None, None, of, events, unit, method,
+                "implied", "implied", "implied",
+            )
+            for id, (label, value, method, unit, of, events) in implied.items()
+        ]
+    )  # fmt: skip
 
 
 # --- sequences that prove what is possible --------------------------------------------------------

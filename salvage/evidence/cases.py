@@ -12,25 +12,25 @@ from typing import Any, Final
 
 from salvage.evidence.chance import without_effect
 from salvage.evidence.rounding import plain
-from salvage.evidence.verdicts import VERDICTS, Figure, Finding, judge
+from salvage.evidence.verdicts import AFTER_TIME_ZERO, LATER, VERDICTS, Figure, Finding, judge
 from salvage.records import Reader
 
-#: Other names of parts.
-_ALIASES: Final = {
-    **dict.fromkeys(("hr", "or", "rr", "hazard_ratio", "odds_ratio", "risk_ratio"), "ratio"),
-    "printed": "percent",
-    "estimate": "value",
-    "followup": "follow_up",
-    "count": "events",
-    "p_value": "p",
-}
-#: What may be said of a figure without being a part of it.
-_SAID: Final = ("label", "note", "source", "span", "verdict", "hint", "design", "arithmetic")
-_PARTS: Final = tuple(part.name for part in fields(Figure))
-#: Whole numbers and flags, which stand in a report as such; every other part is a text.
+#: Other names of parts; what is said of a figure without being a part of it; and whole numbers,
+#: which stand in a report as such, where every other part is a text.
+_ALIASES: Final = {"hr": "ratio", "or": "ratio", "rr": "ratio", "printed": "percent"}
+_SAID: Final = (
+    "label",
+    "group",
+    "note",
+    "source",
+    "span",
+    "verdict",
+    "hint",
+    "design",
+    "arithmetic",
+)
 _COUNTS: Final = ("events", "n", "deaths", "total", "sum", "censored", "sizes", "scale",
                   "categories", "responses", "complete", "table", "start", "end")  # fmt: skip
-_FLAGS: Final = {"true": True, "false": False}
 #: How parts are usually printed together, in this order.
 _FORMS: Final = (
     "{events}/{n} ({percent})", "{events} ({percent})", "{percent} of {n}", "{percent}",
@@ -190,38 +190,36 @@ def typed(part: Any, key: str = "") -> Any:
         return [typed(value, key) for value in part]
     if key in _COUNTS and part.isascii() and part.isdigit():
         return int(part)
-    return _FLAGS.get(part.lower(), part) if key == "whole" else part
+    return part == "true" if part in ("true", "false") else part
 
 
 def figure(given: dict[str, Any], n: str = "") -> tuple[Figure, str, list[str]]:
     """A figure from its parts as given, what of them cannot be read, and keys that are no part.
 
-    A ratio without an n of its own has that of the study.
+    A ratio without an n of its own has that of the study, and the flag if its label names a group
+    that is known only later.
     """
     parts = _named(given)
-    if n and "ratio" in parts:
-        parts.setdefault("n", n)
+    if "ratio" in parts:
+        later = LATER.search(f"{given.get('label', '')} {given.get('group', '')}")
+        said = {"n": n, "group_known": AFTER_TIME_ZERO if later else ""}
+        parts = {**{key: part for key, part in said.items() if part}, **parts}
     reader = Reader("")
-    read = reader.record(Figure, {key: part for key, part in parts.items() if key in _PARTS})
+    known = {part.name for part in fields(Figure)}
+    read = reader.record(Figure, {key: part for key, part in parts.items() if key in known})
     wrong = "; ".join(f"{p.column} {p.value}, expected {p.expected}" for p in reader.problems)
-    unused = [key for key in parts if key not in (*_PARTS, *_SAID)]
-    return (Figure(group_known=read.group_known or "") if wrong else read), wrong, unused
+    unused = [key for key in parts if key not in {*known, *_SAID}]
+    return (Figure(group_known=read.group_known) if wrong else read), wrong, unused
 
 
 def _named(given: dict[str, Any]) -> dict[str, Any]:
     """The parts as texts, by their names in a Figure."""
-    parts: dict[str, Any] = {}
-    for key, part in given.items():
-        name = key.lower().replace("-", "_").replace(" ", "_")
-        parts[_ALIASES.get(name, name)] = _text(part)
+    parts = {_ALIASES.get(key.lower(), key.lower()): _text(part) for key, part in given.items()}
     if isinstance(parts.get("table"), list):
         parts["arms"] = _arms(parts.pop("table"))
     if parts.pop("binary", "") == "true":
         parts |= {"whole": "true", "scale": ["0", "1"]}
-    if isinstance(parts.get("events"), list) and isinstance(parts.get("n"), list):
-        pairs = zip(parts.pop("events"), parts.pop("n"), strict=False)
-        parts["arms"] = [f"{events}/{n}" for events, n in pairs]
-    for ends in ("range", "ci", "interval", "iqr"):
+    for ends in ("range", "ci"):
         if isinstance(parts.get(ends), list) and len(parts[ends]) == 2:
             parts["low"], parts["high"] = parts.pop(ends)
     if "percent" in parts and "printed" not in given:
@@ -238,11 +236,10 @@ def _text(part: Any) -> Any:
 
 def _arms(table: list[Any]) -> list[Any]:
     """The two groups of a 2 x 2 table of counts with and without the event."""
-    rows = [table[:2], table[2:]] if len(table) == 4 else table
     try:
-        return [f"{int(a)}/{int(a) + int(b)}" for a, b in rows]
+        return [f"{int(a)}/{int(a) + int(b)}" for a, b in table]
     except (TypeError, ValueError):
-        return rows
+        return table
 
 
 # --- the audit ------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import ndtri
 
-from salvage.analysis.simulate import NullCohorts, NullSetting, batched_cox, simulate
+from salvage.analysis.simulate import NullSetting, batched_cox, simulate
 from salvage.evidence.verdicts import Figure
 
 FloatArray = NDArray[np.float64]
@@ -64,66 +65,42 @@ def null_ratios(
 
     Times to relapse are log-normal, others exponential. Empty where no such world exists.
     """
-    n = min(sum(sizes), MOST_PATIENTS)
-    share = sizes[0] / sum(sizes)
+    n, share = min(sum(sizes), MOST_PATIENTS), sizes[0] / sum(sizes)
     rng = np.random.default_rng(_SEED)
-    even = (np.arange(n) + 0.5) / n
+    # Each world draws where its times lie in their distributions, or shuffles fixed places.
+    places = np.tile((np.arange(n) + 0.5) / n, (COHORTS, 1))
+    worlds = (rng.random((2, COHORTS, n)), (places, rng.permuted(places, axis=1)))
     if cutoff is None or survival is None:
-        odds = share / (1 - share)
-        drawn = rng.standard_exponential((2, COHORTS, n))
-        fixed = np.broadcast_to(-np.log(1 - even), (2, COHORTS, n))
-        return tuple(
-            _summary(died_at, times < died_at)
-            for times, died_at in (
-                (drawn[0] / odds, drawn[1]),
-                (rng.permuted(fixed[0], axis=1) / odds, fixed[1]),
-            )
-        )
+        odds = (1 - share) / share
+        times = [(-odds * np.log(first), -np.log(second)) for first, second in worlds]
+        return tuple(_summary(died, joined < died) for joined, died in times)
     relapse = cutoff * math.exp(_SIGMA * ndtri(share))
     after = _median_after(relapse, survival)
     if after is None:
         return ()
-    world = NullSetting(
-        n, relapse, _SIGMA, after, cutoff=cutoff, censored=0, cohorts=COHORTS, seed=_SEED
-    )
-    fixed_relapse = relapse * np.exp(_SIGMA * ndtri(even))
-    fixed_after = -after / math.log(2) * np.log(1 - even)
-    paired = NullCohorts(
-        np.tile(fixed_relapse, (COHORTS, 1)),
-        rng.permuted(np.tile(fixed_after, (COHORTS, 1)), axis=1),
-        np.ones((COHORTS, n), dtype=bool),
-    )
-    return tuple(
-        _summary(cohorts.survival, cohorts.relapse > cutoff)
-        for cohorts in (simulate(world), paired)
-    )
+    times = [
+        (relapse * np.exp(_SIGMA * ndtri(first)), -after / math.log(2) * np.log(second))
+        for first, second in worlds
+    ]
+    return tuple(_summary(relapsed + later, relapsed > cutoff) for relapsed, later in times)
 
 
 def _summary(survival: FloatArray, group: NDArray[np.bool_]) -> tuple[float, float, float]:
     """Geometric mean, 5% and 95% of the hazard ratio of a group, over cohorts with a contrast."""
-    step = max(1, int(_AT_ONCE / survival.shape[1] ** 2))
     died = np.ones(survival.shape, dtype=bool)
-    fits = [
-        batched_cox(survival[i : i + step], died[i : i + step], group[i : i + step]).log_hr
-        for i in range(0, len(survival), step)
-    ]
-    log_hr = np.concatenate(fits)
+    parts = math.ceil(COHORTS * survival.shape[1] ** 2 / _AT_ONCE)
+    batches = zip(*(np.array_split(times, parts) for times in (survival, died, group)), strict=True)
+    log_hr = np.concatenate([batched_cox(*batch).log_hr for batch in batches])
     low, high = np.nanquantile(log_hr, [0.05, 0.95])
     return math.exp(np.nanmean(log_hr)), math.exp(low), math.exp(high)
 
 
 def _median_after(relapse: float, survival: float) -> float | None:
     """The median survival after relapse with which that from time zero has this median."""
-    world = NullSetting(
-        patients=10_001, median_relapse=relapse, sigma_relapse=_SIGMA, median_survival=1.0,
-        censored=0, cohorts=1, seed=_SEED,
-    )  # fmt: skip
+    world = NullSetting(10_001, relapse, _SIGMA, 1.0, censored=0, cohorts=1, seed=_SEED)
     cohort = simulate(world)
-    low, high = 0.0, 2 * survival
-    if np.median(cohort.relapse) >= survival:
-        return None
-    for _ in range(40):
-        middle = (low + high) / 2
-        median = float(np.median(cohort.relapse + middle * cohort.after))
-        low, high = (middle, high) if median < survival else (low, middle)
-    return middle
+
+    def excess(after: float) -> float:
+        return float(np.median(cohort.relapse + after * cohort.after)) - survival
+
+    return float(brentq(excess, 0, 4 * survival)) if excess(0) < 0 else None

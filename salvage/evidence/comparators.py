@@ -32,18 +32,6 @@ RATES: Final[tuple[Measure, ...]] = ("orr", "cr")
 TIMES: Final = ("os_median", "pfs_median", "followup_median")
 PROPORTIONS: Final = ("os_rate", "pfs_rate", "local_control", "nrm")
 RATIOS: Final = ("os_hr", "pfs_hr", "c_index")
-MEASURES: Final = {
-    "os_median": "median OS",
-    "pfs_median": "median PFS",
-    "followup_median": "median follow-up",
-    "os_rate": "OS",
-    "pfs_rate": "PFS",
-    "local_control": "local control",
-    "nrm": "NRM",
-    "os_hr": "hazard ratio of OS",
-    "pfs_hr": "hazard ratio of PFS",
-    "c_index": "C index",
-}
 #: Months of each unit of time.
 MONTHS: Final = {"months": 1.0, "weeks": 7 / DAYS_PER_MONTH, "days": 1 / DAYS_PER_MONTH}
 #: Units in which a measure may be printed.
@@ -237,26 +225,25 @@ def read(path: Path) -> Comparators:
 def _rate_figure(rate: dict[str, str]) -> dict[str, Any]:
     """A rate as a file of cases has it; its n counts where it is a share of all of them."""
     category = words.CATEGORIES_SHORT.get(rate["category"], "mixed therapies")
-    label = f"{words.MEASURES_SHORT[rate['measure']]}, {rate.get('group', category)}"
-    printed = rate["printed"]
     kind = "value" if "low" in rate else "percent"
-    parts = ("events", "n") if rate.get("pool") or "/" in printed else ()
+    counted = "/" in rate["printed"]
+    parts = ("events", "n") if rate.get("pool") or counted else ()
     return {
-        "label": label,
-        **({} if "/" in printed else {kind: printed}),
+        "label": f"{words.MEASURES_SHORT[rate['measure']]}, {rate.get('group', category)}",
+        **({} if counted else {kind: rate["printed"]}),
         **{part: rate[part] for part in (*parts, "low", "high") if part in rate},
     }
 
 
 def _outcome_figure(outcome: dict[str, str]) -> dict[str, Any]:
     """A median, ratio or share over time as a file of cases has it."""
-    measure, group = outcome["measure"], outcome["group"]
+    measure = outcome["measure"]
     kind = "median" if measure in TIMES else "ratio" if measure.endswith("_hr") else "value"
-    over_time = measure in PROPORTIONS and "low" not in outcome
+    name = measure.replace("_", " ").replace("followup", "follow-up")
+    name = name.removesuffix(" median").removesuffix(" rate")
     return {
-        "label": f"{MEASURES[measure]}, {group}",
-        "percent" if over_time else kind: outcome["value"],
-        **({"of": "survival"} if over_time else {}),
+        "label": f"{name.upper() if len(name) < 8 else name}, {outcome['group']}",
+        kind: outcome["value"],
         **{part: outcome[part] for part in ("low", "high") if part in outcome},
     }
 

@@ -73,8 +73,7 @@ def _section(case: Case, figures: Sequence[tuple[int, Audited]]) -> str:
 def _marked(text: str, figures: Sequence[tuple[int, Audited]]) -> str:
     """The text with each figure marked; of figures that overlap, the first."""
     parts, at = [], 0
-    spans = [(*_place(one), i, one.finding.verdict) for i, one in figures]
-    for start, end, i, verdict in sorted(spans):
+    for start, end, i, verdict in sorted(_spans(figures)):
         if at <= start < end <= len(text):
             parts.append(
                 f'{escape(text[at:start])}<a class="{verdict}" href="#figure-{i}"'
@@ -85,11 +84,12 @@ def _marked(text: str, figures: Sequence[tuple[int, Audited]]) -> str:
     return "".join([*parts, escape(text[at:])])
 
 
-def _place(one: Audited) -> tuple[int, int]:
-    """Where a figure stands in the text; nowhere if its span was lost."""
-    span = one.given.get("span")
-    ends = (span.get("start"), span.get("end")) if isinstance(span, dict) else (None, None)
-    return ends if all(isinstance(end, int) for end in ends) else (0, 0)  # type: ignore[return-value]
+def _spans(figures: Sequence[tuple[int, Audited]]) -> Iterator[tuple[int, int, int, Verdict]]:
+    """Where each figure stands in the text, unless its file has lost it."""
+    for i, one in figures:
+        match one.given.get("span"):
+            case {"start": int(start), "end": int(end)}:
+                yield start, end, i, one.finding.verdict
 
 
 def _figure(row: tuple[int, Audited]) -> str:

@@ -1,8 +1,9 @@
 """What a printed number leaves open: proportions, and a hazard ratio with its interval and P.
 
-A printed number stands for every value within half of its last digit, both ends included: which
-way a half was rounded is not known. If further digits were cut off, it stands for every value from
-itself to one more of its last digit, that end excluded.
+A printed number stands for every value within half of its last digit. A half may have been rounded
+up or to even, so the lower end is one of them, and the upper end where the last digit is even. If
+further digits were cut off, the number stands for every value from itself to one more of its last
+digit, that end excluded.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ class Printed:
         except InvalidOperation as error:
             raise ValueError(f"{text!r} is not a number") from error
         exponent = number.as_tuple().exponent
-        if not isinstance(exponent, int):
-            raise ValueError(f"{text!r} is not a finite number")
+        if not isinstance(exponent, int) or abs(exponent) > 12 or abs(number) > 10**12:
+            raise ValueError(f"{text!r} is not a number that is printed")
         scale = Fraction(1, 100) if percent else Fraction(1)
         return cls(Fraction(number) * scale, Fraction(10) ** exponent * scale, text.strip())
 
@@ -87,9 +88,14 @@ class Printed:
         """The largest value that prints this; with digits cut off, all values are below it."""
         return self.value + (self.step if self.cut else self.step / 2)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the upper end is printed this way too."""
+        return not self.cut and self.value / self.step % 2 == 0
+
     def prints(self, value: Fraction | float) -> bool:
         """Whether `value` may be printed this way."""
-        return self.low <= value < self.high if self.cut else self.low <= value <= self.high
+        return self.low <= value < self.high or (self.closed and value == self.high)
 
     def read(self, cut: bool) -> Printed:
         """The same with further digits cut off, or rounded."""
@@ -108,42 +114,59 @@ class Printed:
 
 
 _P: Final = re.compile(r"\s*[Pp]?\s*(<=|>=|[<>\u2264\u2265])?\s*=?\s*(.*)", re.DOTALL)
+_SIGNS: Final = str.maketrans("\u2264\u2265", "<>")
 
 
 @dataclass(frozen=True)
 class PrintedP:
-    """A printed P-value as the range of P that it leaves, both ends included."""
+    """A printed P-value, or one that is printed to lie below or above a number."""
 
-    low: float
-    high: float
+    printed: Printed
+    sign: str = ""
+    text: str = field(default="", compare=False)
 
     @classmethod
-    def parse(cls, text: str, cut: bool = False) -> PrintedP:
+    def parse(cls, text: str) -> PrintedP:
         """Read ``0.038``, ``<0.001`` or ``P > .05``. Raises ValueError on anything else."""
         sign, number = _P.fullmatch(plain(text)).groups()  # type: ignore[union-attr]
-        printed = Printed.parse(number).read(cut)
-        if sign and sign in "<=\u2264":
-            return cls(0.0, float(printed.value))
-        if sign:
-            return cls(float(printed.value), 1.0)
-        return cls(max(0.0, float(printed.low)), min(1.0, float(printed.high)))
+        return cls(Printed.parse(number), (sign or "").translate(_SIGNS)[:1], text.strip())
+
+    @property
+    def low(self) -> float:
+        """The smallest P that is left."""
+        ends = {"<": 0.0, ">": float(self.printed.value), "": float(self.printed.low)}
+        return max(0.0, ends[self.sign])
+
+    @property
+    def high(self) -> float:
+        """The largest P that is left, included."""
+        ends = {"<": float(self.printed.value), ">": 1.0, "": float(self.printed.high)}
+        return min(1.0, ends[self.sign])
 
     @property
     def possible(self) -> bool:
         """Whether any probability is left."""
         return self.low <= self.high and self.high > 0
 
+    @property
+    def decimals(self) -> int:
+        """How many decimals are printed."""
+        return self.printed.decimals
+
     def prints(self, p: float) -> bool:
         """Whether `p`, computed to 12 digits, may be printed this way."""
         return self.low - 1e-12 <= p <= self.high + 1e-12
+
+    def read(self, cut: bool) -> PrintedP:
+        """The same with further digits cut off, or rounded."""
+        return replace(self, printed=self.printed.read(cut))
 
 
 def numerators(printed: Printed, n: int) -> list[int]:
     """Counts out of `n` that print this proportion."""
     first = max(0, math.ceil(printed.low * n))
-    last = math.ceil(printed.high * n) - 1 if printed.cut else math.floor(printed.high * n)
-    last = min(n, last)
-    return list(range(first, last + 1))
+    last = min(n, math.floor(printed.high * n))
+    return [count for count in range(first, last + 1) if printed.prints(Fraction(count, n))]
 
 
 def denominators(printed: Printed, largest: int) -> list[tuple[int, int]]:

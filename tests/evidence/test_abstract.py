@@ -13,6 +13,7 @@ import yaml
 from salvage.__main__ import main
 from salvage.evidence.abstract import figures_of, read_text, write_facts
 from salvage.problems import InputError
+from tests.evidence.abstracts import abstract
 
 TEXTS = Path(__file__).parent / "texts"
 
@@ -180,3 +181,42 @@ def test_what_is_to_be_audited_has_to_be_named(capsys):
     for arguments in ([], ["facts.yaml", "--text", "a.txt"]):
         assert main(["audit", *arguments]) == 1
         assert "either a file of printed figures, or --text" in capsys.readouterr().err
+
+
+# --- generated abstracts, written out -------------------------------------------------------------
+
+WRITTEN = {
+    "en": {
+        "percent and count": ("{percent} ({events}/{n})", "{events} of {n} patients ({percent})"),
+        "percent of n": ("{percent} of {n} patients",),
+        "ratio, interval and P": (
+            "HR {ratio} (95% CI {low}–{high}), P{sign}{p}",
+            "hazard ratio, {ratio}; 95% CI, {low} to {high}; P{sign}{p}",
+        ),
+        "ratio and interval": ("odds ratio {ratio} [95% CI {low}-{high}]",),
+        "median in its range": ("median age {median} years (range, {low}–{high})",),
+    },
+    "zh": {
+        "percent and count": ("{percent}（{events}/{n}）", "{n}例中{events}例（{percent}）"),
+        "ratio, interval and P": ("HR＝{ratio}，95%CI：{low}～{high}，P{sign}{p}",),
+        "ratio and interval": ("风险比为{ratio}（95%CI {low}至{high}）",),
+        "median in its range": ("中位年龄{median}岁（范围{low}～{high}岁）",),
+    },
+}
+
+
+@pytest.mark.parametrize("language", WRITTEN)
+@pytest.mark.parametrize("seed", range(40))
+def test_a_generated_abstract_is_read_as_it_was_written(language, seed):
+    one = abstract(seed)
+    said, expected = [], []
+    for kind, figure in zip(one.kinds, one.figures, strict=True):
+        forms = WRITTEN[language].get(kind)
+        if forms:
+            sign = " " if str(figure.get("p", "")).startswith("<") else " = "
+            said.append(forms[len(said) % len(forms)].format(**figure, sign=sign))
+            expected.append(figure)
+    ends = {"en": ". Then ", "zh": "。其后"}
+    found = figures_of(ends[language].join(said) + ends[language])
+    left_out = ("span", "label", "of")
+    assert [{k: v for k, v in f.items() if k not in left_out} for f in found] == expected

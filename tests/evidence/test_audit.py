@@ -49,14 +49,21 @@ def test_a_printed_number_keeps_its_last_digit():
 
 
 def test_a_printed_p_is_a_range():
-    assert PrintedP.parse("0.038") == PrintedP(0.0375, 0.0385)
-    assert PrintedP.parse("<0.001") == PrintedP(0.0, 0.001)
-    assert PrintedP.parse("< .05") == PrintedP(0.0, 0.05)
-    assert PrintedP.parse("1.0") == PrintedP(0.95, 1.0)
-    assert PrintedP.parse("0.000") == PrintedP(0.0, 0.0005)
-    assert PrintedP.parse("P ＜ 0.05") == PrintedP.parse("≤.05") == PrintedP(0.0, 0.05)
-    assert PrintedP.parse(">0.05") == PrintedP.parse("P≥0.05") == PrintedP(0.05, 1.0)
-    assert PrintedP.parse("0.038", cut=True) == PrintedP(0.038, 0.039)
+    for text, ends in {
+        "0.038": (0.0375, 0.0385),
+        "<0.001": (0.0, 0.001),
+        "< .05": (0.0, 0.05),
+        "P ＜ 0.05": (0.0, 0.05),
+        "≤.05": (0.0, 0.05),
+        "<=0.05": (0.0, 0.05),
+        ">0.05": (0.05, 1.0),
+        "P≥0.05": (0.05, 1.0),
+        "1.0": (0.95, 1.0),
+        "0.000": (0.0, 0.0005),
+    }.items():
+        assert (PrintedP.parse(text).low, PrintedP.parse(text).high) == ends
+    cut = PrintedP.parse("0.038").read(cut=True)
+    assert (cut.low, cut.high) == (0.038, 0.039)
     assert not any(PrintedP.parse(text).possible for text in ("1.2", "-0.1", "<0"))
     assert PrintedP.parse("0.000").possible
 
@@ -71,11 +78,13 @@ def test_every_proportion_prints_itself(n, data):
     )
 
 
-def test_a_half_may_have_been_rounded_either_way():
-    # 1 of 8 is 12.5%.
+def test_a_half_may_have_been_rounded_up_or_to_even():
+    # 1 of 8 is 12.5%: 13 up and 12 to even. 3 of 8 is 37.5%: 38 both ways.
     assert numerators(Printed.parse("12%"), 8) == [1]
     assert numerators(Printed.parse("13%"), 8) == [1]
     assert numerators(Printed.parse("14%"), 8) == []
+    assert numerators(Printed.parse("38%"), 8) == [3]
+    assert numerators(Printed.parse("37%"), 8) == []
 
 
 def test_digits_cut_off_leave_every_larger_value_below_one_more_of_the_last_digit():

@@ -29,7 +29,7 @@ def test_every_figure_has_its_verdict_arithmetic_and_question(cases):
     for verdict in VERDICTS:
         assert f'class="verdict {verdict}"' in cases
     for said in (
-        "154 of 238 is 64.71%, which is 64% with the digits cut off.",
+        "154 of 238 is 64.71%, printed with the digits cut off.",
         "It would fit with a lower limit of 0.971.",
         "Were the digits of “154/238 (64%)” cut off, and not rounded?",
         "Of how many patients is “62.2% of 40” the share? It would fit with an n of 37.",

@@ -120,7 +120,7 @@ def test_tests_of_two_groups_are_scipys(one, other):
 
 def test_the_arithmetic_shows_the_numbers():
     found = {one.shown: one.finding.arithmetic for one in CASES}
-    assert found["154/238 (64%)"] == ("154 of 238 is 64.71%, which is 64% with the digits cut off.")
+    assert found["154/238 (64%)"] == ("154 of 238 is 64.71%, printed with the digits cut off.")
     assert found["mean 4.74, n 25, whole True"] == (
         "No whole sum over 25 prints 4.74: 118/25 is 4.7200 and 119/25 is 4.7600."
     )
