@@ -93,5 +93,5 @@ overview.independence(cohort)
 # - **Exact interval.** Clopper and Pearson. It is valid for independent lines, and conservative.
 # - **Effective number of lines.** The number divided by the design effect, which comes from the variance of the rate when whole patients are drawn, with a correction for the number of patients. It is never larger than the number of lines.
 # - **Wilson interval.** Wilson's score interval, computed on the effective number.
-# - **Checks.** Clopper-Pearson and Wilson limits agree with R. The effective number has no counterpart in R and is tested against an independent calculation.
+# - **Checks.** Clopper-Pearson and Wilson limits agree with R. The effective number agrees with the design effect of R's `survey` package.
 # :::

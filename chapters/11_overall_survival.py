@@ -87,7 +87,7 @@ survival.observed_range(cohort)
 #
 # Duration of response begins with the first complete or partial response and ends with progression or death.
 # A new treatment before that censors the response, because the response had not ended; a second line of the table counts it as an event instead.
-# Responses of several lines of one patient are not independent, so the interval is too narrow if patients repeat.
+# Responses of several lines of one patient are not independent, so the interval can be too narrow where patients repeat.
 
 # %% tags=["hide-input"]
 figures.dor(cohort)

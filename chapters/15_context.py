@@ -23,9 +23,12 @@ context.answer(cohort)
 # %% [markdown]
 # ## Three rules of comparison
 #
-# - **Patients or events.** Other cohorts count patients at their first line after CAR-T. The index study counts events over all lines. This chapter shows the first-line rates of this cohort, per patient, first, and the event rates second.
-# - **Where the clock starts.** Most cohorts count survival from failure; the index study counts it from infusion. Survival from different origins never shares an axis here.
+# - **Patients or events.** Other cohorts count patients. The index study counts events over all lines. This chapter shows the rates of this cohort at first salvage line, per patient, first, and the event rates second.
+# - **Where the clock starts.** The index study counts survival from infusion, others from failure or from treatment. Survival from different origins never shares an axis here.
 # - **What late means.** Each cohort has its own cut-off between early and late relapse, so a late group here is another one there.
+
+# %% tags=["hide-input"]
+context.units_of_others()
 
 # %% tags=["hide-input"]
 context.own_first_lines(cohort)

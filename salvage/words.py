@@ -54,6 +54,12 @@ INTENTS: Final = {
     "definitive": "Definitive",
     "palliative": "Palliative",
 }
+CAUSES_OF_DEATH: Final = {
+    "lymphoma": "Lymphoma",
+    "treatment": "Toxicity of treatment",
+    "infection": "Infection",
+    "other": "Another cause",
+}
 SEXES: Final = {"F": "Female", "M": "Male"}
 SCALES: Final = {"CTCAE 5.0": "CTCAE 5.0", "CTCAE 6.0": "CTCAE 6.0", "ASTCT": "ASTCT 2019"}
 ANALYSES: Final = {

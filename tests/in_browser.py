@@ -7,6 +7,7 @@ from playwright.sync_api import Page, Route, ViewportSize
 from tests.reference_notebooks import ROOT, Paths, listed_in_toc
 
 WIDE: ViewportSize = {"width": 1280, "height": 900}
+TABLET: ViewportSize = {"width": 1100, "height": 800}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 PAGES = [*sorted(listed_in_toc(ROOT)), "search", "genindex"]
 CHAPTERS = [f"chapters/{source.stem}" for source in Paths().sources()]

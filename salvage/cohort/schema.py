@@ -133,6 +133,7 @@ PATIENTS: Final = TableSchema(
         _month("relapse_month", "Progression or relapse after the first CAR-T", 90, True),
         _month("os_month", "Death or last contact", 400, True),
         _flag("died", "Died (1) or alive at last contact (0)", 1, True),
+        _code("cause_of_death", "Cause of death", words.CAUSES_OF_DEATH, "lymphoma"),
     ),
 )
 

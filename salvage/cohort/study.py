@@ -36,6 +36,7 @@ class Study:
     centre: Annotated[str, "hospital or registry"] = ""
     window: Annotated[str, "dates of inclusion, as text"] = ""
     data_cut_off: Annotated[str, "date of the last follow-up, as text"] = ""
+    funding: Annotated[str, "source of funding, as text"] = ""
     early_relapse_months: Annotated[
         float, _CUT_OFF, "cut-off between early and late relapse; late is above it"
     ] = 3.0

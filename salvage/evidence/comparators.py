@@ -1,8 +1,8 @@
 """What other studies printed: response rates with exact intervals, survival, and pooling.
 
 Everything comes from ``data/comparators.yaml``; nothing is added from memory. Other studies count
-patients, mostly at their first line after CAR-T; the study of this book counts events over all
-lines. Every row says what was counted and, for a time, where the clock starts.
+patients, some of them at their first salvage line; the index study counts events over all lines.
+Every row says what was counted and, for a time, where the clock starts.
 """
 
 from __future__ import annotations

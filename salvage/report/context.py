@@ -23,6 +23,9 @@ WIDE: Final = 0.3
 SECONDARY: Final = "secondary"
 FIRST_LINE: Final = "patients at first salvage line"
 EVENTS: Final = "events over all lines"
+#: How ``data/comparators.yaml`` says that a rate is of first salvage lines.
+AT_FIRST_LINE: Final = "patients at their first line after CAR-T"
+FAILURE, OTHER_CLOCK, UNKNOWN_CLOCK = "failure", "treatment", "unknown"
 DERIVED_NOTE: Final = (
     "An interval is exact where the count is printed, or where one count alone rounds to the"
     " printed rate; otherwise as printed, or a dash."
@@ -40,13 +43,12 @@ RESPONSE_TO: Final = {
 def answer(cohort: Cohort) -> Box:
     """How this cohort lies among the others, and what may be compared."""
     few = (
-        "Other cohorts count patients at their first line after CAR-T; the index study counts"
-        " events over all lines. Only the first-line rates of this cohort are comparable in kind,"
-        " and they rest on few patients."
+        "Other cohorts count patients, the index study counts events over all lines. Only the rates"
+        " of this cohort at first salvage line are comparable in kind, and they rest on few"
+        " patients."
     )
     many = (
-        "Other cohorts count patients at their first line after CAR-T; only first-line rates are"
-        " comparable in kind."
+        "Other cohorts count patients; only the rates at first salvage line are comparable in kind."
     )
     return show.answer(
         cohort.study,
@@ -71,6 +73,34 @@ def _medians_of_others() -> str:
     if len(medians) == 1:
         return f"Another cohort whose clock starts at progression printed {medians[0]}."
     return f"Other cohorts whose clock starts at progression printed {words.listing(medians)}."
+
+
+def units_of_others() -> Text:
+    """What the other studies count, and from where they count survival, as far as they say."""
+    rates = comparators.comparators().rates
+    first = [rate for rate in rates if rate.counted == AT_FIRST_LINE]
+    studies = words.listing(sorted({rate.study.label for rate in first}))
+    origins: dict[str, set[str]] = {}
+    for outcome in comparators.outcomes("os_median"):
+        origins.setdefault(outcome.study.key, set()).add(outcome.origin)
+    kinds = [_clock(printed) for printed in origins.values()]
+    return text(
+        CLEARED,
+        f"Of the {len(rates)} response rates of other studies listed in this book, {len(first)}"
+        f" count patients at their first salvage line, all of them from {studies}. The others count"
+        " patients and do not say at which line.",
+        f"Of the {len(kinds)} studies that print a median overall survival,"
+        f" {kinds.count(FAILURE)} count it from progression or failure after CAR-T,"
+        f" {kinds.count(OTHER_CLOCK)} from the start of a treatment, and"
+        f" {kinds.count(UNKNOWN_CLOCK)} do not say in the text that was read.",
+    )
+
+
+def _clock(origins: set[str]) -> str:
+    """From where a study counts survival."""
+    if origins == {words.NOT_STATED}:
+        return UNKNOWN_CLOCK
+    return FAILURE if origins <= {"progression", "late failure"} else OTHER_CLOCK
 
 
 def _overlap(cohort: Cohort) -> str:
@@ -123,10 +153,7 @@ def own_first_lines(cohort: Cohort) -> Table | Absent:
             (category, counted, f"{e.events} / {e.n}", percent(e.value), interval_text(e))
             for category, counted, e in rates
         ],
-        (
-            "Other cohorts count patients at their first line after CAR-T, so the first row of"
-            " each category is the one to compare.",
-        ),
+        ("Other cohorts count patients, so the first row of each category is the one to compare.",),
         marks([e for _, _, e in rates]),
         left=(0, 1),
     )

@@ -12,6 +12,20 @@ from salvage.paths import DATA, ROOT
 from salvage.records import Reader
 
 STROBE: Final = DATA / "strobe.yaml"
+#: A page with a cell is a notebook in MyST Markdown, as a chapter is.
+NOTEBOOK: Final = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+    format_version: 0.13
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---"""
+CELL: Final = "```{{code-cell}}\n:tags: [remove-input]\n\n{code}\n```"
 MADE: Final = "<!-- Made from {source} by `make sync`: edit that, not this page. -->"
 
 
@@ -111,16 +125,22 @@ def strobe() -> str:
         for i in strobe_items()
     ]
     return _page(
+        NOTEBOOK,
         "# STROBE checklist",
         MADE.format(source="data/strobe.yaml"),
-        "The items of the checklist for cohort studies {cite}`vonelm2007`, in our own words, and"
-        " where each is met. The index study is known by its abstract alone, so items about its"
-        " conduct can only be answered as far as that goes.",
+        "## Where each item is met",
+        "The items of the checklist for cohort studies {cite}`vonelm2007`, in our own words.",
         _table(
             "STROBE items and where they are met.",
             "tab-strobe",
             ["Item", "Topic", "Asks", "Where and how"],
             rows,
+        ),
+        "## What this study says of itself",
+        CELL.format(
+            code="from salvage.report import conduct\n"
+            "from salvage.report.gate import book_cohort\n\n"
+            "conduct.strobe(book_cohort())"
         ),
     )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.in_browser import CHAPTERS, NARROW, PAGES, WIDE, Watched, use_theme
+from tests.in_browser import CHAPTERS, NARROW, PAGES, TABLET, WIDE, Watched, use_theme
 from tests.reference_notebooks import ROOT, listed_in_toc
 from tests.scratch_book import Built
 
@@ -13,7 +13,7 @@ from tests.scratch_book import Built
 def test_a_page_loads_in_any_width_without_errors_and_without_the_outside(
     watched: Watched, site: str, name: str
 ) -> None:
-    for size in (NARROW, WIDE):
+    for size in (NARROW, TABLET, WIDE):
         watched.page.set_viewport_size(size)
         response = watched.page.goto(f"{site}/{name}.html", wait_until="load")
         assert response is not None
@@ -22,6 +22,9 @@ def test_a_page_loads_in_any_width_without_errors_and_without_the_outside(
         assert width <= size["width"], f"{width} px wide on a screen of {size['width']}"
         assert watched.page.locator(".synthetic-notice").count() == 1
         assert watched.page.locator(".synthetic-notice").is_visible()
+    cut = ".bd-article .pst-scrollable-table-container"
+    wider = "frames => frames.filter(f => f.scrollWidth > f.clientWidth).length"
+    assert watched.page.locator(cut).evaluate_all(wider) == 0, "a table is cut off at 1280 px"
     watched.page.wait_for_timeout(150)
     assert (watched.errors, watched.outside) == ([], [])
 
