@@ -14,15 +14,16 @@ suppressPackageStartupMessages({
 source("common.R")
 
 folders <- c(shipped = "../../data", heart = "cohorts/heart", bladder = "cohorts/bladder")
+scripts <- c("common.R", "recompute.R")
 files <- c("adverse_events.csv", "patients.csv", "salvage.csv", "study.yaml")
 
 categories <- c("bispecific", "second_cart", "radiotherapy", "polatuzumab", "checkpoint", "other")
 responses <- list(orr = c("CR", "PR"), cr = "CR", pr = "PR")
 z <- qnorm(0.975)
 
-# Least numbers below which nothing is estimated: of a median, of a test or hazard ratio, of two
-# covariates.
-median_subjects <- 5; median_events <- 3
+# Least numbers below which nothing is estimated: of a median, of one with delayed entry, of a test
+# or hazard ratio, of two covariates, of the window of restricted means.
+median_subjects <- 5; median_events <- 3; delayed_at_risk <- 10
 test_events <- 10; test_group <- 5; events_of_two <- 20
 risk_share <- 0.1; risk_least <- 5
 # Greatest share of lines with progressive disease but no month of it.
@@ -47,12 +48,23 @@ curve <- function(time, event, entry = NULL) {
   survfit(y ~ 1, conf.type = "log-log")
 }
 
-put_median <- function(id, time, event, entry = NULL, known = TRUE) {
-  n <- length(time); events <- sum(event)
-  if (n < median_subjects || events < median_events || !known) return(put(id, n = n, events = events))
+put_median <- function(id, time, event, patient = seq_along(time), known = TRUE) {
+  n <- length(time); events <- sum(event); subjects <- length(unique(patient))
+  if (subjects < median_subjects || events < median_events || !known) return(put(id, n = n, events = events))
   # The table of a summary extends the curve to time 0 before it reads the median.
-  m <- survival:::survmean(curve(time, event, entry), rmean = "none")$matrix
+  m <- survival:::survmean(curve(time, event), rmean = "none")$matrix
   put(id, m["median"], m["0.95LCL"], m["0.95UCL"], n, events)
+}
+
+# With delayed entry one early death among few at risk moves the curve far.
+put_delayed_median <- function(id, entry, time, event) {
+  fit <- curve(time, event, entry)
+  m <- survival:::survmean(fit, rmean = "none")$matrix
+  before <- fit$n.event > 0 & fit$time <= m["median"]
+  few <- length(time) < median_subjects || sum(event) < median_events
+  if (few || (any(before) && min(fit$n.risk[before]) < delayed_at_risk))
+    return(put(id, n = length(time), events = sum(event)))
+  put(id, m["median"], m["0.95LCL"], m["0.95UCL"], length(time), sum(event))
 }
 
 put_at <- function(id, time, event, months) {
@@ -98,12 +110,14 @@ put_share <- function(id, events, n) {
 # design of the whole study; a patient without a line is a cluster too.
 effective <- function(y, patient, everyone) {
   n <- length(y); k <- length(unique(patient))
+  # They do not show how alike the lines of one patient are: each patient counts as one.
+  if (k == 1 || sum(y) %in% c(0, n)) return(k)
   others <- setdiff(everyone, patient)
   rows <- data.frame(y = c(y, rep(0, length(others))), patient = c(patient, others),
                      here = rep(c(TRUE, FALSE), c(n, length(others))))
   m <- svymean(~y, subset(svydesign(~patient, weights = ~1, data = rows), here))
   v <- as.numeric(vcov(m)); p <- as.numeric(coef(m))
-  if (k == 1 || v < 1e-20) return(n)
+  if (v < 1e-20) return(n)
   min(n, p * (1 - p) / v * (qt(0.025, n - 1) / qt(0.025, k - 1))^2)
 }
 
@@ -214,13 +228,18 @@ most <- function(text) {
   as.numeric(text == sort(names(sizes)[sizes == max(sizes)], method = "radix")[1])
 }
 
+# Months to relapse are counted in the largest of these units within their middle half.
+relapse_unit <- function(p) max(c(1, (u <- c(1, 3, 6, 12))[u <= diff(quantile(p$relapse_month, c(0.25, 0.75)))]))
+
 factors_of <- function(p, cut) list(
-  late = p$relapse_month > cut, relapse_month = p$relapse_month, age = p$age / 10,
+  late = p$relapse_month > cut, relapse_month = p$relapse_month / relapse_unit(p), age = p$age / 10,
   sex = p$sex == "M", histology = most(p$histology), coo = most(p$coo), stage = p$stage >= 3,
   ipi = p$ipi >= 3, ecog = p$ecog >= 2, ldh_elevated = p$ldh_elevated == 1,
   extranodal_sites = p$extranodal_sites >= 2, bulky = p$bulky == 1, prior_lines = p$prior_lines,
   refractory = p$refractory == 1, cart_target = most(p$cart_target),
-  cart_product = most(p$cart_product), cart_best_response = p$cart_best_response == "CR"
+  cart_product = most(p$cart_product),
+  # Not evaluable is not known to be less than complete.
+  cart_best_response = ifelse(p$cart_best_response == "NE", NA, p$cart_best_response == "CR")
 )
 
 counts <- function(p, lines, cut) {
@@ -253,7 +272,7 @@ overall <- function(p, lines) {
     put_rmst(paste0(id, ".rmst"), times[[i]], deaths[[i]], month)
   }
   later <- treated & p$os_month > first
-  put_median("os.delayed_entry.median", p$os_month[later], p$died[later], first[later])
+  put_delayed_median("os.delayed_entry.median", first[later], p$os_month[later], p$died[later])
 }
 
 rates <- function(p, lines) {
@@ -349,7 +368,7 @@ durations <- function(lines) {
     known <- mean(first$undated[keep]) <= most_undated
     for (rule in names(found)) {
       name <- paste(c(id, if (rule != "main") rule, "median"), collapse = ".")
-      put_median(name, found[[rule]]$time[keep], found[[rule]]$event[keep], known = known)
+      put_median(name, found[[rule]]$time[keep], found[[rule]]$event[keep], lines$patient_id[keep], known)
     }
   }
   changed <- pmin(ifelse(is.na(lines$next_start), Inf, lines$next_start), lines$os_month)
@@ -360,9 +379,10 @@ durations <- function(lines) {
     for (which in c("", "first_line.")) {
       key <- paste0(which, category); keep <- of & (which == "" | lines$line == 1)
       put_ends(paste0("pfs.", key), pfs, keep)
-      put_median(paste0("ttnt.", key, ".median"), months(lines$start_month, changed)[keep], change_or_death[keep])
+      put_median(paste0("ttnt.", key, ".median"), months(lines$start_month, changed)[keep],
+                 change_or_death[keep], lines$patient_id[keep])
       put_median(paste0("os_from_start.", key, ".median"),
-                 months(lines$start_month, lines$os_month)[keep], lines$died[keep])
+                 months(lines$start_month, lines$os_month)[keep], lines$died[keep], lines$patient_id[keep])
     }
   }
   answers[["dor.all.new_treatment_event.median"]] <<- answers[["dor.all.next_line_event.median"]]
@@ -403,35 +423,48 @@ incidences <- function(p, lines) {
 
 ## Adverse events ----------------------------------------------------------------------------
 
-terms <- list(fever = c("fever", "pyrexia"), crs = c("crs", "cytokine release syndrome"),
-              icans = "icans")
+# The spellings that occur in the three cohorts.
+terms <- list(
+  fever = c("fever", "pyrexia", "febrile", "fever (non-crs)"),
+  crs = c("crs", "crs grade 1", "cytokine release syndrome"),
+  icans = c("icans", "icans/neurotoxicity")
+)
 
 safety <- function(events, p, lines) {
   treated <- length(unique(lines$patient_id))
   events <- events[events$patient_id %in% lines$patient_id, ]
-  patients <- function(rows) length(unique(rows$patient_id))
-  severe <- function(rows) rows[!is.na(rows$grade) & rows$grade >= 3, ]
-  put_share("ae.any.patients", patients(events), treated)
-  put_share("ae.severe.patients", patients(severe(events)), treated)
+  put_patients <- function(id, rows) put_share(id, length(unique(rows$patient_id)), treated)
+  # Who had no severe event but one without a grade is not known to be free of one.
+  put_severe <- function(id, rows) {
+    severe <- unique(rows$patient_id[!is.na(rows$grade) & rows$grade >= 3])
+    unknown <- setdiff(rows$patient_id[is.na(rows$grade)], severe)
+    of_all <- nrow(rows) > 0 && length(unknown) == length(unique(rows$patient_id))
+    put_share(id, if (of_all) NA else length(severe), treated - length(unknown))
+  }
+  put_patients("ae.any.patients", events)
+  put_severe("ae.severe.patients", events)
   for (key in names(terms)) {
     of <- events[tolower(trimws(events$term)) %in% terms[[key]], ]
-    put_share(paste0("ae.", key, ".patients"), patients(of), treated)
-    put_share(paste0("ae.", key, ".severe.patients"), patients(severe(of)), treated)
+    put_patients(paste0("ae.", key, ".patients"), of)
+    put_severe(paste0("ae.", key, ".severe.patients"), of)
     put(paste0("ae.", key, ".events"), nrow(of), n = nrow(lines), events = nrow(of))
   }
   # Exposure: to 30 days after the end of treatment, of one-off treatment to 90 days from its start
   # at least, never past the next line or last contact.
+  day <- 1 / 30.4375
+  end <- lines$end_month + 30 * day
   once <- lines$category %in% c("second_cart", "radiotherapy")
-  end <- lines$end_month + 30 / 30.4375
-  end <- pmin(ifelse(once, pmax(end, lines$start_month + 90 / 30.4375), end),
+  end <- pmin(ifelse(once, pmax(end, lines$start_month + 90 * day), end),
               lines$next_start, lines$os_month, na.rm = TRUE)
   of_line <- match(paste(events$patient_id, events$line), paste(lines$patient_id, lines$line))
-  inside <- !is.na(of_line) & !is.na(events$onset_month) &
-    events$onset_month >= lines$start_month[of_line] & events$onset_month <= end[of_line]
+  start <- lines$start_month[of_line]; until <- end[of_line]
+  # An onset on the last day counts, however its month was rounded.
+  inside <- !is.na(of_line) & !is.na(events$onset_month) & until > start &
+    events$onset_month >= start & events$onset_month <= until + day / 2
   for (category in categories) {
     of <- lines$category == category
     years <- sum(end[of] - lines$start_month[of]) / 12
-    n <- sum(lines$category[of_line[inside]] == category)
+    n <- sum(lines$category[of_line[which(inside)]] == category)
     limits <- if (n > 0) poisson.test(n, years)$conf.int else c(NA, NA)
     put(paste0("ae.rate.", category), if (n > 0) n / years else NA, limits[1], limits[2], sum(of), n)
   }
@@ -462,7 +495,7 @@ prognosis <- function(p, cut) {
   both <- cbind(x$relapse_month, x$ecog)
   known <- complete.cases(both)
   ids <- paste0("cox.prespecified.", c("relapse_month", "ecog"), ".hr")
-  if (sum(p$died[known]) >= events_of_two) {
+  if (sum(p$died[known]) >= events_of_two && min(table(both[known, 2])) >= test_group) {
     put_firth(ids, after[known], p$died[known], both[known, ])
   } else for (id in ids) put(id, n = sum(known), events = sum(p$died[known]))
   for (month in sort(unique(c(1, 2, 3, 4, 6, cut)))) {
@@ -472,6 +505,15 @@ prognosis <- function(p, cut) {
   }
 }
 
+# No point estimate where it is 0 or infinite, and nothing at all where both groups are empty or full.
+put_odds <- function(id, events, n) {
+  if (min(n) == 0 || sum(events) %in% c(0, sum(n))) return(put(id, n = n[1], events = events[1]))
+  found <- conditional(events[1], n[1], events[2], n[2])
+  p <- fisher.test(rbind(events, n - events))$p.value
+  value <- if (is.na(found$odds_ratio) || found$odds_ratio == 0) NA else found$odds_ratio
+  put(id, value, found$low, found$high, n[1], events[1], p)
+}
+
 across <- function(lines) {
   sizes <- sapply(categories, function(c) sum(lines$category == c))
   base <- categories[which.max(sizes)]
@@ -479,11 +521,13 @@ across <- function(lines) {
     y <- as.numeric(lines$best_response %in% responses[[measure]])
     events <- sapply(categories, function(c) sum(y[lines$category == c]))
     frame <- data.frame(y = y, category = lines$category, patient = lines$patient_id)
-    test <- svychisq(~ y + category, svydesign(~patient, weights = ~1, data = frame), statistic = "F")
-    p <- unname(test$p.value)
+    p <- if (min(sum(y), sum(1 - y)) < test_events || min(sizes[sizes > 0]) < test_group) NA
+    else svychisq(~ y + category, svydesign(~patient, weights = ~1, data = frame), statistic = "F")$p.value
     put(paste0("compare.", measure, ".rao_scott.p"), p, n = sum(sizes), events = sum(events), p = p)
     p <- fisher.test(cbind(events, sizes - events)[sizes > 0, ], workspace = 2e8)$p.value
     put(paste0("compare.", measure, ".exact.p"), p, n = sum(sizes), events = sum(events), p = p)
+    for (category in setdiff(categories, base))
+      put_odds(paste0("compare.", measure, ".", category, ".or"), events[c(category, base)], sizes[c(category, base)])
   }
   # Cohen's arcsine transformation: 80% power, 5% two-sided, from a rate of a third.
   difference <- function(id, pair) {
@@ -515,7 +559,7 @@ for (name in names(folders)) {
   header <- list(
     R = R.version.string,
     packages = as.list(sapply(c("survival", "survey"), function(p) as.character(packageVersion(p)))),
-    files = as.list(tools::md5sum(file.path(folder, files)) |> setNames(files)),
+    files = as.list(setNames(tools::md5sum(c(file.path(folder, files), scripts)), c(files, scripts))),
     fields = c("value", "low", "high", "n", "events", "p")
   )
   text <- toJSON(c(header, list(answers = answers)), auto_unbox = TRUE, json_verbatim = TRUE, pretty = TRUE)

@@ -1,4 +1,4 @@
-"""The book's estimates beside those that R computes from the same files."""
+"""The book's estimates of three cohorts beside those that R computes from the same files."""
 
 import hashlib
 import json
@@ -15,13 +15,19 @@ from tests.reference import REFERENCE
 from tests.reference.teaching_cohorts import COHORTS, MADE
 
 FOLDERS: Final = {"shipped": DATA, **{name: COHORTS / name for name in MADE}}
+LABELS: Final = {
+    "shipped": "Shipped cohort",
+    "heart": "Made of heart transplants",
+    "bladder": "Made of recurrences of bladder cancer",
+}
+SCRIPTS: Final = tuple(REFERENCE / name for name in ("common.R", "recompute.R"))
 
 #: Estimates that R does not compute, by the pattern of their ids, and why.
 NOT_BY_R: Final = {
-    r"bias\.null_hr\..*": "a simulation of its own random numbers",
+    r"bias\.null_hr\..*": "simulated, with random numbers that R does not draw",
     r"audit\..*": "follows from the printed figures, not from a cohort",
-    r"spread\..*": "describes the cohorts that a search found",
-    r"(orr|cr)\.\w+\.shrunken": "a model that no R package among those used here has",
+    r"spread\..*": "describes the cohorts that a search found, not this one",
+    r"(orr|cr)\.\w+\.shrunken": "of a model that no R package among those used here has",
 }
 
 
@@ -32,8 +38,9 @@ def digest(file: Path) -> str:
 
 @cache
 def by_r(name: str) -> dict[str, Any]:
-    """What `recompute.R` wrote of a cohort."""
-    return json.loads((REFERENCE / f"answers_{name}.json").read_text())
+    """What `recompute.R` wrote of a cohort: versions, digests, and numbers by id of estimate."""
+    found: dict[str, Any] = json.loads((REFERENCE / f"answers_{name}.json").read_text())
+    return found
 
 
 @cache
@@ -42,6 +49,11 @@ def by_book(name: str) -> dict[str, Estimate]:
     return {e.id: e for e in results.collect(load(FOLDERS[name]))}
 
 
-def reason(id: str) -> str | None:
-    """Why R does not compute an estimate; ``None`` where it does."""
-    return next((why for ids, why in NOT_BY_R.items() if re.fullmatch(ids, id)), None)
+def numbers(name: str, id: str) -> list[float | None]:
+    """The numbers of an estimate of the book, in the order in which R has them."""
+    return [getattr(by_book(name)[id], field) for field in by_r(name)["fields"]]
+
+
+def excused(id: str) -> bool:
+    """Whether R does not compute an estimate."""
+    return any(re.fullmatch(pattern, id) for pattern in NOT_BY_R)

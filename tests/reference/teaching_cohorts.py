@@ -82,7 +82,7 @@ def line(patient: Row, number: int, start: float, following: float | None, row: 
         "new_treatment": following,
         "ongoing": None if began is None else began + part(end - began),
     }
-    reason = pick(("progression", "progression", *reasons), row, 239) if held else None
+    reason = pick(("progression", *reasons), row, 239) if held else None
     ended = reasons[reason] if reason else None
     if began is not None and ended is not None and ended < began:
         began = start
@@ -109,7 +109,8 @@ def part(space: float) -> float:
 
 
 TERMS: Final = (
-    ("Fever", "CTCAE 5.0"), ("pyrexia", "CTCAE 5.0"), ("CRS", "ASTCT"), ("ICANS", "ASTCT"),
+    ("Fever", "CTCAE 5.0"), ("pyrexia", "CTCAE 5.0"), ("Fever (non-CRS)", "CTCAE 6.0"),
+    ("CRS", "ASTCT"), ("CRS grade 1", "ASTCT"), ("ICANS", "ASTCT"), ("ICANS/neurotoxicity", None),
     ("neutropenia", "CTCAE 5.0"), ("Neutropenia", "CTCAE 6.0"), ("infection", None),
 )  # fmt: skip
 
