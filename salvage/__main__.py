@@ -141,12 +141,17 @@ def calibrate(out: Path, alternatives: bool, sequences: bool) -> Iterator[str]:
     yield from (f"{path}\n" for path in written)
 
 
-@_command(_argument("facts", "the printed figures of an abstract, as YAML"))
-def audit(facts: Path) -> Iterator[str]:
+@_command(
+    _argument("facts", "printed figures as YAML: a list of cases, or the facts of one study"),
+    _argument("--format", "text by default", type=str, choices=("text", "json"), default="text"),
+)
+def audit(facts: Path, format: str) -> Iterator[str]:
     """Check the printed figures of an abstract against each other."""
-    from salvage.evidence.facts_file import audit_facts
+    from salvage.evidence import cases
 
-    yield str(audit_facts(facts))
+    read = cases.read_cases(facts)
+    audited = cases.audit_cases(read)
+    yield cases.to_json(audited) if format == "json" else cases.to_text(audited, read)
 
 
 def parser() -> argparse.ArgumentParser:

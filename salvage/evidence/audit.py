@@ -1,6 +1,7 @@
 """The published study's abstract audited: what its figures imply, exclude and leave open.
 
-Any other abstract is audited from a small YAML file: see :mod:`salvage.evidence.facts_file`.
+Any other abstract is audited from a small YAML file or its text: see
+:mod:`salvage.evidence.cases`.
 
 ``python -m salvage calibrate --sequences`` searches again for the sequences in ``data/audit.json``
 that prove which numbers of deaths are possible. Each of them is fitted again by a test.
@@ -12,7 +13,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -23,16 +24,14 @@ from salvage.evidence.feasible_tables import FeasibleTables, TableFacts, feasibl
 from salvage.evidence.printed import (
     TIES,
     FollowUp,
-    RateCheck,
-    RateFact,
     RatioCheck,
     RatioFact,
-    check_rate,
     check_ratio,
     follow_up,
 )
 from salvage.evidence.risk_sets import SequenceTable, Ties, find_sequence
-from salvage.evidence.rounding import Printed, PrintedP
+from salvage.evidence.rounding import Printed, PrintedP, denominators
+from salvage.evidence.verdicts import Figure, Verdict, judge
 from salvage.paths import DATA
 
 SEQUENCES: Final = DATA / "audit.json"
@@ -47,32 +46,67 @@ def _printed(figure: str, part: str = "value") -> Printed:
 
 def published_ratio() -> RatioFact:
     """The published late-against-early hazard ratio, as one model of all published patients."""
-    entry = printed_figures()["cox.late_vs_early.hr"]
-    p = _printed("cox.late_vs_early.hr", "p")
+    key = "cox.late_vs_early.hr"
+    p = _printed(key, "p")
     return RatioFact(
-        label=entry["statement"],
-        hr=_printed("cox.late_vs_early.hr"),
-        low=_printed("cox.late_vs_early.hr", "low"),
-        high=_printed("cox.late_vs_early.hr", "high"),
-        text=entry["printed"],
+        hr=_printed(key),
+        low=_printed(key, "low"),
+        high=_printed(key, "high"),
         p=PrintedP(float(p.low), float(p.high)),
         n=printed_figures()["n.patients"]["value"],
     )
 
 
-def published_rates() -> dict[str, RateFact]:
-    """The published percentages by the id of the estimate that reproduces each."""
+def published_rates() -> dict[str, dict[str, Any]]:
+    """The entries of the published percentages by the id of the estimate that reproduces each."""
     return {
-        id: RateFact(
-            label=entry["statement"],
-            printed=_printed(id),
-            text=entry["printed"],
-            events=entry.get("events"),
-            n=entry.get("n"),
-        )
+        id: entry
         for id, entry in printed_figures().items()
         if "%" in str(entry["printed"]) and "CI" not in str(entry["printed"])
     }
+
+
+def possible_counts(id: str) -> list[tuple[int, int]]:
+    """Every (count, denominator), up to the published number of events, that prints a published
+    percentage."""
+    return denominators(_printed(id), printed_figures()["n.events"]["value"])
+
+
+@cache
+def verdicts() -> dict[str, Verdict]:
+    """The verdict on each published figure that arithmetic binds to others, by id.
+
+    Percentages without an n have the verdict of the table of categories that they stand in.
+    """
+    figure = printed_figures()
+    total, key = figure["orr.all"], "cox.late_vs_early.hr"
+    low, high = _printed("os.range.min"), _printed("os.range.max")
+    figures = {
+        key: Figure(
+            ratio=_printed(key),
+            low=_printed(key, "low"),
+            high=_printed(key, "high"),
+            p=str(figure[key]["p"]),
+            n=figure["n.patients"]["value"],
+        ),
+        **{id: Figure(median=_printed(id), low=low, high=high) for id in MEDIANS},
+        **{
+            id: Figure(percent=_printed(id), events=entry["events"], n=entry["n"])
+            for id, entry in published_rates().items()
+            if "n" in entry
+        },
+        "tables": Figure(
+            categories=len(published_facts()["design"]["categories"]),
+            events=total["n"],
+            responses=total["events"],
+            complete=figure["cr.all"]["events"],
+            highest_response=_printed("orr.polatuzumab"),
+            highest_complete=_printed("cr.second_cart"),
+            subset_complete=_printed("cr.second_cart.switched"),
+        ),
+    }
+    found = dict(zip(figures, (one.verdict for one in judge(list(figures.values()))), strict=True))
+    return {**found, **{id: found["tables"] for id in published_rates() if id not in found}}
 
 
 @cache
@@ -119,13 +153,6 @@ def target_switches() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "other_events", "other_complete"])
 
 
-def rate_checks() -> dict[str, RateCheck]:
-    """Which counts, up to the published number of events, can print each published percentage; by
-    id."""
-    largest = printed_figures()["n.events"]["value"]
-    return {id: check_rate(fact, largest) for id, fact in published_rates().items()}
-
-
 def most_censored() -> int:
     """Most patients who can be censored, by the sharp bound on deaths."""
     bound = ratio().deaths
@@ -140,20 +167,9 @@ def published_follow_up() -> FollowUp:
     return follow_up(printed_figures()["n.patients"]["value"], most_censored())
 
 
-def within_range(figure: str) -> bool:
-    """Whether a printed median lies within the printed range of survival, as it must if both are of
-    the same times.
-    """
-    value, low, high = (
-        printed_figures()[i]["value"] for i in (figure, "os.range.min", "os.range.max")
-    )
-    return bool(low <= value <= high)
-
-
 def consistent() -> bool:
     """Whether all published figures fit one another."""
-    rates = all(check.consistent for check in rate_checks().values())
-    return rates and ratio().consistent and all(map(within_range, MEDIANS))
+    return set(verdicts().values()) == {"possible"}
 
 
 @cache
@@ -267,15 +283,16 @@ def witnesses(path: Path = SEQUENCES) -> list[Witness]:
 
 def search_witnesses(check: RatioCheck) -> list[Witness]:
     """Search a sequence for each possible (deaths, late relapsers), untied where there is one."""
-    if check.fact.n is None or check.deaths is None or check.deaths.sharp is None:
+    groups = check.deaths and check.deaths.groups
+    if check.fact.n is None or not groups:
         raise ValueError("the number of patients and a sharp bound on the deaths are needed")
-    patients, most = check.fact.n, check.fact.n - check.deaths.sharp
+    patients, most = check.fact.n, check.fact.n - min(groups)
     # The middle of what prints every figure: there a sequence has most room.
     at = float((check.with_p or (check.region,))[0].corners[:, 0].mean())
     untied = SequenceTable(patients, most, at, "breslow", tied=1)
     tied = [SequenceTable(patients, most, at, ties) for ties in TIES]
     sequences = []
-    for deaths, sizes in check.deaths.groups.items():
+    for deaths, sizes in groups.items():
         for late in sizes:
             for table in (untied, *tied):
                 sequence = find_sequence(table, patients, late, deaths, check.fact.prints)

@@ -14,9 +14,7 @@ from salvage.evidence.rounding import (
     Printed,
     PrintedP,
     Region,
-    denominators,
     normal_quantile,
-    numerators,
     ratio_region,
     wald_p,
 )
@@ -24,53 +22,9 @@ from salvage.evidence.rounding import (
 LEVEL: Final = 0.95
 #: Both usual treatments of tied deaths: a statement holds whichever was used.
 TIES: Final[tuple[Ties, ...]] = ("efron", "breslow")
-#: Denominators tried for a percentage whose own is not printed.
-LARGEST_DENOMINATOR: Final = 100
-
-
-# --- a printed percentage -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class RateFact:
-    """A printed percentage; `events` and `n` where they are printed too."""
-
-    label: str
-    printed: Printed
-    text: str
-    events: int | None = None
-    n: int | None = None
-
-
-@dataclass(frozen=True)
-class RateCheck:
-    """A percentage against the counts that can print it.
-
-    possible     every (events, n) up to the largest denominator looked at
-    consistent   whether the printed counts, or any counts out of the printed n, print it
-    """
-
-    fact: RateFact
-    largest: int
-    possible: tuple[tuple[int, int], ...]
-    consistent: bool
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """Counts out of the printed n that print this percentage; empty where n is not printed."""
-        return tuple(count for count, n in self.possible if n == self.fact.n)
-
-
-def check_rate(fact: RateFact, largest: int = LARGEST_DENOMINATOR) -> RateCheck:
-    """Which counts print this percentage, up to denominator `largest` or the printed one."""
-    largest = max(largest, fact.n or 0)
-    possible = tuple(denominators(fact.printed, largest))
-    if fact.n is None:
-        consistent = any(fact.events in (None, count) for count, _ in possible)
-    else:
-        counts = numerators(fact.printed, fact.n)
-        consistent = bool(counts) if fact.events is None else fact.events in counts
-    return RateCheck(fact, largest, possible, consistent)
+#: Most risk sets, censorings and cells of hazard ratios together over which the sharp bound on the
+#: deaths of any abstract is computed: about two seconds.
+MOST_WORK: Final = 60_000
 
 
 # --- a printed ratio ------------------------------------------------------------------------------
@@ -78,20 +32,19 @@ def check_rate(fact: RateFact, largest: int = LARGEST_DENOMINATOR) -> RateCheck:
 
 @dataclass(frozen=True)
 class RatioFact:
-    """A printed hazard ratio of two groups with its 95% interval; the rest where it is printed."""
+    """A printed hazard ratio of two groups with its interval; the rest where it is printed."""
 
-    label: str
     hr: Printed
     low: Printed
     high: Printed
-    text: str
     p: PrintedP | None = None
     n: int | None = None
     deaths: int | None = None
+    level: float = LEVEL
 
     def prints(self, fit: Fit) -> bool:
         """Whether a model prints the ratio, the Wald interval and, if given, the Wald P."""
-        z = normal_quantile(LEVEL)
+        z = normal_quantile(self.level)
         b, se = fit.log_hr, fit.se
         p = float(wald_p(b, se))
         return (
@@ -107,15 +60,18 @@ class DeathBound:
     """Fewest deaths that a printed Cox model of two groups allows.
 
     simple   from se >= 2 / sqrt(deaths): each death adds at most 1/4 to the information
-    sharp    over every sequence of risk sets; None where the number of patients
-             is not given or too large, or where no number of deaths is possible
-    groups   deaths -> sizes that the group in the numerator of the ratio may have; both groups'
-             sizes add up to n. Only numbers of deaths that are possible.
+    groups   deaths -> sizes that the group in the numerator of the ratio may have, over every
+             sequence of risk sets; both groups' sizes add up to n. Only numbers of deaths that are
+             possible. None where the number of patients is not given or would take too long.
     """
 
     simple: int
-    sharp: int | None
-    groups: dict[int, tuple[int, ...]]
+    groups: dict[int, tuple[int, ...]] | None
+
+    @property
+    def sharp(self) -> int | None:
+        """Fewest deaths over every sequence of risk sets, where that is known."""
+        return min(self.groups or {}, default=None)
 
 
 @dataclass(frozen=True)
@@ -153,16 +109,11 @@ class RatioCheck:
         too_few = self.fact.n is not None and self.fact.n < self.deaths.simple
         if too_few or (self.fact.deaths is not None and self.fact.deaths < self.deaths.simple):
             return False
-        if not self.deaths_bounded_sharply or self.fact.n is None:
+        if self.deaths.groups is None:
             return True
         if self.fact.deaths is None:
             return bool(self.deaths.groups)
         return self.fact.deaths in self.deaths.groups
-
-    @property
-    def deaths_bounded_sharply(self) -> bool:
-        """Whether the sharp bound was computed."""
-        return self.fact.n is not None and self.fact.n <= MOST_PATIENTS
 
     @property
     def consistent(self) -> bool:
@@ -172,7 +123,7 @@ class RatioCheck:
 
 def check_ratio(fact: RatioFact) -> RatioCheck:
     """What a printed ratio implies. Raises ValueError where a figure has no logarithm."""
-    region = ratio_region(fact.hr, fact.low, fact.high, LEVEL)
+    region = ratio_region(fact.hr, fact.low, fact.high, fact.level)
     if region.empty:
         return RatioCheck(fact, region, (), None)
     with_p = () if fact.p is None else region.with_p(fact.p)
@@ -181,17 +132,19 @@ def check_ratio(fact: RatioFact) -> RatioCheck:
 
 def death_bound(region: Region, patients: int | None) -> DeathBound:
     """Fewest deaths behind a printed model; ties as Efron or Breslow treat them."""
-    simple = math.ceil(4 / region.se[1] ** 2)
+    # A standard error of 0 bounds nothing that is finite.
+    simple = math.ceil(4 / max(region.se[1], 1e-6) ** 2)
     if patients is None or patients > MOST_PATIENTS or patients < simple:
-        return DeathBound(simple, None, {})
+        return DeathBound(simple, None)
     cells = _cells(region)
+    if patients**2 * (patients - simple + 1) * len(cells) > MOST_WORK:
+        return DeathBound(simple, None)
     splits: dict[int, set[int]] = {}
     for ties in TIES:
         for deaths, sizes in possible_splits(patients, simple, cells, ties).items():
             if sizes:
                 splits.setdefault(deaths, set()).update(sizes)
-    groups = {deaths: tuple(sorted(splits[deaths])) for deaths in sorted(splits)}
-    return DeathBound(simple, min(groups, default=None), groups)
+    return DeathBound(simple, {deaths: tuple(sorted(splits[deaths])) for deaths in sorted(splits)})
 
 
 def _cells(region: Region) -> list[RiskSetCell]:

@@ -1,34 +1,66 @@
 """What a printed number leaves open: proportions, and a hazard ratio with its interval and P.
 
 A printed number stands for every value within half of its last digit, both ends included: which
-way a half was rounded is not known.
+way a half was rounded is not known. If further digits were cut off, it stands for every value from
+itself to one more of its last digit, that end excluded.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+#: The smallest ratio that is looked at.
+LEAST: Final = 1e-6
+_DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d\ufe63\uff5e\u301c\u223c~"
+_SPACES: Final = "\u00a0\u2002\u2003\u2007\u2008\u2009\u200a\u202f\u3000\t"
+_POINTS: Final = "\u00b7\u2219\u22c5\u30fb"
+#: One character for each: full-width forms, dashes and spaces of all sorts, raised points.
+_PLAIN: Final[dict[int, int | str]] = {
+    **{full: full - 0xFEE0 for full in range(0xFF01, 0xFF5F)},
+    **{ord(dash): "-" for dash in _DASHES},
+    **{ord(space): " " for space in _SPACES},
+    **{ord(point): "." for point in _POINTS},
+    **dict(zip(map(ord, "\u3010\u3011\u3014\u3015\u3001\u3002"), "[][],;", strict=True)),
+}
+
+
+def plain(text: str) -> str:
+    """The text in ASCII punctuation and digits, of the same length, so that positions hold.
+
+    >>> plain("0.21～0.95，Ｐ＝0·038")
+    '0.21-0.95,P=0.038'
+    """
+    return text.translate(_PLAIN)
+
 
 @dataclass(frozen=True)
 class Printed:
-    """A number as printed: its value and its last digit, in the same units and exact."""
+    """A number as printed: its value and its last digit, in the same units and exact.
+
+    text   as it was printed
+    cut    read as if further digits had been cut off, and not rounded
+    """
 
     value: Fraction
     step: Fraction
+    text: str = field(default="", compare=False)
+    cut: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Printed:
         """Read ``0.44`` or ``41.4%`` (a proportion). Raises ValueError on anything else."""
-        digits = text.strip()
+        digits = plain(text).strip()
         percent = digits.endswith("%")
         try:
             number = Decimal(digits.rstrip("%").strip())
@@ -38,7 +70,7 @@ class Printed:
         if not isinstance(exponent, int):
             raise ValueError(f"{text!r} is not a finite number")
         scale = Fraction(1, 100) if percent else Fraction(1)
-        return cls(Fraction(number) * scale, Fraction(10) ** exponent * scale)
+        return cls(Fraction(number) * scale, Fraction(10) ** exponent * scale, text.strip())
 
     @classmethod
     def of(cls, value: float, step: float) -> Printed:
@@ -48,16 +80,34 @@ class Printed:
     @property
     def low(self) -> Fraction:
         """The smallest value that prints this."""
-        return self.value - self.step / 2
+        return self.value - (0 if self.cut else self.step / 2)
 
     @property
     def high(self) -> Fraction:
-        """The largest value that prints this."""
-        return self.value + self.step / 2
+        """The largest value that prints this; with digits cut off, all values are below it."""
+        return self.value + (self.step if self.cut else self.step / 2)
 
     def prints(self, value: Fraction | float) -> bool:
         """Whether `value` may be printed this way."""
-        return self.low <= value <= self.high
+        return self.low <= value < self.high if self.cut else self.low <= value <= self.high
+
+    def read(self, cut: bool) -> Printed:
+        """The same with further digits cut off, or rounded."""
+        return replace(self, cut=cut)
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals are printed."""
+        step = self.step * (100 if self.text.endswith("%") else 1)
+        return max(0, round(-math.log10(step)))
+
+    def nearest(self, value: float) -> Printed:
+        """The number of as many decimals that is nearest to `value`."""
+        sign, scale = ("%", 100) if self.text.endswith("%") else ("", 1)
+        return Printed.parse(f"{value * scale:.{self.decimals}f}{sign}")
+
+
+_P: Final = re.compile(r"\s*[Pp]?\s*(<=|>=|[<>\u2264\u2265])?\s*=?\s*(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -68,21 +118,29 @@ class PrintedP:
     high: float
 
     @classmethod
-    def parse(cls, text: str) -> PrintedP:
-        """Read ``0.038`` or ``<0.001``. Raises ValueError on anything else, or outside 0 to 1."""
-        below = text.strip().startswith("<")
-        printed = Printed.parse(text.strip().lstrip("<"))
-        if not 0 <= printed.value <= 1:
+    def parse(cls, text: str, cut: bool = False) -> PrintedP:
+        """Read ``0.038``, ``<0.001`` or ``P > .05``. Raises ValueError on anything else, or outside
+        0 to 1."""
+        sign, number = _P.fullmatch(plain(text)).groups()  # type: ignore[union-attr]
+        printed = Printed.parse(number).read(cut)
+        if not 0 <= printed.value <= 1 or (sign == "<" and not printed.value):
             raise ValueError(f"{text!r} is not a probability")
-        if below:
+        if sign and sign in "<=\u2264":
             return cls(0.0, float(printed.value))
+        if sign:
+            return cls(float(printed.value), 1.0)
         return cls(max(0.0, float(printed.low)), min(1.0, float(printed.high)))
+
+    def prints(self, p: float) -> bool:
+        """Whether `p`, computed to 12 digits, may be printed this way."""
+        return self.low - 1e-12 <= p <= self.high + 1e-12
 
 
 def numerators(printed: Printed, n: int) -> list[int]:
     """Counts out of `n` that print this proportion."""
     first = max(0, math.ceil(printed.low * n))
-    last = min(n, math.floor(printed.high * n))
+    last = math.ceil(printed.high * n) - 1 if printed.cut else math.floor(printed.high * n)
+    last = min(n, last)
     return list(range(first, last + 1))
 
 
@@ -188,18 +246,20 @@ def ratio_region(ratio: Printed, low: Printed, high: Printed, level: float = 0.9
     """Every (log ratio, standard error) whose ratio and Wald interval print these figures.
 
     The limits are exp(log ratio -/+ z se), so each printed figure keeps a strip of the plane and
-    their intersection is a convex polygon, here cut exactly. Raises ValueError where a figure
-    leaves 0 or less possible: such a figure has no logarithm.
+    their intersection is a convex polygon, here cut exactly. A figure that leaves 0 possible, such
+    as 0.00, stands for every value from LEAST on. Raises ValueError where one is below 0.
     """
-    if min(ratio.low, low.low, high.low) <= 0:
-        raise ValueError("a ratio and its limits must be above half of their last digit")
+    if min(ratio.high, low.high, high.high) <= 0:
+        raise ValueError("a ratio and its limits must be above 0")
     z = normal_quantile(level)
-    least, most = math.log(ratio.low), math.log(ratio.high)
-    widest = (math.log(high.high) - math.log(low.low)) / z + 1
+    (least, most), (low_least, low_most), (high_least, high_most) = (
+        (math.log(max(float(part.low), LEAST)), math.log(part.high)) for part in (ratio, low, high)
+    )
+    widest = (high_most - low_least) / z + 1
     box = Region(np.array([(least, 0), (most, 0), (most, widest), (least, widest)], dtype=float))
     return (
-        box._cut((1, -z), math.log(low.high))
-        ._cut((-1, z), -math.log(low.low))
-        ._cut((1, z), math.log(high.high))
-        ._cut((-1, -z), -math.log(high.low))
+        box._cut((1, -z), low_most)
+        ._cut((-1, z), -low_least)
+        ._cut((1, z), high_most)
+        ._cut((-1, -z), -high_least)
     )

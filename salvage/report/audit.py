@@ -66,18 +66,19 @@ def _assumed_counts(cohort: Cohort) -> dict[str, tuple[int, int, int]] | None:
 
 def overview() -> Table:
     """Each published figure: consistent with the others, what it implies, what it leaves open."""
-    ratio_check, follow_up_check = audit.ratio(), audit.published_follow_up()
-    deaths = [str(n) for n in sorted(ratio_check.deaths.groups)] if ratio_check.deaths else []
+    follow_up_check = audit.published_follow_up()
+    verdicts = audit.verdicts()
+    deaths = [str(n) for n in sorted(_groups())]
     rows = [
         (
             "Hazard ratio, interval and P",
-            ratio_check.consistent,
+            "cox.late_vs_early.hr",
             f"{words.listing(deaths, 'or')} deaths among {follow_up_check.patients} patients",
             "The cut-off, the sizes of the groups, and any effect",
         ),
         (
             "Median follow-up",
-            audit.within_range("followup.observed.median"),
+            "followup.observed.median",
             "No definition is excluded"
             if follow_up_check.possible
             else "Counted from infusion, no reverse Kaplan-Meier median",
@@ -85,18 +86,18 @@ def overview() -> Table:
         ),
         (
             "Median survival and range",
-            audit.within_range("os.median"),
+            "os.median",
             "Nothing: read here as the range of observed times",
             "The confidence interval of the median",
         ),
         *(
             (
-                check.fact.label,
-                check.consistent,
-                _denominators([n for _, n in check.possible]),
-                "The split over categories" if i < 2 else "The counts",
+                entry["statement"],
+                id,
+                _denominators([n for _, n in audit.possible_counts(id)]),
+                "The split over categories" if "n" in entry else "The counts",
             )
-            for i, check in enumerate(audit.rate_checks().values())
+            for id, entry in audit.published_rates().items()
         ),
     ]
     return Table(
@@ -106,13 +107,19 @@ def overview() -> Table:
         " open?",
         ("Figure", "With the others", "It implies", "It leaves open"),
         [
-            (figure, "✓ consistent" if consistent else "not consistent", *others)
-            for figure, consistent, *others in rows
+            (figure, "✓ consistent" if verdicts[id] == "possible" else verdicts[id], *others)
+            for figure, id, *others in rows
         ],
         ("The audit is of the published abstract, whatever the cohort of this book.",),
         ("published", "implied"),
         left=(0, 1, 2, 3),
     )
+
+
+def _groups() -> dict[int, tuple[int, ...]]:
+    """The possible numbers of deaths with the possible sizes of the late group."""
+    bound = audit.ratio().deaths
+    return (bound.groups if bound else None) or {}
 
 
 def _denominators(sizes: list[int]) -> str:
@@ -124,11 +131,12 @@ def _denominators(sizes: list[int]) -> str:
 def se_region() -> Figure | Absent:
     """Every standard error that prints the published ratio and interval, and which print P too."""
     check = audit.ratio()
+    printed = provenance.printed_figures()["cox.late_vs_early.hr"]["printed"]
     return figures.se_region(
         check.region.corners,
         [part.corners for part in check.with_p],
-        check.fact.text.split(",")[0],
-        check.fact.text.split("P = ")[-1],
+        printed.split(",")[0],
+        printed.split("P = ")[-1],
     )
 
 
@@ -166,7 +174,6 @@ def deaths() -> Text:
 
 def deaths_table() -> Table:
     """Possible numbers of deaths with the possible sizes of the late group."""
-    bound = audit.ratio().deaths
     patients = audit.published_follow_up().patients
     rows = [
         (
@@ -175,7 +182,7 @@ def deaths_table() -> Table:
             f"{sizes[0]} to {sizes[-1]}",
             f"{patients - sizes[-1]} to {patients - sizes[0]}",
         )
-        for deaths, sizes in (bound.groups if bound else {}).items()
+        for deaths, sizes in _groups().items()
     ]
     return Table(
         CLEARED,
