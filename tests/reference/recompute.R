@@ -26,7 +26,7 @@ z <- qnorm(0.975)
 median_subjects <- 5; median_events <- 3; delayed_at_risk <- 10
 test_events <- 10; test_group <- 5; events_of_two <- 20
 risk_share <- 0.1; risk_least <- 5
-# Greatest share of lines with progressive disease but no month of it.
+# Greatest share of lines whose progression has no month, and of deaths without a cause.
 most_undated <- 1 / 5
 
 ## What is answered --------------------------------------------------------------------------
@@ -60,9 +60,9 @@ put_median <- function(id, time, event, patient = seq_along(time), known = TRUE)
 put_delayed_median <- function(id, entry, time, event) {
   fit <- curve(time, event, entry)
   m <- survival:::survmean(fit, rmean = "none")$matrix
-  before <- fit$n.event > 0 & fit$time <= m["median"]
+  before <- which(fit$n.event > 0 & fit$time <= m["median"])
   few <- length(time) < median_subjects || sum(event) < median_events
-  if (few || (any(before) && min(fit$n.risk[before]) < delayed_at_risk))
+  if (few || (length(before) && min(fit$n.risk[before]) < delayed_at_risk))
     return(put(id, n = length(time), events = sum(event)))
   put(id, m["median"], m["0.95LCL"], m["0.95UCL"], length(time), sum(event))
 }
@@ -390,18 +390,18 @@ durations <- function(lines) {
 
 ## Cumulative incidence ----------------------------------------------------------------------
 
-put_incidence <- function(ids, time, status) {
-  fit <- survfit(Surv(time, factor(status, 0:2)) ~ 1, conf.type = "log-log")
-  for (month in c(3, 6, 12)) {
+# Status 0 is censored; a code without an id is a competing cause that is not reported.
+put_incidence <- function(ids, time, status, known = TRUE) {
+  fit <- survfit(Surv(time, factor(status, 0:3)) ~ 1, conf.type = "log-log")
+  for (month in c(3, 6, 12)) for (cause in seq_along(ids)) {
     at <- summary(fit, times = month, extend = TRUE)
-    for (cause in 1:2) {
-      column <- match(cause, fit$states); events <- sum(status == cause)
-      found <- c(at$pstate[1, column], at$lower[1, column], at$upper[1, column])
-      if (found[1] == 0) found[2:3] <- NA
-      # Beyond the last observation, while somebody is still without an event.
-      if (month > max(time) && at$pstate[1, 1] > 1e-12) found <- NA
-      put(paste0("cif.", ids[cause], ".at.", month), found[1], found[2], found[3], length(time), events)
-    }
+    column <- match(cause, fit$states)
+    found <- c(at$pstate[1, column], at$lower[1, column], at$upper[1, column])
+    if (found[1] == 0) found[2:3] <- NA
+    # Beyond the last observation nothing is known while somebody is still without an event.
+    if (!known || (month > max(time) && at$pstate[1, 1] > 1e-12)) found <- rep(NA, 3)
+    put(paste0("cif.", ids[cause], ".at.", month), found[1], found[2], found[3],
+        length(time), sum(status == cause))
   }
 }
 
@@ -412,13 +412,16 @@ incidences <- function(p, lines) {
   put_incidence(ids, months(lines$start_month, until), status)
   first <- lines$line == 1
   put_incidence(paste0(ids, ".first_line"), months(lines$start_month, until)[first], status[first])
+  # From relapse on. Where all were treated, salvage is certain by selection.
   start <- with(lines[first, ], start_month[match(p$patient_id, patient_id)])
-  until <- ifelse(is.na(start), p$os_month, start)
-  status <- ifelse(is.na(start), 2 * p$died, 1)
-  ids <- c("first_salvage", "death_before_first_salvage")
-  if (any(is.na(start))) put_incidence(ids, months(p$relapse_month, until), status)
-  else for (month in c(3, 6, 12)) for (cause in 1:2)
-    put(paste0("cif.", ids[cause], ".at.", month), n = nrow(p), events = sum(status == cause))
+  until <- pmax(ifelse(is.na(start), p$os_month, start), p$relapse_month)
+  put_incidence(c("first_salvage", "death_before_first_salvage"), months(p$relapse_month, until),
+                ifelse(is.na(start), 2 * p$died, 1), known = any(is.na(start)))
+  cause <- if (is.null(p$cause_of_death)) NA else p$cause_of_death
+  cause <- ifelse(is.na(cause), 3, ifelse(cause == "lymphoma", 2, 1))
+  unknown <- sum(p$died == 1 & cause == 3)
+  put_incidence(c("nrm", "death_from_lymphoma"), months(p$relapse_month, p$os_month), p$died * cause,
+                known = unknown <= most_undated * sum(p$died) && unknown < sum(p$died))
 }
 
 ## Adverse events ----------------------------------------------------------------------------

@@ -54,6 +54,11 @@ def numbers(name: str, id: str) -> list[float | None]:
     return [getattr(by_book(name)[id], field) for field in by_r(name)["fields"]]
 
 
+def drawn(name: str, id: str) -> bool:
+    """Whether the book draws tables at random where R counts them all."""
+    return "tables drawn" in by_book(name)[id].method
+
+
 def excused(id: str) -> bool:
     """Whether R does not compute an estimate."""
     return any(re.fullmatch(pattern, id) for pattern in NOT_BY_R)
