@@ -34,6 +34,7 @@ figures.ae_butterfly(cohort)
 # ## Patients and events
 #
 # The main count is of patients, each at the highest grade.
+# An event without a grade may have been severe: it is counted on its own, and whoever had such an event and no severe one is no part of the denominator of severe events.
 # Events are shown beside it, because one patient can have the same event several times.
 
 # %% tags=["hide-input"]
@@ -66,6 +67,7 @@ safety.grades(cohort)
 #
 # Fever is part of every cytokine release syndrome that is not masked by treatment, but a fever alone is not one.
 # The two are recorded as separate events, and this chapter does not turn one into the other.
+# The book also knows the names of what follows CAR-T later: prolonged cytopenia {cite}`rejeski2023`, the syndrome like haemophagocytic lymphohistiocytosis, IEC-HS {cite}`hines2023`, and hypogammaglobulinaemia.
 
 # %% tags=["hide-input"]
 safety.fever_and_crs_table(cohort)
@@ -76,7 +78,8 @@ safety.fever_and_crs(cohort)
 # %% [markdown]
 # ## By category
 #
-# An event belongs to the category of the line during which it began.
+# An event belongs to the category of the line to which it is recorded.
+# Rates count only events that began while that line was given or soon after it, over exactly that time.
 
 # %% tags=["hide-input"]
 figures.ae_by_category(cohort)
@@ -106,9 +109,9 @@ safety.counting(cohort)
 #
 # :::{admonition} Statistical detail
 # :class: dropdown
-# - **Incidence.** Patients with at least one event of a term over all patients with salvage therapy, at the highest grade of the patient, with the exact interval of Clopper and Pearson.
-# - **Terms.** Letter case does not matter, and common synonyms of fever, cytokine release syndrome and neurotoxicity count as one term. Other terms stand as the hospital writes them.
+# - **Incidence.** Patients with at least one event of a term over all patients with salvage therapy, at the highest grade of the patient, with the exact interval of Clopper and Pearson. For severe events, patients of whom a grade is missing that could be severe are left out of the denominator.
+# - **Terms.** Letter case, a grade inside the term and synonyms do not matter: `data/adverse_event_terms.yaml` lists the names of each event with their sources, the preferred terms of MedDRA, the consensus papers and the Chinese terms. A term that names two events, or says more than a name, stands as the hospital writes it.
 # - **Scales.** Every event carries its scale and version. A term that was graded by two versions has two rows.
-# - **Rates.** Events over patient-years of exposure, with the exact Poisson interval of Garwood.
+# - **Rates.** Events with an onset inside the exposure of their line over the patient-years of that exposure, with the exact Poisson interval of Garwood. The table says when exposure ends. It is cut at the next line, so no time counts twice.
 # - **Tests.** None. No difference in adverse events was prespecified.
 # :::

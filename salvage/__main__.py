@@ -66,12 +66,27 @@ def results(cohort: Path | None, format: str) -> Iterator[str]:
     yield to_text(results.collect(load(cohort or cohort_path())))
 
 
-@_command(_argument("path", "the cohort to check"))
-def check(path: Path) -> Iterator[str]:
+@_command(
+    _argument("path", "the cohort to check"),
+    _argument(
+        "--fix",
+        "write a corrected copy, in which every cell that can mean one thing only holds that, and"
+        " a list of the changes",
+        metavar="OUT",
+    ),
+)
+def check(path: Path, fix: Path | None) -> Iterator[str]:
     """Say whether a cohort can be used."""
-    from salvage.cohort import load
+    from salvage.cohort import fixing, load
     from salvage.cohort.check import summary_lines
 
+    if fix is not None:
+        fixed = fixing.fix(path, fix)
+        yield f"{fixing.summary(fixed)}\n"
+        path = fixed.path
+        if fixed.cohort is None:
+            subject = f"The corrected copy {path.name} cannot be used yet"
+            raise InputError(subject, list(fixed.problems))
     yield from (f"{line}\n" for line in summary_lines(load(path), path.name))
 
 

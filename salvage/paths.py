@@ -9,6 +9,7 @@ CHAPTERS = ROOT / "chapters"
 PUBLISHED = DATA / "published.yaml"
 ASSUMPTIONS = DATA / "assumptions.yaml"
 COMPARATORS = DATA / "comparators.yaml"
+ADVERSE_EVENT_TERMS = DATA / "adverse_event_terms.yaml"
 
 COHORT_VARIABLE = "SALVAGE_COHORT"
 

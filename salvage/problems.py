@@ -1,6 +1,6 @@
 """What is wrong with an input: one record per problem, one message for all of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, order=True)
@@ -8,7 +8,8 @@ class Problem:
     """One problem of an input, and what was expected there.
 
     ``row`` counts as a spreadsheet does, the header is row 1. A problem of a whole file has no row,
-    column or value. ``hint`` is what was probably meant.
+    column or value. ``hint`` is what was probably meant, ``cure`` the text that must stand in the
+    cell, where it can have one meaning only.
     """
 
     file: str
@@ -17,6 +18,7 @@ class Problem:
     value: str = ""
     expected: str = ""
     hint: str = ""
+    cure: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         place = self.file
@@ -25,8 +27,12 @@ class Problem:
         if self.column:
             place += f", column {printable(self.column)}"
         value = f": found {_quoted(self.value)}" if self.value else ""
-        hint = f" (did you mean {self.hint})" if self.hint else ""
-        return f"{place}{value}; expected {self.expected}{hint}"
+        return f"{place}{value}; expected {self.wanted}"
+
+    @property
+    def wanted(self) -> str:
+        """What was expected, with what was probably meant."""
+        return self.expected + (f" (did you mean {self.hint})" if self.hint else "")
 
 
 def printable(text: str) -> str:

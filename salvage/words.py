@@ -160,26 +160,3 @@ def listing(items: list[str], last: str = "and") -> str:
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} {last} {items[-1]}"
-
-
-# What people write where a code is expected, in small letters: only ever a suggestion.
-WRITTEN_MISSING: Final = ("na", "n/a", "nan", "n.d.", "nk", "none", "null", "unknown", "missing",
-                          "-", "--", ".", "?", "/", "未知", "不详", "无")  # fmt: skip
-WRITTEN_FLAGS: Final = {
-    **dict.fromkeys(("yes", "y", "true", "dead", "died", "deceased", "是", "死亡"), "1?"),
-    **dict.fromkeys(("no", "n", "false", "alive", "否", "存活"), "0?"),
-}
-ROMAN: Final = ("i", "ii", "iii", "iv", "v")
-WRITTEN_CODES: Final = {
-    **dict.fromkeys(("glofitamab", "epcoritamab", "mosunetuzumab", "odronextamab", "bsab", "bite",
-                     "双抗", "格菲妥单抗"), "bispecific"),
-    **dict.fromkeys(("car-t", "cart", "car t", "2nd car-t", "second car-t"), "second_cart"),
-    **dict.fromkeys(("rt", "xrt", "radiation", "放疗"), "radiotherapy"),
-    **dict.fromkeys(("pola", "pola-br", "pola-r", "polatuzumab vedotin"), "polatuzumab"),
-    **dict.fromkeys(("pd-1", "pd1", "pd-l1", "nivolumab", "pembrolizumab", "tislelizumab",
-                     "sintilimab", "camrelizumab"), "checkpoint"),
-    **dict.fromkeys(("chemo", "chemotherapy", "化疗", "r-gemox", "lenalidomide", "ibrutinib",
-                     "zanubrutinib", "orelabrutinib"), "other"),
-    "男": "M",
-    "女": "F",
-}  # fmt: skip

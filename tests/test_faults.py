@@ -205,9 +205,37 @@ FAULTS = (
     Fault(
         "exposure of a line to last contact although it ended",
         "analysis/safety.py",
-        'lines["end_month"].fillna(lines["next_start"])',
-        'lines["os_month"].fillna(lines["next_start"])',
-        "report/test_chapters.py",
+        'end = lines["end_month"] + AFTER_END',
+        'end = lines["os_month"] + AFTER_END',
+        "analysis/test_safety.py",
+    ),
+    Fault(
+        "the time of two lines counted twice",
+        "analysis/safety.py",
+        '[end, lines["next_start"], lines["os_month"]]',
+        '[end, lines["os_month"]]',
+        "analysis/test_safety.py",
+    ),
+    Fault(
+        "an infusion is over on its day",
+        "analysis/safety.py",
+        "LEAST_OF_ONE_OFF: Final = 90 / DAYS_PER_MONTH",
+        "LEAST_OF_ONE_OFF: Final = 0 / DAYS_PER_MONTH",
+        "analysis/test_safety.py",
+    ),
+    Fault(
+        "events outside the exposure counted over it",
+        "analysis/safety.py",
+        '("events", inside),',
+        '("events", linked),',
+        "analysis/test_safety.py",
+    ),
+    Fault(
+        "an event without a grade counts as mild",
+        "analysis/safety.py",
+        "        treated - ungraded,",
+        "        treated,",
+        "analysis/test_safety.py",
     ),
 )
 

@@ -17,11 +17,11 @@ const reach = () => {
 
 // The frame in which a figure scrolls on a phone; its caption stays outside and does not scroll.
 const frameFigures = () => {
-  for (const image of document.querySelectorAll(".bd-article figure img")) {
+  for (const drawing of document.querySelectorAll(".bd-article figure .drawing")) {
     const frame = document.createElement("div");
     frame.className = "figure-frame";
-    image.replaceWith(frame);
-    frame.append(image);
+    drawing.replaceWith(frame);
+    frame.append(drawing);
   }
 };
 

@@ -32,14 +32,13 @@
     return node;
   };
 
-  // The lanes lie over the picture itself, without the face around it.
+  // The lanes lie over the picture itself, wherever its frame has scrolled it.
   const cover = (list, image) => {
-    const face = getComputedStyle(image);
-    const [top, right, bottom, left] = ["Top", "Right", "Bottom", "Left"].map((side) => parseFloat(face[`padding${side}`]));
-    list.style.left = `${image.offsetLeft + left}px`;
-    list.style.top = `${image.offsetTop + top}px`;
-    list.style.width = `${image.offsetWidth - left - right}px`;
-    list.style.height = `${image.offsetHeight - top - bottom}px`;
+    const [picture, frame] = [image, image.parentElement].map((node) => node.getBoundingClientRect());
+    list.style.left = `${picture.left - frame.left + image.parentElement.scrollLeft}px`;
+    list.style.top = `${picture.top - frame.top}px`;
+    list.style.width = `${picture.width}px`;
+    list.style.height = `${picture.height}px`;
   };
 
   const enhance = (figure, image, { words, lanes }) => {
@@ -122,7 +121,7 @@
   window.addEventListener("load", () => {
     for (const data of document.querySelectorAll("script.figure-view")) {
       const figure = document.getElementById(data.dataset.figure);
-      const image = figure?.querySelector("img");
+      const image = figure?.querySelector(".drawing");
       if (image) enhance(figure, image, JSON.parse(data.textContent));
     }
   });

@@ -34,12 +34,13 @@ def setup(app: "Sphinx") -> dict[str, Any]:
     for other in app.config.extensions:
         if other != __name__:
             app.setup_extension(other)
-    from book.extensions import binding, print_builder, terms, transforms
+    from book.extensions import binding, drawings, print_builder, terms, transforms
 
     outputs.setup(app)
     transforms.setup(app)
     terms.setup(app)
     binding.setup(app)
+    drawings.setup(app)
     print_builder.setup(app)
     return {"env_version": _version(), "parallel_read_safe": False, "parallel_write_safe": True}
 

@@ -162,8 +162,9 @@ def remove_unused_pictures(app: "Sphinx") -> None:
 
     Those of an internal book must not stay beside the pages of a public one.
     """
-    shown = {name for _, name in app.env.images.values()}
     drawn = {Path(uri).name for uri in app.env.images}
+    # Drawings of the chapters stand in the pages themselves.
+    shown = {name for _, name in app.env.images.values()} - drawn
     for folder, used in (
         (Path(app.outdir, app.builder.imagedir), shown),
         (app.chapters.figures, drawn),  # type: ignore[attr-defined]

@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import pandas as pd
 
@@ -10,8 +12,11 @@ from salvage import words
 from salvage.analysis.estimate import CLOPPER_PEARSON, Estimate, by_id, estimate, proportion
 from salvage.analysis.survival import with_outcome
 from salvage.cohort import Cohort, once
+from salvage.cohort.cells import DAYS_PER_MONTH
 from salvage.cohort.schema import CATEGORY_KEYS, SEVERE_GRADE
 from salvage.cohort.study import Study
+from salvage.paths import ADVERSE_EVENT_TERMS
+from salvage.records import Reader
 from salvage.stats import intervals
 
 FEVER: Final = "fever"
@@ -19,23 +24,59 @@ MONTHS_PER_YEAR: Final = 12
 UNSPECIFIED_SCALE: Final = "not recorded"
 CRS: Final = "cytokine release syndrome"
 ICANS: Final = "icans"
-# Names that mean the same event, as :func:`_plain` writes them: MedDRA's preferred term, common
-# short forms, the labels of the book's own tables, and the Chinese of its glossary.
-SYNONYMS: Final = {
-    FEVER: FEVER,
-    "pyrexia": FEVER,
-    "发热": FEVER,
-    CRS: CRS,
-    "crs": CRS,
-    "细胞因子释放综合征": CRS,
-    ICANS: ICANS,
-    "neurotoxicity (icans)": ICANS,
-    "immune effector cell associated neurotoxicity syndrome": ICANS,
-    "免疫效应细胞相关神经毒性综合征": ICANS,
+#: Exposure goes on for so many months after the end of a treatment; of one that is given once it
+#: lasts at least so long.
+AFTER_END: Final = 30 / DAYS_PER_MONTH
+GIVEN_ONCE: Final = ("second_cart", "radiotherapy")
+LEAST_OF_ONE_OFF: Final = 90 / DAYS_PER_MONTH
+# An onset on the last day of exposure is inside it, however its month was rounded.
+_HALF_A_DAY: Final = 0.5 / DAYS_PER_MONTH
+
+
+@dataclass(frozen=True)
+class KnownTerm:
+    """An adverse event with several names; its fields are those of the list in ``data/``."""
+
+    term: str
+    names: dict[str, tuple[str, ...]]
+    label: str = ""
+    key: str = ""
+    beside: tuple[str, ...] = ()
+
+
+def _known_terms() -> tuple[KnownTerm, ...]:
+    reader = Reader(ADVERSE_EVENT_TERMS.name)
+    terms = [reader.record(KnownTerm, entry) for entry in reader.load(ADVERSE_EVENT_TERMS)]
+    reader.check()
+    return tuple(terms)
+
+
+def _plain(term: str) -> str:
+    """A term for comparison with names: hyphens, wide signs, case and blanks do not matter."""
+    wide = unicodedata.normalize("NFKC", term).casefold()
+    return " ".join(re.sub(r"[-\u2010\u2013]", " ", wide).split())
+
+
+KNOWN_TERMS: Final = _known_terms()
+# The event of each name, and what may stand beside a name of it.
+_OF_NAME: Final = {
+    _plain(name): known.term
+    for known in KNOWN_TERMS
+    for names in known.names.values()
+    for name in names
 }
-LABELS: Final = {ICANS: "ICANS"}
+_SCALES: Final = (*words.SCALES, *words.SCALES.values())
+_BESIDE: Final = {known.term: {*map(_plain, known.beside + _SCALES)} for known in KNOWN_TERMS}
+LABELS: Final = {known.term: known.label for known in KNOWN_TERMS if known.label}
 #: These terms have estimates of their own: their key in the ids.
-TERMS: Final = {FEVER: "fever", CRS: "crs", ICANS: "icans"}
+TERMS: Final = {known.term: known.key for known in KNOWN_TERMS if known.key}
+# A grade inside a term: "grade 2", "G2", "any grade", "2级", a number at the end; 0 is no event.
+_GRADES: Final = r"(?:[1-5]|i{1,3}|iv|v)(?:(?: to | or | )(?:[1-5]|i{1,3}|iv|v))?"
+_GRADE: Final = re.compile(
+    r"\bany grade\b|\b(?:(?:ctcae|astct)[ v\d.]*)?"
+    rf"(?:grade|gr|g)[ .:]*(?:[<>≤≥=]* ?{_GRADES}|unknown|not recorded)(?![0-9a-z])"
+    rf"|(?<![0-9a-z]){_GRADES} ?级|(?<=[a-z]) [1-5]$"
+)
 
 
 @once
@@ -73,20 +114,16 @@ def normal_term(terms: pd.Series) -> pd.Series:
     return written.map({t: _synonym(t) or spelled[t.casefold()] for t in sizes.index})
 
 
-def _plain(term: str) -> str:
-    """A term for comparison with names: hyphens, wide signs, case and blanks do not matter."""
-    wide = unicodedata.normalize("NFKC", term).casefold()
-    return " ".join(re.sub(r"[-\u2010\u2013]", " ", wide).replace("(", " (").split())
-
-
 def _synonym(term: str) -> str | None:
-    """The event that a name means; two names of it may stand together, one in brackets."""
-    plain = _plain(term)
-    if plain in SYNONYMS:
-        return SYNONYMS[plain]
-    both = re.fullmatch(r"(.+) \((.+)\)", plain)
-    names = {SYNONYMS.get(name) for name in both.groups()} if both else set()
-    return names.pop() if len(names) == 1 else None
+    """The event that a term names: each part of it is a name of that event, or what may stand
+    beside one."""
+    parts = [p.strip(" .") for p in re.split(r"[()\[\]/,;:、]", _GRADE.sub(";", _plain(term)))]
+    parts = [part for part in parts if part]
+    events = {_OF_NAME[part] for part in parts if part in _OF_NAME}
+    if len(events) != 1:
+        return None
+    event = events.pop()
+    return event if all(part in _OF_NAME or part in _BESIDE[event] for part in parts) else None
 
 
 def label(term: str) -> str:
@@ -154,6 +191,26 @@ def severe(events: pd.DataFrame) -> pd.DataFrame:
     return events[events["grade"] >= SEVERE_GRADE]
 
 
+def patients_by_severity(events: pd.DataFrame, keys: Sequence[str] = ()) -> pd.DataFrame:
+    """Whether patients had a severe event, or may have had one that was not graded.
+
+    Parameters
+    ----------
+    events
+        With ``patient_id`` and ``grade``, missing where it is not known.
+    keys
+        Columns by which the events of a patient are kept apart.
+
+    Returns
+    -------
+    One row for each patient with an event, by ``keys`` and patient. Columns: severe (an event of
+    grade 3 or more), ungraded (no such event, but one without a grade: not known to be free of it).
+    """
+    marked = events.assign(severe=events["grade"] >= SEVERE_GRADE, ungraded=events["grade"].isna())
+    patients = marked.groupby([*keys, "patient_id"])[["severe", "ungraded"]].any()
+    return patients.assign(ungraded=patients["ungraded"] & ~patients["severe"])
+
+
 def of_term(events: pd.DataFrame, term: str) -> pd.DataFrame:
     """The events of one term.
 
@@ -175,17 +232,20 @@ def by_term(cohort: Cohort) -> pd.DataFrame:
     """One row per term and scale, most patients first: patients and events, any and severe.
 
     Columns: term, scale, patients, patients_severe (highest grade of the patient 3 or more),
-    events, events_severe, ungraded. Grades of different scales or versions are never pooled.
+    patients_ungraded (not known to be free of a severe one), events, events_severe, ungraded
+    (events). Grades of different scales or versions are never pooled.
     """
     events = events_of_treated(cohort)
     keys = ["term", "scale"]
-    every, worst = events.groupby(keys), severe(events).groupby(keys)
+    every = events.groupby(keys)
+    patients = patients_by_severity(events, keys).groupby(keys)
     table = pd.DataFrame(
         {
-            "patients": every["patient_id"].nunique(),
-            "patients_severe": worst["patient_id"].nunique(),
+            "patients": patients.size(),
+            "patients_severe": patients["severe"].sum(),
+            "patients_ungraded": patients["ungraded"].sum(),
             "events": every.size(),
-            "events_severe": worst.size(),
+            "events_severe": severe(events).groupby(keys).size(),
             "ungraded": every.size() - every["grade"].count(),
         }
     )
@@ -207,20 +267,38 @@ def worst_grades(cohort: Cohort) -> pd.DataFrame:
     return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
 
 
-def exposure(cohort: Cohort) -> pd.Series:
-    """Months of exposure of each line, shape (lines,): to its end, else to the next line, else to
-    last contact.
+@once
+def exposed(cohort: Cohort) -> pd.DataFrame:
+    """Salvage lines with ``until``, the month at which their exposure ends.
+
+    That is 30 days after the end of the treatment; of a treatment that is given once, a second
+    CAR-T infusion or radiotherapy, at least 90 days after its start; at the latest the start of the
+    next line or last contact, which it is where no end is recorded. No time counts for two lines.
     """
     lines = with_outcome(cohort)
-    end = lines["end_month"].fillna(lines["next_start"]).fillna(lines["os_month"])
-    return (end - lines["start_month"]).rename("months")
+    end = lines["end_month"] + AFTER_END
+    least = lines["start_month"] + LEAST_OF_ONE_OFF
+    end = end.mask(lines["category"].isin(GIVEN_ONCE) & (end < least), least)
+    return lines.assign(
+        until=pd.concat([end, lines["next_start"], lines["os_month"]], axis=1).min(axis=1)
+    )
 
 
 @once
 def events_of_lines(cohort: Cohort) -> pd.DataFrame:
-    """Events that are linked to a line, with the ``category`` of that line."""
-    lines = cohort.salvage[["patient_id", "line", "category"]].astype({"line": float})
-    return events_of_treated(cohort).merge(lines, on=["patient_id", "line"])
+    """Events that are linked to a line, with the ``category`` of that line, and whether their onset
+    lies ``inside`` or ``outside`` its exposure; it does neither where it is not recorded.
+    """
+    lines = exposed(cohort)[["patient_id", "line", "category", "start_month", "until"]]
+    events = events_of_treated(cohort).merge(
+        lines.astype({"line": float}), on=["patient_id", "line"]
+    )
+    onset = events["onset_month"]
+    # A line that the next one follows in the same month has no time at risk.
+    inside = onset.between(events["start_month"], events["until"] + _HALF_A_DAY) & (
+        events["until"] > events["start_month"]
+    )
+    return events.assign(inside=inside, outside=onset.notna() & ~inside)
 
 
 def unlinked(cohort: Cohort) -> int:
@@ -240,24 +318,33 @@ def left_out(cohort: Cohort) -> tuple[int, int]:
 def by_category(cohort: Cohort) -> pd.DataFrame:
     """Events and exposure of each category that occurs, in fixed order.
 
-    Columns: lines, years (patient-years of exposure), events, events_severe, and rate with low and
-    high in events per patient-year, missing without exposure. Events without a line stand in none
-    of the rows.
+    Columns: lines, years (patient-years of exposure); of the events with an onset inside it events,
+    graded and events_severe; outside and undated, the events that are not counted; and rate with
+    low and high in events per patient-year, missing where no onset lies inside. Events without a
+    line stand in none of the rows.
 
     Method: exact Poisson interval (Garwood 1936).
     """
-    grouped = cohort.salvage.assign(months=exposure(cohort)).groupby("category")
+    lines = exposed(cohort)
+    grouped = lines.assign(months=lines["until"] - lines["start_month"]).groupby("category")
     table = pd.DataFrame(
         {"lines": grouped.size(), "years": grouped["months"].sum() / MONTHS_PER_YEAR}
     )
     table = table.reindex([key for key in CATEGORY_KEYS if key in table.index])
-    events = events_of_lines(cohort)
-    for column, frame in (("events", events), ("events_severe", severe(events))):
+    linked = events_of_lines(cohort)
+    inside = linked[linked["inside"]]
+    for column, frame in (
+        ("events", inside),
+        ("graded", inside[inside["grade"].notna()]),
+        ("events_severe", severe(inside)),
+        ("outside", linked[linked["outside"]]),
+        ("undated", linked[linked["onset_month"].isna()]),
+    ):
         sizes = frame.groupby("category").size()
         table[column] = sizes.reindex(table.index, fill_value=0).astype(int)
-    table["rate"] = (table["events"] / table["years"]).where(table["years"] > 0)
+    table["rate"] = (table["events"] / table["years"]).where(table["events"] > 0)
     limits = [
-        intervals.poisson(int(e), float(t)) if t > 0 else (None, None)
+        intervals.poisson(int(e), float(t)) if e > 0 else (None, None)
         for e, t in zip(table["events"], table["years"], strict=True)
     ]
     table["low"], table["high"] = zip(*limits, strict=True) if limits else ((), ())
@@ -267,21 +354,25 @@ def by_category(cohort: Cohort) -> pd.DataFrame:
 def patients_by_category(cohort: Cohort) -> pd.DataFrame:
     """Patients of each category that occurs, and how many had an event during its lines.
 
-    Columns: patients, any, severe (highest grade 3 or more), fever, crs, icans. A patient counts
-    once in each category received.
+    Columns: patients, any, severe (highest grade 3 or more), ungraded (not known to be free of a
+    severe one), fever, crs, icans. A patient counts once in each category received.
     """
     patients = cohort.salvage.groupby("category")["patient_id"].nunique()
     table = pd.DataFrame({"patients": patients})
     table = table.reindex([key for key in CATEGORY_KEYS if key in table.index])
     events = events_of_lines(cohort)
-    chosen = {
-        "any": events,
-        "severe": severe(events),
-        **{key: of_term(events, term) for term, key in TERMS.items()},
+    by_severity = patients_by_severity(events, ["category"]).groupby("category")
+    affected = {
+        "any": by_severity.size(),
+        "severe": by_severity["severe"].sum(),
+        "ungraded": by_severity["ungraded"].sum(),
+        **{
+            key: of_term(events, term).groupby("category")["patient_id"].nunique()
+            for term, key in TERMS.items()
+        },
     }
-    for column, frame in chosen.items():
-        affected = frame.groupby("category")["patient_id"].nunique()
-        table[column] = affected.reindex(table.index, fill_value=0).astype(int)
+    for column, sizes in affected.items():
+        table[column] = sizes.reindex(table.index, fill_value=0).astype(int)
     return table
 
 
@@ -336,7 +427,7 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
     any_severe = "Treated patients with an adverse event of grade 3 or more"
     of_all = [
         _share(cohort, "ae.any.patients", any_event, events),
-        _share(cohort, "ae.severe.patients", any_severe, severe(events), by_grade=True),
+        _share(cohort, "ae.severe.patients", any_severe, events, by_grade=True),
         *(e for term, key in TERMS.items() for e in _term_estimates(cohort, term, key)),
         *_rate_estimates(cohort),
     ]
@@ -346,15 +437,35 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
 def _share(
     cohort: Cohort, id: str, name: str, events: pd.DataFrame, *, by_grade: bool = False
 ) -> Estimate:
-    """Treated patients with one of ``events``, which were chosen ``by_grade`` or not.
+    """Treated patients with one of ``events``, or with one of grade 3 or more among those for whom
+    that is known.
 
-    Unknown where no event is recorded, or no grade.
+    Unknown where no event is recorded, or nothing is known of any patient with one of ``events``.
     """
-    known = graded(cohort) if by_grade else recorded(cohort)
-    affected = int(events["patient_id"].nunique()) if known else None
-    scales = sorted(set(events["scale"]) - {UNSPECIFIED_SCALE}) if by_grade else []
+    treated = len(cohort.treated)
+    if not by_grade:
+        affected = int(events["patient_id"].nunique()) if recorded(cohort) else None
+        return patients_with(cohort.study, id, name, affected, treated)
+    patients = patients_by_severity(events)
+    ungraded = int(patients["ungraded"].sum())
+    known = recorded(cohort) and (patients.empty or ungraded < len(patients))
+    scales = sorted(set(severe(events)["scale"]) - {UNSPECIFIED_SCALE})
     by_scale = f"; graded by {' and '.join(scales)}" if scales else ""
-    return patients_with(cohort.study, id, name, affected, len(cohort.treated), by_scale)
+    return patients_with(
+        cohort.study,
+        id,
+        name,
+        int(patients["severe"].sum()) if known else None,
+        treated - ungraded,
+        by_scale + left_out_ungraded(ungraded),
+    )
+
+
+def left_out_ungraded(patients: int) -> str:
+    """What a method says of patients with an event without a grade; empty where there are none."""
+    return (
+        f"; without {words.count(patients, 'patient')} whose event has no grade" if patients else ""
+    )
 
 
 def patients_with(
@@ -369,9 +480,9 @@ def patients_with(
     affected
         Patients with the event; ``None`` where nothing is recorded.
     n
-        Treated patients.
+        Treated patients; of a severe event, those of whom it is known.
     by_scale
-        What the method says of the scale of grades.
+        What the method says of the grades.
 
     Returns
     -------
@@ -394,7 +505,7 @@ def _term_estimates(cohort: Cohort, term: str, key: str) -> list[Estimate]:
     number = len(events) if recorded(cohort) else None
     return [
         _share(cohort, *term_share(term, key, severe=False), events),
-        _share(cohort, *term_share(term, key, severe=True), severe(events), by_grade=True),
+        _share(cohort, *term_share(term, key, severe=True), events, by_grade=True),
         estimate(
             cohort.study,
             f"ae.{key}.events",
@@ -435,12 +546,11 @@ def term_share(term: str, key: str, *, severe: bool) -> tuple[str, str]:
 def _rate_estimates(cohort: Cohort) -> list[Estimate]:
     """Events per patient-year of exposure in each of the six categories."""
     table = by_category(cohort).to_dict("index")
-    known = not events_of_lines(cohort).empty
-    absent: dict[str, Any] = {"lines": 0, "events": None, "years": 0.0}
+    linked = not events_of_lines(cohort).empty
     rates = []
     for key in CATEGORY_KEYS:
-        row = table.get(key, absent)
-        usable = known and row["years"] > 0
+        row = table.get(key, {"lines": 0, "events": 0})
+        usable = row["events"] > 0
         rates.append(
             estimate(
                 cohort.study,
@@ -449,9 +559,12 @@ def _rate_estimates(cohort: Cohort) -> list[Estimate]:
                 row["rate"] if usable else None,
                 (row["low"], row["high"]) if usable else (None, None),
                 n=row["lines"],
-                events=row["events"] if known else None,
+                events=row["events"] if linked else None,
                 unit="rate",
-                method="events linked to a line over exposure, exact Poisson interval",
+                method="events with an onset inside the exposure of their line over that exposure,"
+                " exact Poisson interval"
+                if usable
+                else f"{words.NOT_ESTIMABLE}: no onset lies inside the exposure of its line",
             )
         )
     return rates

@@ -15,16 +15,19 @@ import pandas as pd
 
 from salvage import words
 from salvage.cohort import schema
+from salvage.cohort.cells import DAYS_PER_MONTH
 from salvage.cohort.model import Cohort
 from salvage.cohort.readers import Source, read
 from salvage.cohort.study import Study
-from salvage.cohort.typed import NUMBER, TypedTable, in_order, plain_id, read_table
+from salvage.cohort.typed import NUMBER, TypedTable, in_order, plain_id, read_table, unused_columns
 from salvage.cohort.unusual import unusual
-from salvage.problems import InputError, Problem
+from salvage.problems import InputError, Problem, printable
 
 Tables = dict[str, TypedTable]
 
 _WITHIN_LINE: Final = ("response_month", "response_end_month", "progression_month", "end_month")
+#: Columns that are not used are named up to this number.
+NAMED_COLUMNS: Final = 20
 #: What the rows of a patient are sorted by.
 _SORT_KEYS: Final = {
     "patients": (),
@@ -64,19 +67,23 @@ def check(path: Path) -> tuple[Cohort | None, list[Problem]]:
 
 def check_source(source: Source) -> tuple[Cohort | None, list[Problem]]:
     """The cohort made of text tables and its warnings, or ``None`` and every error."""
-    problems = list(source.problems)
+    problems: list[Problem] = []
     tables: Tables = {}
+    left_out = list(source.left_out)
     for table in schema.TABLES:
         blank = pd.DataFrame(columns=list(table.names), dtype=str)
         text, file = source.tables.get(table.name, (blank, table.name))
         tables[table.name], wrong = read_table(text, table, file)
         if table.name in source.tables:
             problems += [p for p in wrong if (p.file, p.row, p.column) not in source.reported]
+            unused = unused_columns(text, table)
+            left_out += [f"{file}: not used, {_named(unused)}"] if unused else []
     tables = _numbered(tables)
     if all(table.name in source.tables for table in schema.TABLES if table.required):
         problems += _relations(tables)
+    # A problem of the source names its own cell already.
+    problems = [*source.problems, *(_as_typed(p, source) for p in problems)]
     if problems:
-        problems = [_as_typed(p, source) for p in problems]
         return None, sorted(problems, key=lambda p: (p.file, p.row or 0, p.column))
     warnings = unusual(tables)  # the book prints them: in months, without a date
     patients, salvage, adverse_events = (
@@ -88,7 +95,7 @@ def check_source(source: Source) -> tuple[Cohort | None, list[Problem]]:
         salvage.astype({"line": int}),
         adverse_events,
         tuple(warnings),
-        tuple(source.left_out),
+        tuple(left_out),
     )
     return cohort, warnings
 
@@ -110,6 +117,13 @@ def summary_lines(cohort: Cohort, name: str) -> Iterator[str]:
     if cohort.left_out:
         yield "Left out:"
         yield from (f"  {line}" for line in cohort.left_out)
+
+
+def _named(columns: list[str]) -> str:
+    """How many columns there are, and the names of the first few."""
+    shown = [printable(name) for name in columns[:NAMED_COLUMNS]]
+    more = [f"{len(columns) - len(shown)} more"] if len(columns) > len(shown) else []
+    return f"{words.count(len(columns), 'column')}: {words.listing(shown + more)}"
 
 
 def _numbered(tables: Tables) -> Tables:
@@ -179,9 +193,15 @@ def _relations(tables: Tables) -> list[Problem]:
 
 def _with_near_ids(problems: list[Problem], ids: pd.Series) -> list[Problem]:
     """Unknown ids with the one that differs by capitals or blanks alone."""
-    plain = {plain_id(i): i for i in ids.dropna()} if problems else {}
-    near = {p.value: plain.get(plain_id(p.value)) for p in problems}
-    return [replace(p, hint=f"{near[p.value]}?") if near[p.value] else p for p in problems]
+    alike: dict[str, list[str]] = {}
+    for known in ids.dropna().unique() if problems else ():
+        alike.setdefault(plain_id(known), []).append(known)
+    found = []
+    for problem in problems:
+        near = alike.get(plain_id(problem.value), [])
+        hint = f"{' or '.join(near)}?" if near else ""
+        found.append(replace(problem, hint=hint, cure=near[0] if len(near) == 1 else None))
+    return found
 
 
 def _line_keys(frame: pd.DataFrame) -> "pd.Series[float]":
@@ -194,8 +214,13 @@ def _line_problems(salvage: TypedTable) -> list[Problem]:
     """Errors of salvage lines; the table has each patient's relapse and last contact too."""
     problems = _repeated(salvage, [NUMBER, "line"], "line", "each line of a patient once")
     start, end = "start_month", "response_end_month"
-    expected = "no earlier than the relapse"
-    problems += _order(salvage, "relapse_month", start, expected, column=start)
+    frame = salvage.frame
+    days = ((frame["relapse_month"] - frame[start]) * DAYS_PER_MONTH).round()
+    early = days > schema.EARLY_START_DAYS
+    limits = frame.loc[early, "relapse_month"]
+    expected = f"no earlier than {schema.EARLY_START_DAYS} days before the relapse"
+    reasons = limits.map(lambda month: f"{expected} (relapse_month {month:g})")
+    problems += salvage.problems(early, start, reasons)
     expected = "no later than death or last contact"
     for column in (start, *_WITHIN_LINE):
         problems += _order(salvage, column, "os_month", expected)

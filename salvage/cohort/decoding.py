@@ -1,5 +1,6 @@
 """Bytes into text: UTF-8 with or without BOM, UTF-16, and GB18030, as a Chinese Windows writes."""
 
+import codecs
 from typing import Final
 
 ENCODINGS: Final = ("utf-8-sig", "gb18030")
@@ -17,9 +18,23 @@ def decode(data: bytes, encoding: str | None = None) -> str | None:
             text = data.decode(guess)
         except UnicodeDecodeError:
             continue
-        misread = not encoding and guess == "gb18030" and not _chinese(text)
-        return None if "\x00" in text or misread else text
+        misread = guess == "gb18030" and not _chinese(text)
+        uncertain = not encoding and (misread or (guess == "utf-8-sig" and _either(text, data)))
+        return None if "\x00" in text or uncertain else text
     return None
+
+
+def _either(text: str, data: bytes) -> bool:
+    """Whether a text of UTF-8 may as well be Chinese: two bytes are beta, or a character of GB2312.
+
+    So it is where there are few letters beyond Latin, and no byte order mark.
+    """
+    beyond = {ch for ch in text if ord(ch) > 127}
+    if not beyond or data.startswith(codecs.BOM_UTF8):
+        return False
+    if not all("\u0370" <= ch <= "\u07ff" for ch in beyond):
+        return False
+    return all(len(ch.encode().decode("gb2312", "ignore")) == 1 for ch in beyond)
 
 
 def _chinese(text: str) -> bool:

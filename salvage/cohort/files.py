@@ -8,30 +8,47 @@ formula of a workbook counts as the value that Excel stored for it.
 
 import codecs
 import csv
+import datetime as dt
 import io
+import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from python_calamine import CalamineError, CalamineWorkbook
 
-from salvage.cohort.cells import NotPlain, text_of, unguarded
+from salvage.cohort.cells import (
+    EXCEL_ZERO,
+    EXCEL_ZERO_1904,
+    NotPlain,
+    parse_date,
+    text_of,
+    unguarded,
+)
+from salvage.cohort.dates import SHEET
 from salvage.cohort.decoding import decode
-from salvage.problems import Problem
+from salvage.cohort.headers import is_note
+from salvage.problems import Problem, printable
 from salvage.records import Kind, whole_number
 
 #: A table, whose index holds each row's number in the file, and every problem of it.
 Read = tuple[pd.DataFrame, list[Problem]]
 Cells = npt.NDArray[np.object_]
+#: The first and the last cell of a part of a sheet, each by its row and column, counted from 0.
+_Range = tuple[tuple[int, int], tuple[int, int]]
 
 #: How an Excel workbook begins, new and old.
 BINARY_MARKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-WORKBOOKS: Final = (".xlsx", ".xlsm")
+NEW_EXCEL: Final = (".xlsx", ".xlsm")
+WORKBOOKS: Final = (*NEW_EXCEL, ".xls", ".xlsb", ".ods")
+_MERGED: Final = re.compile(rb'<mergeCell ref="([A-Z]+[0-9]+:[A-Z]+[0-9]+)"')
 _EMPTY: Final = "a header and rows; it is empty"
 
 
@@ -66,6 +83,13 @@ class SourceFile:
 
 
 AS_IT_IS: Final = SourceFile()
+#: A header is looked for in as many rows.
+MOST_TITLE_ROWS: Final = 20
+#: Characters that a delimiter is looked for in.
+DELIMITED: Final = 100_000
+#: What a CSV file may begin with, so that Excel knows its delimiter.
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?[,;\t]*\r?\n', re.IGNORECASE)
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 
 
 def _unreadable(name: str, expected: str, hint: str = "") -> Read:
@@ -76,12 +100,12 @@ def _unreadable(name: str, expected: str, hint: str = "") -> Read:
 
 
 def headed(rows: Sequence[Sequence[str]], name: str, header: int = 1) -> Read:
-    """Rows of text as a table: the first row from ``header`` on that is not blank is the header.
+    """Rows of text as a table, whose header is the first row from ``header`` on that is not blank.
 
-    Blank rows and columns without a name and without values are left out; a column without a name
-    that holds values is a problem.
+    A title or comments above it are passed over. Blank rows and columns without a name and without
+    values are left out; a column without a name that holds values is a problem.
     """
-    start = next((i for i, row in enumerate(rows) if i >= header - 1 and any(row)), None)
+    start = _header_row(rows, header)
     if start is None:
         return _unreadable(name, _EMPTY)
     names = [cell.strip() for cell in rows[start]]
@@ -90,12 +114,34 @@ def headed(rows: Sequence[Sequence[str]], name: str, header: int = 1) -> Read:
     return _table(names, list(cells.T), start + 2, name)
 
 
+def _header_row(rows: Sequence[Sequence[str]], header: int = 1) -> int | None:
+    """Position of the header: under a title, which is alone in its row, and under comments.
+
+    A row of names holds several, and no number or date. ``None`` where every row is blank.
+    """
+    filled = {
+        i: cells
+        for i, row in enumerate(rows[: header + MOST_TITLE_ROWS])
+        if i >= header - 1 and (cells := [cell for cell in row if cell])
+    }
+    for i, cells in filled.items():
+        comment = cells[0].startswith("#") and len(cells) < max(map(len, filled.values()))
+        numbers = any(_NUMBER.fullmatch(cell) or parse_date(cell) for cell in cells)
+        if len(cells) > 1 and not comment:
+            return min(filled) if numbers else i
+    return min(filled) if filled else next((i for i, row in enumerate(rows) if any(row)), None)
+
+
 def _table(names: Sequence[str], columns: Sequence[Cells], first: int, file: str) -> Read:
-    """Columns of text under their names; ``first`` is the number of their first row in the file."""
-    problems = [
-        Problem(file, first - 1, name, "", "each column once")
-        for name in sorted({n for n in names if n and names.count(n) > 1})
+    """Columns of text under their names; ``first`` is the number of their first row in the file.
+
+    Of columns with one name each is numbered, such as ``Complete? #2``.
+    """
+    names = [
+        f"{name} #{names[: i + 1].count(name)}" if name and names.count(name) > 1 else name
+        for i, name in enumerate(names)
     ]
+    problems = []
     for position, (name, column) in enumerate(zip(names, columns, strict=True), 1):
         held = np.flatnonzero(column != "")
         if len(held) and not name:
@@ -105,8 +151,7 @@ def _table(names: Sequence[str], columns: Sequence[Cells], first: int, file: str
     blank = np.full(len(columns[0]), True)
     for column in columns:
         blank[blank] = column[blank] == ""
-    # Of columns with one name the first is taken.
-    by_name = {name: columns[names.index(name)] for name in names if name}
+    by_name = {name: column for name, column in zip(names, columns, strict=True) if name}
     index = pd.RangeIndex(first, first + len(blank))
     frame = pd.DataFrame(by_name, index=index, dtype=object)
     frame.columns = frame.columns.astype(object)
@@ -154,11 +199,17 @@ def read_csv(path: Path, source: SourceFile = AS_IT_IS) -> Read:
         return _unreadable(path.name, expected, 'to save it in Excel as "CSV UTF-8"?')
     if not text.strip():
         return _unreadable(path.name, _EMPTY)
-    delimiter = _delimiter(text, source.header)
-    columns = _plain_columns(text, delimiter) if source.header == 1 else None
+    declared = _SEPARATOR_LINE.match(text)
+    # Excel hides this line, so it is no row.
+    text = text[declared.end() :] if declared else text
+    delimiter = declared[1] if declared else _delimiter(text, source.header)
+    columns = _plain_columns(text, delimiter)
     if columns is not None:
-        names = [str(column[0]) for column in columns]
-        return _table(names, [column[1:] for column in columns], 2, path.name)
+        top = np.column_stack([c[: source.header + MOST_TITLE_ROWS] for c in columns]).tolist()
+        start = _header_row(top, source.header)
+        if start is not None:
+            names = [str(column[start]) for column in columns]
+            return _table(names, [c[start + 1 :] for c in columns], start + 2, path.name)
     lines = csv.reader(
         io.StringIO(text, newline=None), delimiter=delimiter, quotechar='"', strict=True
     )
@@ -168,8 +219,13 @@ def read_csv(path: Path, source: SourceFile = AS_IT_IS) -> Read:
     except csv.Error as error:
         expected = f"CSV with balanced quotes ({error})"
         return pd.DataFrame(), [Problem(path.name, len(rows) + 1, expected=expected)]
-    above = source.header - 1
+    above = _header_row(rows, source.header) or 0
     rows[:above] = [[]] * above
+    width = len(next((row for row in rows if row), []))
+    for row in reversed(rows):
+        if row and not (len(row) == 1 and is_note(row[0])):
+            break
+        row += [""] * (width - len(row)) if row else []
     problems = _ragged(rows, path.name)
     return (pd.DataFrame(), problems) if problems else headed(rows, path.name)
 
@@ -212,10 +268,16 @@ def _cleaned(cells: Cells) -> Cells:
 
 
 def _delimiter(text: str, header: int) -> str:
-    """The delimiter that splits the header into most cells; a comma when nothing does."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[header - 1 :]
-    first = next((line for line in lines if line), "")
-    return max(",;\t", key=first.count)
+    """The delimiter that splits most lines into equally many cells; a comma when nothing does."""
+    top = re.sub(r'"[^"]*"', "", text[:DELIMITED]).replace("\r\n", "\n").replace("\r", "\n")
+    lines = [line for line in top.split("\n")[header - 1 :] if line][:MOST_TITLE_ROWS]
+
+    def fit(delimiter: str) -> tuple[int, int]:
+        counts = Counter(count for line in lines if (count := line.count(delimiter)))
+        count, alike = max(counts.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+        return alike, count
+
+    return max(",;\t|^", key=fit)
 
 
 def _ragged(rows: Sequence[Sequence[str]], file: str) -> list[Problem]:
@@ -276,33 +338,91 @@ def _pyreadstat(name: str) -> Callable[[Path, SourceFile], Read]:
 
 def sheet_name(path: Path, sheet: str) -> str:
     """A sheet as messages name it."""
-    return f"{path.name}, sheet {sheet}"
+    return f"{path.name}{SHEET}{sheet}"
 
 
-def sheets(path: Path) -> tuple[dict[str, list[list[str]]], list[Problem]]:
-    """Every sheet of a workbook as rows of text, by the sheet's name."""
-    import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
+@dataclass
+class Book:
+    """Every sheet of a workbook as rows of text, by the sheet's name.
 
+    ``zero`` is the day from which it counts the days of a date; ``notes`` say what was read in
+    another way than it stands.
+    """
+
+    rows: dict[str, list[list[str]]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    zero: dt.date = EXCEL_ZERO
+
+
+def sheets(path: Path) -> Book:
+    """A workbook of Excel, old Excel or OpenDocument."""
+    is_new = path.suffix.lower() in NEW_EXCEL
     try:
-        values = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        formulas = openpyxl.load_workbook(path, read_only=True, data_only=False)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, SyntaxError):
+        book = _new_excel(path) if is_new else _old_excel(path)
+    except (CalamineError, OSError, KeyError, ValueError, SyntaxError, zipfile.BadZipFile):
         expected = "an Excel workbook (.xlsx) without a password"
-        return {}, [Problem(path.name, expected=expected)]
-    by_title: dict[str, list[list[str]]] = {}
-    problems: list[Problem] = []
-    with closing(values), closing(formulas):
-        for sheet in values.worksheets:
-            name = sheet_name(path, sheet.title)
-            by_title[sheet.title], wrong = _sheet_rows(sheet, formulas[sheet.title], name)
-            problems += wrong
-    if not by_title:
+        if not is_new:
+            expected = f"a {path.suffix} workbook without a password; open it and save it as .xlsx"
+        return Book(problems=[Problem(path.name, expected=expected)])
+    if not book.rows:
         expected = (
             'a sheet; in Excel, save it as "Excel Workbook (.xlsx)", not as "Strict Open XML"'
         )
-        problems.append(Problem(path.name, expected=expected))
-    return by_title, problems
+        book.problems.append(Problem(path.name, expected=expected))
+    return book
+
+
+def _old_excel(path: Path) -> Book:
+    book = Book()
+    with CalamineWorkbook.from_path(path) as workbook:
+        for title in workbook.sheet_names:
+            sheet, name = workbook.get_sheet_by_name(title), sheet_name(path, title)
+            rows = book.rows[title] = []
+            for number, cells in enumerate(sheet.to_python(skip_empty_area=False), 1):
+                rows.append([])
+                for position, cell in enumerate(cells):
+                    try:
+                        rows[-1].append(text_of(cell).strip())
+                    except NotPlain as error:
+                        expected = f"one value in a cell, not {error}"
+                        column = rows[0][position] if number > 1 else ""
+                        book.problems.append(Problem(name, number, column, "", expected))
+                        rows[-1].append("")
+            _spread(book, title, name, sheet.merged_cell_ranges or [])
+    return book
+
+
+def _new_excel(path: Path) -> Book:
+    """An .xlsx workbook, with a problem for each formula whose value is not stored."""
+    import openpyxl
+    from openpyxl.utils import range_boundaries
+
+    values = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    formulas = openpyxl.load_workbook(path, read_only=True, data_only=False)
+    book = Book(zero=EXCEL_ZERO_1904 if values.epoch.year == 1904 else EXCEL_ZERO)
+    with closing(values), closing(formulas), zipfile.ZipFile(path) as archive:
+        for sheet in values.worksheets:
+            title, name = sheet.title, sheet_name(path, sheet.title)
+            book.rows[title], wrong = _sheet_rows(sheet, formulas[title], name)
+            book.problems += wrong
+            merged = _MERGED.findall(archive.read(sheet._worksheet_path))
+            bounds = (range_boundaries(cells.decode()) for cells in merged)
+            places = [((r1 - 1, c1 - 1), (r2 - 1, c2 - 1)) for c1, r1, c2, r2 in bounds]
+            _spread(book, title, name, places)
+    return book
+
+
+def _spread(book: Book, title: str, name: str, merged: Iterable[_Range]) -> None:
+    """Read the value of a cell that is merged over several rows in each of them, and note it."""
+    for (top, left), (bottom, right) in merged:
+        cells = book.rows[title][top : bottom + 1]
+        value = cells[0][left] if cells and left == right and left < len(cells[0]) else ""
+        if len(cells) > 1 and value:
+            for row in cells:
+                row[left] = value
+            rows = f"rows {top + 1} to {bottom + 1}"
+            book.notes.append(f'{name}: "{printable(value)}" in merged cells is read in {rows}')
 
 
 def _sheet_rows(values: Any, formulas: Any, name: str) -> tuple[list[list[str]], list[Problem]]:
@@ -341,15 +461,15 @@ def _cell_text(cell: Any, origin: Any) -> tuple[str, str]:
 
 
 def _sheet(path: Path, source: SourceFile) -> Read:
-    by_title, problems = sheets(path)
-    if not by_title:
-        return pd.DataFrame(), problems
-    title = source.sheet or next(iter(by_title))
+    book = sheets(path)
+    if not book.rows:
+        return pd.DataFrame(), book.problems
+    title = source.sheet or next(iter(book.rows))
     name = sheet_name(path, title)
-    if title not in by_title:
-        return _unreadable(name, f"one of the sheets {', '.join(by_title)}")
-    frame, wrong = headed(by_title[title], name, source.header)
-    return frame, [p for p in problems if p.file == name] + wrong
+    if title not in book.rows:
+        return _unreadable(name, f"one of the sheets {', '.join(book.rows)}")
+    frame, wrong = headed(book.rows[title], name, source.header)
+    return frame, [p for p in book.problems if p.file == name] + wrong
 
 
 FORMATS: Final[dict[str, Callable[[Path, SourceFile], Read]]] = {

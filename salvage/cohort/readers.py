@@ -5,6 +5,7 @@ each table and one of settings. Another format of a folder's tables is one more 
 :data:`COHORT_FILES`; how it is read stands in :mod:`salvage.cohort.files`.
 """
 
+import datetime as dt
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,20 +14,29 @@ from typing import Any, Final
 
 from salvage import words
 from salvage.cohort import dates, schema
-from salvage.cohort.files import AS_IT_IS, FORMATS, WORKBOOKS, Read, headed, sheet_name, sheets
-from salvage.cohort.headers import plain_name, schema_names, table_key
+from salvage.cohort.cells import EXCEL_ZERO
+from salvage.cohort.files import (
+    AS_IT_IS,
+    FORMATS,
+    MOST_TITLE_ROWS,
+    WORKBOOKS,
+    Read,
+    headed,
+    sheet_name,
+    sheets,
+)
+from salvage.cohort.headers import plain_name, rows_below, schema_names, table_key
 from salvage.cohort.schema import TableSchema
 from salvage.cohort.study import Study, from_settings, read_study
+from salvage.cohort.typed import is_second_header
 from salvage.problems import Problem
 
-#: A header is looked for in as many rows below the first.
-MOST_TITLE_ROWS: Final = 20
 #: What an import lists beside the cohort that it writes.
 UNMAPPED_FILE: Final = "unmapped.csv"
 #: What a table of a cohort folder may be in.
-COHORT_FILES: Final = (".csv", ".parquet")
+COHORT_FILES: Final = (".csv", ".tsv", ".txt", ".parquet")
 #: What may be meant as a table, whether a cohort folder may hold it or not.
-TABLE_FILES: Final = (*COHORT_FILES, ".tsv", ".txt", ".xls", *WORKBOOKS)
+TABLE_FILES: Final = (*COHORT_FILES, *WORKBOOKS)
 SETTINGS_FILE: Final = "study.yaml"
 SETTINGS_SHEET: Final = "settings"
 DICTIONARY_SHEET: Final = "dictionary"
@@ -42,7 +52,8 @@ class Source:
 
     ``left_out`` says what was there and is no part of the cohort. ``reported`` names cells (file,
     row, column) whose problem is already listed under another column, so that they need not be
-    listed again; ``dated`` holds the dates that months were computed from.
+    listed again; ``dated`` holds the dates that months were computed from. ``zero`` is the day from
+    which Excel counts the days of a date.
     """
 
     study: Study = field(default_factory=Study)
@@ -51,24 +62,38 @@ class Source:
     left_out: list[str] = field(default_factory=list)
     reported: set[dates.Place] = field(default_factory=set)
     dated: dates.Dated = field(default_factory=dict)
+    zero: dt.date = EXCEL_ZERO
 
 
 def read(path: Path) -> Source:
-    """The tables of the cohort at ``path``: dates turned into months, example rows left out.
+    """The tables of the cohort at ``path``, with dates turned into months.
 
     Nothing is raised: whatever is wrong is among the problems.
     """
+    return in_months(as_written(path))
+
+
+def as_written(path: Path) -> Source:
+    """The tables of the cohort at ``path`` with dates as they are written, without example rows."""
     if path.is_dir():
         source = _folder(path)
     elif path.suffix.lower() in WORKBOOKS:
         source = _workbook(path)
     else:
         expected = "a folder with patients.csv, salvage.csv and study.yaml, or an Excel workbook"
-        return Source(problems=[Problem(str(path), expected=expected)])
+        near = path.suffix.lower() in FORMATS
+        hint = f"{path.parent.name or 'its folder'}, the folder of this file?" if near else ""
+        return Source(problems=[Problem(str(path), expected=expected, hint=hint)])
     for table in schema.TABLES:
         if table.name in source.tables:
             _tidy(source, table)
-    source.reported, source.dated = dates.to_months(source.tables, source.problems)
+    return source
+
+
+def in_months(written: Source) -> Source:
+    """A cohort's tables with every date turned into months; ``written`` stays as it is."""
+    source = replace(written, tables=dict(written.tables), problems=list(written.problems))
+    source.reported, source.dated = dates.to_months(source.tables, source.problems, source.zero)
     return source
 
 
@@ -146,8 +171,9 @@ def _not_read(files: Iterable[Path], by_table: dict[str, list[Path]]) -> list[st
 def _workbook(path: Path) -> Source:
     if not path.is_file():
         return Source(problems=[Problem(str(path), expected="this file")])
-    rows, problems = sheets(path)
-    source = Source(problems=problems)
+    book = sheets(path)
+    rows = book.rows
+    source = Source(problems=book.problems, left_out=book.notes, zero=book.zero)
     if not rows:
         return source
     filled = [title for title in rows if any(map(any, rows[title]))]
@@ -214,7 +240,8 @@ def _settings(rows: Iterable[Sequence[str]], file: str) -> tuple[Study, list[Pro
 
 
 def _tidy(source: Source, table: TableSchema) -> None:
-    """Names of columns as the schema has them; no example rows; a header that is not on top."""
+    """Names of columns as the schema has them; no example rows, and no row that is none of the
+    table's: a header that is not on top, a second one, totals and notes."""
     frame, file = source.tables[table.name]
     frame = frame.rename(columns=schema_names(list(frame.columns), table))
     source.tables[table.name] = (frame, file)
@@ -228,11 +255,20 @@ def _tidy(source: Source, table: TableSchema) -> None:
             source.problems.append(Problem(file, int(lower[0]), expected=expected))
             del source.tables[table.name]
         return
+    if len(frame) and is_second_header(frame.iloc[0], table):
+        source.left_out.append(f"{file}: row {frame.index[0]}, a second header")
+        frame = frame.iloc[1:]
+    below = rows_below(frame)
+    if len(below):
+        rows = words.listing([str(row) for row in below])
+        name = "row" if len(below) == 1 else "rows"
+        source.left_out.append(f"{file}: {name} {rows}, totals or notes under the table")
+        frame = frame.drop(index=below)
     # Each distinct id is looked at once.
     ids = [i for i in frame["patient_id"].unique() if i.upper().startswith(EXAMPLE_PREFIX)]
     example = frame["patient_id"].isin(ids)
     if ids:
-        source.tables[table.name] = (frame[~example], file)
         count = int(example.sum())
         rows = "1 example row" if count == 1 else f"{count} example rows"
         source.left_out.append(f"{file}: {rows} of the template")
+    source.tables[table.name] = (frame[~example], file)

@@ -16,6 +16,8 @@ Kind = Literal["id", "text", "code", "flag", "integer", "number", "month"]
 
 #: No course is longer: above it stand days, or the number by which Excel stores a date.
 MOST_MONTHS: Final = 600
+#: Salvage may begin on clinical suspicion, so many days before the relapse is documented.
+EARLY_START_DAYS: Final = 14
 #: Best responses that count as a response (Lugano 2014).
 RESPONSE: Final = ("CR", "PR")
 #: Lowest grade that counts as severe, and the grade of a death (CTCAE, ASTCT).

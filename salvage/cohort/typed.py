@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from salvage import words
-from salvage.cohort.cells import parse_date, stored_date
+from salvage.cohort.cells import parse_date, plain_text, stored_date
 from salvage.cohort.dates import INFUSION_DATE, date_column
-from salvage.cohort.headers import in_another_unit
+from salvage.cohort.headers import in_another_unit, misspelt, repeated
 from salvage.cohort.schema import Column, TableSchema
+from salvage.cohort.written import NONE, codes_of, meant
 from salvage.problems import Problem
 
 _NUMERIC: Final = ("integer", "number", "month", "flag")
@@ -92,22 +92,54 @@ def _header_problems(text: pd.DataFrame, table: TableSchema, file: str) -> list[
     names = list(text.columns)
     unknown = [name for name in names if name not in table.names]
     counted = {name: month for name in unknown if (month := in_another_unit(name, table))}
+    twice = dict.fromkeys(filter(None, (repeated(name, table) for name in unknown)))
     for column in table.columns:
-        if column.required and column.name not in (*names, *counted.values()):
+        if column.required and column.name not in (*names, *counted.values(), *twice):
             near = difflib.get_close_matches(column.name, unknown, n=1)
             hint = f"{near[0]} renamed to {column.name}?" if near else ""
             expected = f"this column: {column.meaning[:1].lower()}{column.meaning[1:]}"
             problems.append(Problem(file, 1, column.name, "", expected, hint))
+    problems += [Problem(file, 1, name, "", "each column once") for name in twice]
     for name in unknown:
         if name in counted:
             expected, hint = f"{counted[name]}, in months: the name says another unit", ""
+        elif not repeated(name, table) and (near_name := misspelt(name, names, table)):
+            expected, hint = "a column of the data dictionary, or another name", f"{near_name}?"
         else:
-            near = difflib.get_close_matches(name, table.names, n=1)
-            expected, hint = "a column of the data dictionary", f"{near[0]}?" if near else ""
+            continue
         problems.append(Problem(file, 1, name, "", expected, hint))
     if table.required and names and text.empty:
         problems.append(Problem(file, expected="at least one row"))
     return problems
+
+
+def unused_columns(text: pd.DataFrame, table: TableSchema) -> list[str]:
+    """Columns that the schema does not know, and that are no known one misspelt."""
+    names = list(text.columns)
+    return [
+        name
+        for name in names
+        if name not in table.names
+        and not in_another_unit(name, table)
+        and not repeated(name, table)
+        and not misspelt(name, names, table)
+    ]
+
+
+def is_second_header(row: "pd.Series[str]", table: TableSchema) -> bool:
+    """Whether the first row under the names says them again in other words, or gives their units.
+
+    So it is where no cell of a number, a code or a flag can be read, several hold text that has no
+    meaning there, and the id has no digit.
+    """
+    typed = {
+        c.name: c for c in table.columns if c.name in row.index and c.kind not in ("id", "text")
+    }
+    filled = {name: column for name, column in typed.items() if row[name]}
+    readable = [name for name, column in filled.items() if _reads(row[name], column)]
+    strange = [name for name, column in filled.items() if meant(row[name], column) is None]
+    digits = any(ch.isdigit() for ch in row.get("patient_id", ""))
+    return len(strange) > 1 and not readable and not digits
 
 
 # --- one column -----------------------------------------------------------------------------------
@@ -129,13 +161,13 @@ def read_column(text: pd.Series, column: Column, file: str) -> tuple[pd.Series, 
     wrong &= ~blank
     problems: list[Problem] = []
     for code in np.flatnonzero(wrong | (blank & column.required)):
-        value, expected, hint = str(cells[code]), column.expects, ""
+        value, expected, hint, cure = str(cells[code]), column.expects, "", None
         if value:
-            hint = _suggest(value, column)
+            hint, cure = _suggestion(value, column)
         else:
             expected = f"a value ({column.expects}); the cell is blank"
         problems += [
-            Problem(file, int(row), column.name, value, expected, hint)
+            Problem(file, int(row), column.name, value, expected, hint, cure)
             for row in text.index[codes == code]
         ]
     return pd.Series(values[codes], index=text.index, dtype=values.dtype), problems
@@ -163,26 +195,20 @@ def _numbers(text: pd.Series, column: Column) -> tuple[np.ndarray, np.ndarray]:
     return values.where(~wrong).to_numpy(dtype=float), wrong.to_numpy(dtype=bool)
 
 
-def _suggest(value: str, column: Column) -> str:
-    """The code whose key or meaning is nearest to ``value``, as ``CR?``."""
-    plain = value.lower()
-    if plain in words.WRITTEN_MISSING and column.required:
-        return "NE?" if "NE" in column.codes else ""
-    if plain in words.WRITTEN_MISSING:
-        return "a blank cell, which means missing?"
-    if column.kind == "flag":
-        return words.WRITTEN_FLAGS.get(plain, "")
+def _suggestion(value: str, column: Column) -> tuple[str, str | None]:
+    """What was probably meant by a cell, and its cure if nothing else can have been meant."""
+    cure = meant(value, column)
+    if cure not in (None, value) and (cure == "" or _reads(cure, column)):
+        return f"{cure}?" if cure else "a blank cell, which means missing?", cure
     if column.kind == "month" and (parse_date(value) or stored_date(value)):
-        return f"{date_column(column.name)} as the column of dates, with {INFUSION_DATE}?"
-    if column.kind == "integer" and plain.rstrip("ab") in words.ROMAN:
-        return f"{words.ROMAN.index(plain.rstrip('ab')) + 1}?"
-    if column.kind != "code":
-        return ""
-    if words.WRITTEN_CODES.get(plain) in column.codes:
-        return f"{words.WRITTEN_CODES[plain]}?"
-    by_text = {code.lower(): code for code in column.codes}
-    for code, meaning in column.codes.items():
-        by_text.setdefault(meaning.lower(), code)
-        by_text.setdefault(meaning.lower().split()[0], code)
-    near = difflib.get_close_matches(plain, list(by_text), n=1)
-    return f"{by_text[near[0]]}?" if near else ""
+        return f"{date_column(column.name)} as the column of dates, with {INFUSION_DATE}?", None
+    if censored := re.fullmatch(r"([0-9.]+)\s*\+", value):
+        return (f"{censored[1]}, with died 0?" if column.name == "os_month" else ""), None
+    if plain_text(value) in NONE and column.kind in ("integer", "number"):
+        return "0, or a blank cell, which means missing?", None
+    near = difflib.get_close_matches(plain_text(value), codes_of(column), n=1)
+    return f"{codes_of(column)[near[0]]}?" if near else "", None
+
+
+def _reads(text: str, column: Column) -> bool:
+    return not read_column(pd.Series([text]), column, "")[1]

@@ -36,6 +36,10 @@ def _unlikely(tables: Mapping[str, TypedTable]) -> list[Problem]:
     ordered = in_order(lines)
     gap = ordered.groupby(NUMBER)["start_month"].diff()
     starts = TypedTable(ordered, salvage.file)
+    relapse = patients.frame.drop_duplicates(NUMBER).set_index(NUMBER)["relapse_month"]
+    before = lines[NUMBER].map(relapse) > lines["start_month"]
+    expected = "usually no earlier than the relapse; a start on clinical suspicion may be"
+    problems += salvage.problems(before, "start_month", expected)
     expected = f"usually within {LONG_GAP_MONTHS:g} months of the line before it"
     return problems + starts.problems(gap > LONG_GAP_MONTHS, "start_month", expected)
 

@@ -91,14 +91,21 @@ def _tests(release: Release) -> list[Estimate]:
 def _safety(release: Release) -> list[Estimate]:
     shares = []
     for term, key in safety.TERMS.items():
-        for kind, rest in (("any", "without"), ("severe", "no_severe")):
-            parts = _released(
-                release, "patients.treated", f"term.{term}.{kind}", f"term.{term}.{rest}"
-            )
-            if parts is not None:
-                n, affected, _ = parts
-                id, label = safety.term_share(term, key, severe=kind == "severe")
-                shares.append(safety.patients_with(release.study, id, label, affected, n))
+        names = [f"term.{term}.{part}" for part in ("any", "without")]
+        by_grade = [f"term.{term}.{part}" for part in ("graded", "severe", "no_severe")]
+        if parts := _released(release, "patients.treated", *names):
+            n, affected, without = parts
+            id, label = safety.term_share(term, key, severe=False)
+            shares.append(safety.patients_with(release.study, id, label, affected, n))
+            if parts := _released(release, *by_grade):
+                graded, severe, _ = parts
+                id, label = safety.term_share(term, key, severe=True)
+                # Where no patient with the event has a grade, nothing is known of severity.
+                known = severe if graded > without or not affected else None
+                left_out = safety.left_out_ungraded(n - graded)
+                shares.append(
+                    safety.patients_with(release.study, id, label, known, graded, left_out)
+                )
     return shares
 
 

@@ -162,24 +162,27 @@ def _baseline(cohort: Cohort, column: str) -> _Block:
     atoms = np.array(
         [(yes & values.notna()).sum(), (~yes & values.notna()).sum(), values.isna().sum()]
     )
-    sums = _three("yes", "no", "missing") | {"recorded": np.array([True, True, False])}
+    sums = _apart("yes", "no", "missing") | {"recorded": np.array([True, True, False])}
     return _Block(atoms.astype(np.int64), sums, {"recorded": 3.0}, [("recorded", ("yes", "no"))])
 
 
 def _term(cohort: Cohort, term: str) -> _Block:
-    """Treated patients with a severe, only a milder or ungraded, or no event of a term."""
+    """Treated patients with a severe, only a milder, an ungraded but no severe, or no event of a
+    term."""
     events = safety.of_term(safety.events_of_treated(cohort), term)
-    severe = safety.severe(events)["patient_id"].nunique()
-    affected = events["patient_id"].nunique()
-    atoms = np.array([severe, affected - severe, len(cohort.treated) - affected])
-    sums = _three("severe", "milder", "without")
-    more = {"any": sums["severe"] | sums["milder"], "no_severe": ~sums["severe"]}
-    rows = [("any", ("severe", "milder"))]
+    patients = safety.patients_by_severity(events)
+    severe, ungraded = (int(patients[column].sum()) for column in ("severe", "ungraded"))
+    milder = len(patients) - severe - ungraded
+    atoms = np.array([severe, milder, ungraded, len(cohort.treated) - len(patients)])
+    sums = _apart("severe", "milder", "ungraded", "without")
+    graded = ~sums["ungraded"]
+    more = {"any": ~sums["without"], "graded": graded, "no_severe": graded & ~sums["severe"]}
+    rows = [("any", ("severe", "milder", "ungraded"))]
     return _Block(atoms.astype(np.int64), sums | more, {"any": 3.0}, rows)
 
 
-def _three(*names: str) -> dict[str, Bools]:
-    return {name: np.arange(3) == i for i, name in enumerate(names)}
+def _apart(*names: str) -> dict[str, Bools]:
+    return {name: np.arange(len(names)) == i for i, name in enumerate(names)}
 
 
 def named_terms(cohort: Cohort) -> list[str]:

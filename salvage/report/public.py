@@ -416,13 +416,26 @@ def forest(release: Release, measure: str, name: str) -> Shown | None:
 # --- adverse events -------------------------------------------------------------------------------
 
 
+def _of_graded(
+    severe: int | None, graded: int | None, affected: int | None, treated: int | None
+) -> str:
+    """Patients with a severe event, of those of whom it is known; nothing is where no patient with
+    the event has a grade."""
+    if graded is None or affected is None or treated is None or graded == treated:
+        return _share(severe, graded)
+    return f"{_share(severe, graded)} of {graded:,}" if graded + affected > treated else "–"
+
+
 def terms(release: Release) -> Table | None:
     """Treated patients with each adverse event that may be named."""
     treated = release.count("patients.treated")
     rows = []
     for term in release.terms:
-        any_grade, severe = (release.count(f"term.{term}.{kind}") for kind in ("any", "severe"))
-        rows.append((safety.label(term), _share(any_grade, treated), _share(severe, treated)))
+        any_grade, severe, graded = (
+            release.count(f"term.{term}.{kind}") for kind in ("any", "severe", "graded")
+        )
+        shown = (safety.label(term), _share(any_grade, treated))
+        rows.append((*shown, _of_graded(severe, graded, any_grade, treated)))
     if not rows:
         return None
     return _table(
@@ -433,8 +446,9 @@ def terms(release: Release) -> Table | None:
         rows,
         (
             "A patient counts once in each row. An event that too few patients had is not named. "
-            "Patients without a grade count in the first column only. Events of patients without "
-            "a salvage line are not counted.",
+            "Patients who are not known to be free of a severe event, for want of a grade, count "
+            "in the first column only: the number of the others is then named. Events of patients "
+            "without a salvage line are not counted.",
         ),
     )
 

@@ -33,6 +33,10 @@ SEVERE_NOTE: Final = (
     "Grade 3 or more: on the scale by which the event was graded. A patient counts once for each "
     "row, at the highest grade."
 )
+UNGRADED_NOTE: Final = (
+    "An event without a grade is not known to be mild. A patient with one, and with no event of "
+    "grade 3 or more, is left out of the denominator of grade 3 or more."
+)
 NO_LINE: Final = "No adverse event of this cohort is linked to a salvage line."
 
 
@@ -86,22 +90,36 @@ def _number_of_events(cohort: Cohort) -> str:
 
 def _affected(cohort: Cohort) -> str:
     estimates = safety.estimates(cohort)
-    any_grade, severe = estimates["ae.any.patients"], estimates["ae.severe.patients"]
+    treated = len(cohort.treated)
+    severe = estimates["ae.severe.patients"]
+    occurred = f"At least one occurred in {_share(estimates['ae.any.patients'], treated)}"
     if severe.value is None:
-        return (
-            f"At least one occurred in {_share(any_grade)}; no event has a grade, so nothing is "
-            "known of severity."
-        )
-    return (
-        f"At least one occurred in {_share(any_grade)}, and at least one of grade 3 or more in "
-        f"{_share(severe)}."
-    )
+        return f"{occurred}; no event has a grade, so nothing is known of severity."
+    return f"{occurred}, and at least one of grade 3 or more in {_share(severe, treated)}."
 
 
-def _share(e: Estimate) -> str:
+def _share(e: Estimate, treated: int) -> str:
     """``48.3% of treated patients (14/29; 95% CI 29.4 to 67.5)``."""
     inside = f"{e.events:,}/{e.n:,}; 95% CI {interval_text(e)}"
-    return f"{percent(e.value)} of treated patients ({inside})"
+    known = "" if e.n == treated else " of whom that is known"
+    return f"{percent(e.value)} of treated patients{known} ({inside})"
+
+
+def _of_graded(severe: int, patients: int, ungraded: int) -> str:
+    """``3 (11%)``, or ``3 (11%) of 27`` where some patients are not known to be free of a severe
+    event; a dash where none is."""
+    known = patients - ungraded
+    if not known:
+        return NONE
+    return of(severe, known) + (f" of {known:,}" if ungraded else "")
+
+
+def _events_of_graded(severe: int, events: int, ungraded: int) -> str:
+    """``3``, or ``3 of 12 graded`` where events have no grade; a dash where none has one."""
+    graded = events - ungraded
+    if not ungraded:
+        return f"{severe:,}"
+    return f"{severe:,} of {graded:,} graded" if graded else NONE
 
 
 def _most_common(cohort: Cohort) -> str:
@@ -157,9 +175,15 @@ def overall(cohort: Cohort) -> Shown:
     used = []
     for key, label in OVERALL.items():
         severe_id = "ae.severe.patients" if key == "any" else f"ae.{key}.severe.patients"
-        for grade, e, counted in (
-            ("any grade", estimates[f"ae.{key}.patients"], events_of[key]),
-            ("grade 3 or more", estimates[severe_id], safety.severe(events_of[key])),
+        counted = events_of[key]
+        severe, ungraded = len(safety.severe(counted)), int(counted["grade"].isna().sum())
+        for grade, e, number in (
+            ("any grade", estimates[f"ae.{key}.patients"], f"{len(counted):,}"),
+            (
+                "grade 3 or more",
+                estimates[severe_id],
+                _events_of_graded(severe, len(counted), ungraded),
+            ),
         ):
             used.append(e)
             cells = (
@@ -169,7 +193,7 @@ def overall(cohort: Cohort) -> Shown:
                     f"{e.events:,} / {e.n:,}",
                     percent(e.value).rstrip("%"),
                     interval_text(e),
-                    f"{len(counted):,}",
+                    number,
                 )
             )
             rows.append((f"{label}, {grade}", *cells))
@@ -179,9 +203,13 @@ def overall(cohort: Cohort) -> Shown:
         "Adverse events of salvage therapy: treated patients affected, and events.",
         ("Adverse event", "Patients / treated", "%", "Exact 95% CI, %", "Events"),
         rows,
-        (SEVERE_NOTE, *_versions_note(cohort)),
+        (SEVERE_NOTE, *_ungraded_note(events), *_versions_note(cohort)),
         marks(used),
     )
+
+
+def _ungraded_note(events: pd.DataFrame) -> list[str]:
+    return [UNGRADED_NOTE] if events["grade"].isna().any() else []
 
 
 def _versions_note(cohort: Cohort) -> list[str]:
@@ -207,9 +235,11 @@ def by_term(cohort: Cohort) -> Shown:
             safety.label(row["term"]),
             _scale(row["scale"]),
             of(row["patients"], n),
-            of(row["patients_severe"], n) if row["ungraded"] < row["events"] else NONE,
+            _of_graded(row["patients_severe"], n, row["patients_ungraded"])
+            if row["ungraded"] < row["events"]
+            else NONE,
             f"{row['events']:,}",
-            f"{row['events_severe']:,}" if row["ungraded"] < row["events"] else NONE,
+            _events_of_graded(row["events_severe"], row["events"], row["ungraded"]),
             f"{row['ungraded']:,}",
         )
         for row in shown.to_dict("records")
@@ -237,6 +267,7 @@ def by_term(cohort: Cohort) -> Shown:
             f"Percentages of {words.count(n, 'treated patient')}. A patient counts once for each "
             "term and scale, at the highest grade. A dash where no event of the row has a grade.",
             "Scales, and versions of a scale, are not pooled: a term graded by two has two rows.",
+            *_ungraded_note(safety.events_of_treated(cohort)),
         ),
         own_mark(cohort.study),
         left=(0, 1),
@@ -256,16 +287,19 @@ def _fever_first(table: pd.DataFrame) -> pd.DataFrame:
 @_where_recorded
 def grading(cohort: Cohort) -> Text:
     """Events without a grade, and fatal events."""
-    grade_of_event = safety.events_of_treated(cohort)["grade"]
+    events = safety.events_of_treated(cohort)
+    grade_of_event = events["grade"]
     ungraded, fatal = int(grade_of_event.isna().sum()), int((grade_of_event == FATAL_GRADE).sum())
     if ungraded == len(grade_of_event):
         return text(cohort.study, "No event has a grade.")
     known = "Every event has a grade."
     if ungraded:
-        verb = "counts" if ungraded == 1 else "count"
+        patients = int(safety.patients_by_severity(events)["ungraded"].sum())
         known = (
-            f"{words.count(ungraded, 'event')} without a grade {verb} at any grade and not at "
-            "grade 3 or more."
+            f"{words.count(ungraded, 'event')} of {len(events):,} "
+            f"{'has' if ungraded == 1 else 'have'} no grade. They count at any grade; "
+            f"for {words.count(patients, 'patient')} it is therefore not known whether an event of "
+            "grade 3 or more occurred."
         )
     deaths = "No fatal event (grade 5) is recorded."
     if fatal:
@@ -393,15 +427,14 @@ def by_category(cohort: Cohort) -> Shown:
     if safety.events_of_lines(cohort).empty:
         return Absent(cohort.study, NO_LINE)
     table = safety.patients_by_category(cohort)
-    unknown = () if safety.graded(cohort) else ("severe",)
+    graded = safety.graded(cohort)
     rows = [
         (
             words.category(str(key), cohort.study.labels),
             f"{row['patients']:,}",
-            *(
-                NONE if c in unknown else of(row[c], row["patients"])
-                for c in ("any", "severe", "fever", "crs", "icans")
-            ),
+            of(row["any"], row["patients"]),
+            _of_graded(row["severe"], row["patients"], row["ungraded"]) if graded else NONE,
+            *(of(row[term], row["patients"]) for term in safety.TERMS.values()),
         )
         for key, row in table.to_dict("index").items()
     ]
@@ -422,6 +455,7 @@ def by_category(cohort: Cohort) -> Shown:
         (
             "Percentages of the patients who received the category. A patient counts once in each "
             "category received.",
+            *_ungraded_note(safety.events_of_lines(cohort)),
             *_unlinked(cohort),
         ),
         own_mark(cohort.study),
@@ -433,17 +467,18 @@ def exposure(cohort: Cohort) -> Shown:
     """Events of each category over the time at risk."""
     if safety.events_of_lines(cohort).empty:
         return Absent(cohort.study, NO_LINE)
+    table = safety.by_category(cohort)
     rows = [
         (
             words.category(str(key), cohort.study.labels),
             f"{row['lines']:,}",
             f"{row['years']:,.2f}",
             f"{row['events']:,}",
-            f"{row['events_severe']:,}" if safety.graded(cohort) else NONE,
-            f"{row['rate']:,.1f}" if row["years"] > 0 else NONE,
-            f"{row['low']:,.1f} to {row['high']:,.1f}" if row["years"] > 0 else NONE,
+            _events_of_graded(row["events_severe"], row["events"], row["events"] - row["graded"]),
+            f"{row['rate']:,.1f}" if row["events"] else NONE,
+            f"{row['low']:,.1f} to {row['high']:,.1f}" if row["events"] else NONE,
         )
-        for key, row in safety.by_category(cohort).to_dict("index").items()
+        for key, row in table.to_dict("index").items()
     ]
     return Table(
         cohort.study,
@@ -460,14 +495,32 @@ def exposure(cohort: Cohort) -> Shown:
         ),
         rows,
         (
-            "Exposure of a line runs from its start to its end, else to the next line, else to "
-            "death or last contact.",
+            "Exposure of a line runs from its start to 30 days after its end, for a second CAR-T "
+            "infusion or radiotherapy at least 90 days. It ends with the next line and with death "
+            "or last contact, which is where it ends if no end of the line is recorded.",
+            "Events whose onset lies inside the exposure of their line count here, and no others. "
+            "A category without any has no rate.",
+            *_not_inside(cohort.study, table),
             "Exact Poisson interval. It takes events as independent, and is too narrow where a few "
             "patients have many.",
             *_unlinked(cohort),
         ),
         own_mark(cohort.study),
     )
+
+
+def _not_inside(study: Study, table: pd.DataFrame) -> list[str]:
+    """How many events of which categories have no onset inside the exposure."""
+    notes = []
+    for column, what in (("outside", "Onset outside the exposure"), ("undated", "No onset")):
+        parts = [
+            f"{words.category(str(key), study.labels)}, {words.count(int(n), 'event')}"
+            for key, n in table[column].items()
+            if n
+        ]
+        if parts:
+            notes.append(f"{what}, and not counted: {'; '.join(parts)}.")
+    return notes
 
 
 def _unlinked(cohort: Cohort) -> list[str]:

@@ -11,6 +11,8 @@ from tests.built_pages import pages, read_page
 from tests.reference_notebooks import ROOT, Paths
 from tests.scratch_book import Built
 
+DRAWING = re.compile(r'<svg class="drawing" data-name="([\w-]+)"(.*?)</svg>', re.S)
+
 MEGABYTE = 1_000_000
 # The namespaces and licences that files name, and load nothing from.
 CSS_LOADS = re.compile(r"(?:@import\s+|url\()\s*['\"]?((?:https?:)?//[^'\")\s]+)")
@@ -105,9 +107,12 @@ def test_the_summary_links_the_results(built_book: Built) -> None:
 
 
 def test_figures_keep_their_text_as_text_or_paths_and_load_nothing(built_book: Built) -> None:
-    figures = sorted((built_book.html / "_images").glob("*.svg"))
-    assert figures
-    for figure in figures:
-        text = figure.read_text(encoding="utf-8")
-        assert not re.search(r"(?:href|src)=[\"']https?:", text), figure.name
-        assert "<script" not in text, figure.name
+    figures = {f.stem: f for f in (built_book.html.parent / "figures").glob("*.svg")}
+    drawn: set[str] = set()
+    for page in sorted((built_book.html / "chapters").glob("*.html")):
+        for name, text in DRAWING.findall(page.read_text(encoding="utf-8")):
+            drawn.add(name)
+            assert not re.search(r"(?:href|src)=[\"']https?:", text), name
+            assert "<script" not in text, name
+    assert drawn == set(figures)
+    assert not list((built_book.html / "_images").glob("fig-*"))

@@ -112,7 +112,7 @@ def read_html(html: Path) -> Html:
         for caption in article.xpath(".//caption"):
             found.tables.append(text_of(caption))
         number += len(article.xpath(".//table"))
-        found.alts.extend(" ".join(alt.split()) for alt in article.xpath(".//figure//img/@alt"))
+        found.alts.extend(" ".join(alt.split()) for alt in article.xpath(".//figure//@aria-label"))
         found.paragraphs.extend(
             text_of(p)
             for p in article.xpath(".//p[not(ancestor::table or ancestor::figcaption)]")

@@ -30,20 +30,28 @@ def test_a_page_loads_in_any_width_without_errors_and_without_the_outside(
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_every_figure_is_visible_on_a_white_face(watched: Watched, site: str, name: str) -> None:
+def test_every_figure_is_visible_and_follows_the_theme(
+    watched: Watched, site: str, name: str
+) -> None:
     page = watched.page
-    use_theme(page, "dark")
-    page.goto(f"{site}/{name}.html", wait_until="load")
-    for image in page.locator("article img").all():
-        image.scroll_into_view_if_needed()
-        box = image.bounding_box()
-        assert box is not None
-        assert box["width"] > 200
-        assert box["height"] > 50
-        assert image.evaluate("node => node.complete && node.naturalWidth > 0")
-        assert len((image.get_attribute("alt") or "").split()) >= 3
-        face = image.evaluate("node => getComputedStyle(node).backgroundColor")
-        assert face == "rgb(255, 255, 255)"
+    faces = {}
+    for theme in ("light", "dark"):
+        use_theme(page, theme)
+        page.goto(f"{site}/{name}.html", wait_until="load")
+        for drawing in page.locator("article .drawing").all():
+            drawing.scroll_into_view_if_needed()
+            box = drawing.bounding_box()
+            assert box is not None
+            assert box["width"] > 200
+            assert box["height"] > 50
+            assert len((drawing.get_attribute("aria-label") or "").split()) >= 3
+            face = drawing.evaluate("node => getComputedStyle(node).backgroundColor")
+            assert faces.setdefault(theme, face) == face
+    if faces:
+        assert faces == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 30)"}
+        page.emulate_media(media="print")
+        paper = page.locator("article .drawing").first
+        assert paper.evaluate("n => getComputedStyle(n).backgroundColor") == faces["light"]
 
 
 def test_the_first_page_leads_to_the_cover(watched: Watched, site: str) -> None:

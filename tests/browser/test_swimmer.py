@@ -30,15 +30,11 @@ figures.swimmer_plot(book_cohort())
 """
 )
 HOSTILE = '</script><script>window.ran=1</script><img src=x onerror="window.ran=1"> ``` <b>x</b>'
-# Whether the lanes cover the picture without the face around it, to a pixel.
+# Whether the lanes cover the drawing, to a pixel.
 ON_THE_PICTURE = """() => {
-  const image = document.querySelector("#fig-swimmer img");
-  const face = getComputedStyle(image);
-  const picture = image.getBoundingClientRect();
+  const picture = document.querySelector("#fig-swimmer .drawing").getBoundingClientRect();
   const lanes = document.querySelector(".swimmer-lanes").getBoundingClientRect();
-  const apart = ["Left", "Top", "Right", "Bottom"].map((side, i) =>
-    picture[side.toLowerCase()] - lanes[side.toLowerCase()]
-    + (i < 2 ? 1 : -1) * parseFloat(face[`padding${side}`]));
+  const apart = ["left", "top", "right", "bottom"].map((side) => picture[side] - lanes[side]);
   return apart.every((distance) => Math.abs(distance) < 1);
 }"""
 Lane = dict[str, Any]
@@ -118,7 +114,7 @@ def test_pointing_at_a_lane_tells_its_history(
     faces = page.locator(".swimmer-lane").evaluate_all(
         "all => all.map(n => getComputedStyle(n).backgroundColor)"
     )
-    veiled = [face == "rgba(255, 255, 255, 0.6)" for face in faces]
+    veiled = [face == "color(srgb 1 1 1 / 0.6)" for face in faces]
     assert veiled == [i != lane for i in range(len(lanes))]
     # The history stays when the pointer leaves; the other lanes are seen again.
     page.mouse.move(5, 5)
@@ -252,7 +248,7 @@ def test_on_paper_the_figure_is_the_static_one(watched: Watched, site: str) -> N
     point_at(page, 3)
     assert list_of(page).is_visible()
     page.emulate_media(media="print")
-    assert page.locator("#fig-swimmer img").is_visible()
+    assert page.locator("#fig-swimmer .drawing").is_visible()
     assert page.locator("#fig-swimmer figcaption").is_visible()
     assert not page.locator(".swimmer-lanes").is_visible()
     assert not panel(page).is_visible()
@@ -266,8 +262,10 @@ def test_without_a_script_the_figure_is_the_static_one(
     context = browser.new_context(viewport=WIDE, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{site}/{NAME}.html", wait_until="load")
-    assert page.locator("#fig-swimmer img").is_visible()
-    assert (page.locator("#fig-swimmer img").get_attribute("alt") or "").startswith("Swimmer plot")
+    assert page.locator("#fig-swimmer .drawing").is_visible()
+    assert (page.locator("#fig-swimmer .drawing").get_attribute("aria-label") or "").startswith(
+        "Swimmer plot"
+    )
     assert page.locator("#fig-swimmer figcaption").is_visible()
     assert page.locator(".swimmer-lanes, .swimmer-panel").count() == 0
     assert lanes[0]["summary"] not in page.locator("body").inner_text()

@@ -224,9 +224,8 @@ REFUSED = {
     "column without a name": Refused(
         renamed(P, "stage", ""), (P, "row 2, column number 4", "name")
     ),
-    "unknown column": Refused(renamed(P, "stage", "hospital"), (P, "row 1, column hospital")),
-    "a title above the header": Refused(
-        lambda f: f.update({P: b"Our patients,,,,,,,,,,\n" + f[P]}), (P, "row 2", "first row")
+    "a title of several cells above the header": Refused(
+        lambda f: f.update({P: b"Our patients,2024,,,,,,,,,\n" + f[P]}), (P, "row 2", "first row")
     ),
     "header missing": Refused(
         columns(P, lambda r: [] if r[0] == "patient_id" else r), (P, "column patient_id")
@@ -235,7 +234,7 @@ REFUSED = {
     "row too long": Refused(replaced(P, "2.5,7,1", "2,5,7,1"), (P, "row 2", "12 cells", "comma")),
     "quote not closed": Refused(replaced(P, "axi-cel", '"axi-cel'), (P, "quotes")),
     "other delimiter": Refused(
-        lambda f: f.update({P: f[P].replace(b",", b"|")}), (P, "row 1, column patient_id")
+        lambda f: f.update({P: f[P].replace(b",", b"~")}), (P, "row 1, column patient_id")
     ),
     "sex and best response swapped": Refused(
         swapped(P, "sex", "cart_best_response"), (P, "row 2, column sex", '"PR"', "one of F, M")
@@ -310,8 +309,12 @@ REFUSED = {
         columns(P, lambda r: [*r, "infusion_date" if r[0] == "patient_id" else "45123"]),
         (P, "row 2, column infusion_date", "did you mean 2023-07-16"),
     ),
-    "a date of another order": Refused(
-        columns(P, lambda r: [*r, "infusion_date" if r[0] == "patient_id" else "16.07.2023"]),
+    "a date of either order": Refused(
+        columns(P, lambda r: [*r, "infusion_date" if r[0] == "patient_id" else "05.07.2023"]),
+        (P, "row 2, column infusion_date", "year-month-day", "mean 2023-05-07 or 2023-07-05?"),
+    ),
+    "a date with two figures for the year": Refused(
+        columns(P, lambda r: [*r, "infusion_date" if r[0] == "patient_id" else "16/07/23"]),
         (P, "row 2, column infusion_date", "year-month-day"),
     ),
     "Excel serial in a date": Refused(
@@ -351,8 +354,8 @@ REFUSED = {
         cell(A, 2, "line", "4"), (A, "row 2, column line", "salvage table")
     ),
     "salvage before relapse": Refused(
-        cell(S, 4, "start_month", "3.9"),
-        (S, "row 4, column start_month", "no earlier than the rel"),
+        cell(S, 4, "start_month", "3.5"),
+        (S, "row 4, column start_month", "no earlier than 14 days before the rel"),
     ),
     "salvage after death": Refused(
         both(cell(S, 5, "start_month", "3.3"), cell(S, 5, "end_month", "")),
@@ -429,6 +432,32 @@ RIGHT: dict[str, Callable[[Files], None]] = {
     "settings in GB18030": both(
         replaced(Y, "title: Test", "title: Test # 标题"), encoded(Y, "gb18030")
     ),
+    "columns of the hospital's own": columns(
+        P, lambda r: [*r, *(["ward", "notes"] if r[0] == "patient_id" else ["3", "seen twice"])]
+    ),
+    "pipes": lambda f: f.update({S: f[S].replace(b",", b"|")}),
+    "carets": lambda f: f.update({S: f[S].replace(b",", b"^")}),
+    "a line that tells Excel the delimiter": lambda f: f.update(
+        {S: b"sep=;\r\n" + f[S].replace(b",", b";")}
+    ),
+    "a title of one cell": lambda f: f.update({S: b"Salvage lines\n\n" + f[S]}),
+    "a title as Excel exports it": lambda f: f.update({P: b"Our patients,,,,,,,,,,\n" + f[P]}),
+    "comments above": lambda f: f.update({S: b"# exported on 2024-05-01, by us\n" + f[S]}),
+    "totals under the table": lambda f: f.update({P: f[P] + "合计,58.5,,,,,,,,,3\n".encode()}),
+    "notes under the table": lambda f: f.update(
+        {P: f[P] + b"\n* data as of May 2024\nSource: chart review of all infusions\n"}
+    ),
+    "a second header": lambda f: f.update(
+        {
+            P: f[P].replace(
+                b"died\n", "died\n编号,岁,性别,分期,体能,难治,产品,疗效,月,月,是否死亡\n".encode()
+            )
+        }
+    ),
+    "names of columns without marks": both(
+        renamed(P, "patient_id", "PatientID"), renamed(P, "os_month", "OS-Month")
+    ),
+    "tables as text files": lambda f: f.update({"salvage.txt": f.pop(S).replace(b",", b"\t")}),
     "months as text": replaced(P, "2.5,7,1", '"2.5","7","1"'),
 }
 

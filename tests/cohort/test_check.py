@@ -100,7 +100,8 @@ WRONG = {
     "unknown sex": ("patients.csv", "61,M", "61,male", (2, "sex", "male", "one of F, M")),
     "died is not 0 or 1": ("patients.csv", "12.0,0", "12.0,no", (3, "died", "no", "0 (no) or 1")),
     "salvage before relapse": (
-        "salvage.csv", "4.5,CR", "4.4,CR", (4, "start_month", "4.4", "no earlier than the relapse"),
+        "salvage.csv", "4.5,CR", "4,CR",
+        (4, "start_month", "4", "no earlier than 14 days before the relapse (relapse_month 4.5)"),
     ),
     "salvage after last contact": (
         "salvage.csv", "4.5,CR,6.0,12.0,ongoing", "12.5,CR,,,",
@@ -147,7 +148,7 @@ WRONG = {
     ),
     "a grade of 6": ("adverse_events.csv", "CRS,1", "CRS,6", (3, "grade", "6", "from 1 to 5")),
     "a column of no table": (
-        "patients.csv", "age,sex", "age,seks", (1, "seks", "", "a column of the data dictionary"),
+        "patients.csv", "age,sex", "age,sexx", (1, "sexx", "", "a column of the data dictionary"),
     ),
     "an unknown setting": (
         "study.yaml", "", "titel: x", (None, "titel", "", "one of the keys title"),
@@ -243,7 +244,7 @@ def test_all_problems_are_listed_at_once_by_file_row_column_and_value(tmp_path: 
         '  salvage.csv, row 4, column best_response: found "XR"; '
         "expected one of CR, PR, SD, PD, NE",
         '  salvage.csv, row 4, column start_month: found "4"; '
-        "expected no earlier than the relapse (relapse_month 4.5)",
+        "expected no earlier than 14 days before the relapse (relapse_month 4.5)",
         '  study.yaml, column audience: found "everyone"; expected one of internal, public',
     ]
 
@@ -311,6 +312,7 @@ UNUSUAL = {
     "a target switched outside a second CAR-T": (
         "salvage.csv", "polatuzumab,", "polatuzumab,1", (4, "target_switched"),
     ),
+    "a start on clinical suspicion": ("salvage.csv", "4.5,CR", "4.1,CR", (4, "start_month")),
     "days for months": ("patients.csv", "12.0,0", "273,0", (3, "os_month")),
     "ids that differ by capitals": (
         "patients.csv", "C,,,1.0,1.0,1", "C,,,1.0,1.0,1\nb,,,1.0,1.0,1", (5, "patient_id"),

@@ -1,7 +1,8 @@
 """Each format is read right, from files that the real libraries write."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+import xlwt
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from salvage.cohort import Cohort, check, load, schema
-from salvage.cohort.cells import guarded, months, parse_date, text_of, unguarded
+from salvage.cohort.cells import guarded, months, parse_date, read_dates, text_of, unguarded
 from salvage.cohort.check import summary_lines
+from salvage.cohort.decoding import decode
 from salvage.cohort.files import SourceFile, read_csv, read_parquet
 from salvage.cohort.readers import read
 from salvage.paths import DATA
@@ -93,7 +97,7 @@ def problems_of(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^"])
 def test_csv_in_every_encoding(tmp_path: Path, encoding: str, end: str, delimiter: str) -> None:
     rows = [["patient_id", "regimen"], ["病人1", "维泊妥珠单抗"], ["病人2", "格菲妥单抗"]]
     file = tmp_path / "salvage.csv"
@@ -115,7 +119,6 @@ def test_csv_in_every_encoding(tmp_path: Path, encoding: str, end: str, delimite
         (b'a,b\n1,"2\n3,4\n', "row 2; expected CSV with balanced quotes"),
         (b"a,b\n1,2\n\n3\n", 'row 4: found "1 cells"; expected 2 cells'),
         (b"a,b\n1,2,5\n", 'row 2: found "3 cells"; expected 2 cells'),
-        (b"a,a\n1,2\n", "row 1, column a; expected each column once"),
         (b"a,\n1,2\n", 'row 2, column number 2: found "2"; expected a name in the header'),
     ],
 )
@@ -272,7 +275,7 @@ def test_files_that_may_be_a_table_are_told(tmp_path: Path) -> None:
     assert load(tmp_path).left_out == ()  # nothing is missing
     events.rename(tmp_path / "Adverse events.csv")
     assert len(load(tmp_path).adverse_events)
-    for name in ("adverse_event.csv", "adverse_events.txt", "adverse_events.xlsx"):
+    for name in ("adverse_event.csv", "adverse_event.txt", "adverse_events.xlsx"):
         (tmp_path / "Adverse events.csv").rename(tmp_path / name)
         left_out = load(tmp_path).left_out
         assert [line.partition(" was not read")[0] for line in left_out] == [name, "notes.csv"]
@@ -301,10 +304,8 @@ def test_a_column_of_months_that_says_another_unit_is_not_read(
 
 def test_a_date_of_the_infusion_stands_in_the_patients_table_alone(tmp_path: Path) -> None:
     salvage = [[*SALVAGE[0], "infusion_date"], *([*row, "2023-01-01"] for row in SALVAGE[1:])]
-    found = problems_of(workbook(tmp_path / "c.xlsx", {"patients": PATIENTS, "salvage": salvage}))
-    assert len(found) == 1
-    assert "column infusion_date" in found[0]
-    assert "a column of the data dictionary" in found[0]
+    path = workbook(tmp_path / "c.xlsx", {"patients": PATIENTS, "salvage": salvage})
+    assert load(path).left_out == ("c.xlsx, sheet salvage: not used, 1 column: infusion_date",)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\xd0\xcf\x11\xe0 old or locked", b"a,b"])
@@ -404,8 +405,63 @@ def test_months_keep_days_apart(first: int, second: int) -> None:
 def test_every_way_of_writing_a_date_is_read(day: dt.date) -> None:
     for form in ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日", "%Y-%m-%d 13:45:00"):
         assert parse_date(day.strftime(form)) == day
+    for form in (
+        "%d-%b-%Y",
+        "%d%b%Y",
+        "%B %d, %Y",
+        "%d. %B %Y",
+        "%Y%m%d",
+        "%Y-%m-%dT%H:%M:%S+08:00",
+    ):
+        assert parse_date(day.strftime(form)) == day
+    full_width = str.maketrans("0123456789-", "０１２３４５６７８９－")
+    assert parse_date(day.isoformat().translate(full_width)) == day
     assert parse_date(day.strftime("%d.%m.%Y"), "%d.%m.%Y") == day
-    assert parse_date(day.strftime("%d.%m.%Y")) is None
+    certain = day.day > 12 or day.day == day.month
+    assert parse_date(day.strftime("%d.%m.%Y")) == (day if certain else None)
+    assert parse_date(day.strftime("%m/%d/%Y")) == (day if certain else None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["5-Apr-23", "5 avril 2023", "5. April 2023", "5 de abril de 2023", "5-四月-23", "1023-04-05",
+     "Wednesday, 5 April 2023", "April 5th, 2023", "5-Apr-2023 3:04 PM", "05APR2023:10:00:00"],
+)  # fmt: skip
+def test_dates_with_the_name_of_their_month(text: str) -> None:
+    expected = None if text == "1023-04-05" else dt.date(2023, 4, 5)
+    assert parse_date(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["05/04/2023", "05/04/23", "13/04/23", "2023-04", "Apr 2023", "2023", "45382", "2023-04-05?",
+     "<2023-04-05", "about 2023-04-05", "2023-04-05 or 06", "31/02/2023", "2023-13-01", "5.IV.2023",
+     "2023/4-5", "5 listopad 2023", "April 5 23", "20231305", "2023-W14-3", "6 months"],
+)  # fmt: skip
+def test_what_may_be_two_dates_or_none_is_not_read(text: str) -> None:
+    """The fifth of listopad is one of October in Croatian, of November in Polish."""
+    assert parse_date(text) is None
+
+
+def test_one_date_tells_the_order_of_its_column_and_of_its_file() -> None:
+    assert read_dates(["05/04/2023", "13/04/2023"])["05/04/2023"] == dt.date(2023, 4, 5)
+    assert read_dates(["05/04/2023", "04/13/2023"])["05/04/2023"] == dt.date(2023, 5, 4)
+    assert read_dates(["05/04/2023"], ["13/04/2023"])["05/04/2023"] == dt.date(2023, 4, 5)
+    # The column itself comes first; another mark says nothing; a contradiction leaves both open.
+    column = ["05/04/2023", "04/13/2023"]
+    assert read_dates(column, ["13/04/2023"])["05/04/2023"] == dt.date(2023, 5, 4)
+    assert "05/04/2023" not in read_dates(["05/04/2023"], ["13.04.2023"])
+    assert "05/04/2023" not in read_dates(["05/04/2023", "04/13/2023", "13/04/2023"])
+
+
+def test_a_file_tells_day_from_month(tmp_path: Path) -> None:
+    def change(patients: list[list[object]], salvage: list[list[object]]) -> None:
+        patients[1][1:3] = ["10.01.2023", "10.04.2023"]
+        salvage[1][3], salvage[2][3] = "01.05.2023", "31.05.2023"
+
+    cohort = load(workbook(tmp_path / "c.xlsx", dated(change)))
+    assert cohort.patients["relapse_month"].tolist() == [round(90 / 30.4375, 4), 3.5]
+    assert cohort.salvage["start_month"].tolist() == [months(111), months(141)]
 
 
 # --- cells ----------------------------------------------------------------------------------------
@@ -477,3 +533,193 @@ def test_dates_that_cannot_be_counted_are_not_called_blank(tmp_path: Path) -> No
     found = problems_of(workbook(tmp_path / "c.xlsx", dated(_set(0, 1, 1, "soon"))))
     assert len(found) == 1
     assert "infusion_date" in found[0]
+
+
+# --- what else a workbook may be ------------------------------------------------------------------
+
+#: The tables as OpenDocument writes them: a number has a type, a run of blank cells is one element.
+ODS_CELL = (
+    '<table:table-cell office:value-type="{kind}"{value}><text:p>{text}</text:p></table:table-cell>'
+)
+
+ODS_MANIFEST = (
+    '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>'
+)
+
+
+def ods(path: Path, sheets: Sheets) -> Path:
+    """An OpenDocument spreadsheet, made by hand."""
+    spaces = {
+        name: f"urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"
+        for name in ("office", "table", "text")
+    }
+    tables = ""
+    for title, rows in sheets.items():
+        body = ""
+        for row in rows:
+            cells = ""
+            for cell in row:
+                number = isinstance(cell, int | float)
+                value = f' office:value="{cell}"' if number else ""
+                kind = "float" if number else "string"
+                cells += ODS_CELL.format(kind=kind, value=value, text=cell)
+            body += f"<table:table-row>{cells}</table:table-row>"
+        tables += f'<table:table table:name="{title}">{body}</table:table>'
+    declared = " ".join(f'xmlns:{name}="{address}"' for name, address in spaces.items())
+    content = (
+        f'<?xml version="1.0" encoding="UTF-8"?><office:document-content {declared}><office:body>'
+        f"<office:spreadsheet>{tables}</office:spreadsheet></office:body></office:document-content>"
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", ODS_MANIFEST)
+        archive.writestr("content.xml", content)
+    return path
+
+
+def xls(path: Path, sheets: Sheets, merged: Sequence[tuple[str, int, int, int]] = ()) -> Path:
+    """An old Excel workbook; ``merged`` are sheet, first and last row, and column of a value."""
+    book = xlwt.Workbook()
+    style = xlwt.easyxf(num_format_str="yyyy-mm-dd")
+    for title, rows in sheets.items():
+        sheet = book.add_sheet(title)
+        spans = {(top, column): bottom for name, top, bottom, column in merged if name == title}
+        for i, row in enumerate(rows):
+            for j, cell in enumerate(row):
+                shape = (style,) if isinstance(cell, dt.date) else ()
+                if (i, j) in spans:
+                    sheet.write_merge(i, spans[i, j], j, j, cell)
+                elif cell is not None:
+                    sheet.write(i, j, cell, *shape)
+    book.save(str(path))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".xls", ".ods"])
+def test_old_and_open_workbooks_are_read(tmp_path: Path, suffix: str) -> None:
+    sheets = {"patients": PATIENTS, "salvage": SALVAGE, "settings": [["title", "Ours"]]}
+    expected = load(workbook(tmp_path / "c.xlsx", sheets))
+    cohort = load((xls if suffix == ".xls" else ods)(tmp_path / f"c{suffix}", sheets))
+    assert cohort.study == expected.study
+    for one, other in zip(frames(cohort), frames(expected), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_dates_of_an_old_workbook_are_dates(tmp_path: Path) -> None:
+    sheets = {**dated(), "settings": [["title", "Ours"]]}
+    cohort = load(xls(tmp_path / "c.xls", sheets))
+    assert cohort.salvage["start_month"].tolist() == [months(111)] * 2
+
+
+@pytest.mark.parametrize("suffix", [".xls", ".xlsb", ".ods"])
+@pytest.mark.parametrize(
+    "data", [b"", b"<html><table><tr><td>patient_id</td></tr></table></html>", b"patient_id\tage\n"]
+)
+def test_what_only_its_program_opens_is_to_be_saved_as_xlsx(
+    tmp_path: Path, suffix: str, data: bytes
+) -> None:
+    """Many programs call a web page or a text file .xls, since Excel opens both."""
+    path = tmp_path / f"c{suffix}"
+    path.write_bytes(data)
+    (problem,) = problems_of(path)
+    assert "open it and save it as .xlsx" in problem
+
+
+def test_a_value_in_merged_cells_is_read_in_each_row(tmp_path: Path) -> None:
+    salvage = [*SALVAGE[:2], [None, 2, "other", 4.0, "PD"], SALVAGE[2]]
+    path = workbook(tmp_path / "c.xlsx", {"patients": PATIENTS, "salvage": salvage})
+    assert any("column patient_id" in line and "blank" in line for line in problems_of(path))
+    book = openpyxl.load_workbook(path)
+    book["salvage"].merge_cells("A2:A3")
+    book.save(path)
+    sheets = {"patients": PATIENTS, "salvage": salvage, "settings": [["title", ""]]}
+    old = xls(tmp_path / "d.xls", sheets, [("salvage", 1, 2, 0)])
+    for file in (path, old):
+        cohort = load(file)
+        assert cohort.salvage["patient_id"].tolist() == ["P1", "P1", "P2"]
+        name = f"{file.name}, sheet salvage"
+        assert cohort.left_out == (f'{name}: "P1" in merged cells is read in rows 2 to 3',)
+
+
+def test_numbers_of_days_are_counted_as_the_workbook_counts_them(tmp_path: Path) -> None:
+    """Workbooks of old Macs begin in 1904: what they store as 43564 is 45026 elsewhere."""
+    for name, epoch, number in (("a", 1900, 45026), ("b", 1904, 43564)):
+        path = workbook(tmp_path / f"{name}.xlsx", dated(_set(0, 1, 2, number)))
+        book = openpyxl.load_workbook(path)
+        if epoch == 1904:
+            book.epoch = CALENDAR_MAC_1904
+        book.save(path)
+        found = [line for line in problems_of(path) if "relapse_date" in line]
+        assert "did you mean 2023-04-10, which Excel stores as this number?" in found[0]
+
+
+def test_a_formula_without_a_value_is_named_where_it_stands(tmp_path: Path) -> None:
+    """Not at the date beside it, which is filled in."""
+    patients = [[*PATIENTS[0], "infusion_date", "os_date"]]
+    patients += [[*row, "2023-01-10", ""] for row in PATIENTS[1:]]
+    patients[1][3], patients[1][6] = "=1+1", "2023-08-20"
+    (problem,) = problems_of(
+        workbook(tmp_path / "c.xlsx", {"patients": patients, "salvage": SALVAGE})
+    )
+    assert "row 2, column os_month; expected the formula's value" in problem
+
+
+# --- one cause, said once -------------------------------------------------------------------------
+
+
+def test_what_stands_round_a_table_is_named(tmp_path: Path) -> None:
+    patients = [
+        ["Our patients"], [None], PATIENTS[0], ["编号", "岁", "月", "月", "死亡"], *PATIENTS[1:],
+        [None], ["合计", 58, None, None, 1], ["数据截至2024年5月"],
+    ]  # fmt: skip
+    cohort = load(workbook(tmp_path / "c.xlsx", {"patients": patients, "salvage": SALVAGE}))
+    assert cohort.patients["patient_id"].tolist() == ["P1", "P2"]
+    assert cohort.left_out == (
+        "c.xlsx, sheet patients: row 4, a second header",
+        "c.xlsx, sheet patients: rows 8 and 9, totals or notes under the table",
+    )
+
+
+@pytest.mark.parametrize(
+    "row",
+    [["P3"], ["P 3", None, None, None, None], ["P3", "unknown", "?", None, None]],
+)
+def test_a_patient_of_whom_little_is_known_is_no_note(tmp_path: Path, row: list[object]) -> None:
+    for patients in ([*PATIENTS, row], [PATIENTS[0], row, *PATIENTS[1:]]):
+        path = workbook(tmp_path / "c.xlsx", {"patients": patients, "salvage": SALVAGE})
+        assert any("column died" in line and "blank" in line for line in problems_of(path))
+
+
+def test_a_column_twice_is_refused_if_it_is_one_of_the_cohort(tmp_path: Path) -> None:
+    twice = [[*row, row[1]] for row in PATIENTS]
+    path = workbook(tmp_path / "c.xlsx", {"patients": twice, "salvage": SALVAGE})
+    assert problems_of(path) == [
+        "c.xlsx, sheet patients, row 1, column age; expected each column once"
+    ]
+    notes = [[*row, note, note] for row, note in zip(PATIENTS, ["note", "a", "b"], strict=True)]
+    cohort = load(workbook(tmp_path / "d.xlsx", {"patients": notes, "salvage": SALVAGE}))
+    assert cohort.left_out == ("d.xlsx, sheet patients: not used, 2 columns: note #1 and note #2",)
+
+
+def test_a_table_alone_is_asked_for_its_folder(tmp_path: Path) -> None:
+    write_shipped(tmp_path, ".csv")
+    (problem,) = read(tmp_path / "patients.csv").problems
+    assert problem.hint == f"{tmp_path.name}, the folder of this file?"
+
+
+@pytest.mark.parametrize(
+    ("text", "certain"),
+    [("β2", False), ("Σ", False), ("β2 é", True), ("кашель", True), ("β–", True)],
+)
+def test_two_bytes_that_are_greek_or_chinese_are_not_guessed(text: str, certain: bool) -> None:
+    """The bytes of a beta in UTF-8 are those of a Chinese character in GB18030."""
+    assert decode(f"a,{text}".encode()) == (f"a,{text}" if certain else None)
+    assert decode(f"a,{text}".encode("utf-8-sig")) == f"a,{text}"
+    assert decode(f"a,{text}".encode(), "utf-8") == f"a,{text}"
+
+
+def test_a_character_of_gb18030_that_is_greek_in_utf8_is_not_read_as_greek() -> None:
+    data = "patient_id,histology\nP1,危\n".encode("gb18030")
+    assert data.decode("utf-8").endswith("Σ\n")
+    assert decode(data) is None
+    assert decode(data, "gb18030") == "patient_id,histology\nP1,危\n"

@@ -134,7 +134,9 @@ class Attack:
             "p": (("treated", "untreated"), ("late", "early"), ("died", "alive")),
             "l": (tuple(words.CATEGORIES), ("first", "later"), tuple(words.RESPONSES)),
             **{f"b.{c}": (("yes", "no", "missing"),) for c in linked_counts.BASELINE},
-            **{f"t.{t}": (("severe", "milder", "without"),) for t in self.terms(cohort)},
+            **{
+                f"t.{t}": (("severe", "milder", "ungraded", "without"),) for t in self.terms(cohort)
+            },
         }
         for block, levels in axes.items():
             for key in product(*levels):
@@ -161,11 +163,17 @@ class Attack:
         for term in self.terms(cohort):
             mine = events[names == term]
             worst = mine.groupby("patient_id")["grade"].max()
+            missing = set(mine.loc[mine["grade"].isna(), "patient_id"])
             for patient in patients.loc[treated, "patient_id"]:
-                had = patient in worst.index
                 self._add(
                     f"t.{term}",
-                    "without" if not had else "severe" if worst[patient] >= 3 else "milder",
+                    "without"
+                    if patient not in worst.index
+                    else "severe"
+                    if worst[patient] >= 3
+                    else "ungraded"
+                    if patient in missing
+                    else "milder",
                 )
         same = [self.row("p"), *(self.row(b) for b in axes if b[0] == "b")]
         same_treated = [self.row("p", "treated"), self.row("l", None, "first")]
@@ -341,8 +349,18 @@ def read_tables(attack: Attack, shown: Mapping[str, show.Shown]) -> None:
             attack.learn(text, attack.row(f"b.{columns[label]}", level), zero=maybe)
     for label, affected, severe in table.get("tab-safety-terms", ()):
         block = f"t.{label.lower()}"
-        attack.learn(affected, attack.row(block, ("severe", "milder")))
+        attack.learn(affected, attack.row(block, ("severe", "milder", "ungraded")))
+        severe, _, graded = severe.partition(" of ")
+        if severe == "–":
+            attack.equations.append((attack.row(block, ("severe", "milder")), 0))
+            continue
         attack.learn(severe, attack.row(block, "severe"))
+        if severe != HIDDEN:
+            # Without a number of its own the denominator is all treated patients, or hidden.
+            known = attack.row(block, ("severe", "milder", "without"))
+            attack.learn(graded, known)
+            if "(" in severe and not graded:
+                attack.equations.append((attack.row(block, "ungraded"), 0))
 
 
 def read_results(attack: Attack, cohort: Cohort) -> None:

@@ -496,38 +496,13 @@ def test_fever_is_the_most_common_of_the_shipped_cohort() -> None:
     assert "most common event was fever" in report_safety.answer(cohort).plain()
 
 
-def test_rates_divide_by_exposure() -> None:
-    """A line ends at its end, else at the next line, else at last contact: 2 + 3 + 5 months."""
-    patients = pd.DataFrame(
-        {"patient_id": ["A", "B"], "relapse_month": 1.0, "os_month": [12.0, 8.0], "died": 1}
-    )
-    salvage = pd.DataFrame(
-        {
-            "patient_id": ["A", "A", "B"],
-            "line": [1, 2, 1],
-            "category": "radiotherapy",
-            "start_month": [2.0, 5.0, 3.0],
-            "best_response": "PD",
-            "end_month": [None, 7.0, None],
-        }
-    )
-    events = pd.DataFrame(
-        {
-            "patient_id": ["A", "A", "B", "B"],
-            "line": ["1", "2", "1", ""],
-            "term": "rash",
-            "grade": ["1", "3", "2", "2"],
-        }
-    )
-    cohort = Tables(patients, salvage, events).cohort()
-    row = safety.by_category(cohort).loc["radiotherapy"]
-    assert row["years"] == pytest.approx((3 + 2 + 5) / 12)
-    assert (row["events"], row["events_severe"]) == (3, 1)
-    assert row["rate"] == pytest.approx(3 / (10 / 12))
-    assert row["low"] < row["rate"] < row["high"]
+def test_events_without_a_line_stand_in_no_rate_and_are_counted() -> None:
+    cohort = named("two_versions")
+    missing = safety.unlinked(cohort)
     table = report_safety.exposure(cohort)
     assert isinstance(table, Table)
-    assert any("1 event is linked to no line" in note for note in table.notes)
+    assert missing > 1
+    assert any(f"{missing} events are linked to no line" in note for note in table.notes)
 
 
 @pytest.mark.parametrize("name", ["no_adverse_events_file", "only_required_columns"])
@@ -543,7 +518,11 @@ def test_without_grades_nothing_is_said_of_severity() -> None:
     cohort = named("no_grades")
     made = safety.estimates(cohort)
     assert made["ae.any.patients"].value is not None
-    assert all(e.value is None for id, e in made.items() if "severe" in id or "rate" in id)
+    assert all(e.value is None for id, e in made.items() if "rate" in id)
+    # Of an event that did not occur, no severe one did.
+    for key in ("any", *safety.TERMS.values()):
+        severe = made["ae.severe.patients" if key == "any" else f"ae.{key}.severe.patients"]
+        assert (severe.value is None) == (made[f"ae.{key}.patients"].value > 0), key
     assert "nothing is known of severity" in report_safety.answer(cohort).plain()
 
 

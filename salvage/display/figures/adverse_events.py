@@ -64,10 +64,13 @@ def _most_common(table: pd.DataFrame, treated: int) -> str:
     """The row of a table by term with most patients, or the rows that tie for it."""
     first = table[table["patients"] == table["patients"].max()]
     terms = words.listing(_names(table)[: len(first)])
-    n, severe = first["patients"].iloc[0], first["patients_severe"].iloc[0]
+    n, severe, ungraded = (
+        first[column].iloc[0] for column in ("patients", "patients_severe", "patients_ungraded")
+    )
     if len(first) > 1:
         return f"{terms}, each in {n:,} of {treated:,} treated patients"
-    return f"{terms}, in {n:,} of {treated:,} treated patients, of grade 3 or more in {severe:,}"
+    of_known = f"{severe:,} of {treated - ungraded:,}" if ungraded else f"{severe:,}"
+    return f"{terms}, in {n:,} of {treated:,} treated patients, of grade 3 or more in {of_known}"
 
 
 def _scales(table: pd.DataFrame) -> str:
@@ -144,16 +147,15 @@ def _cells(
     axes.tick_params(length=0)
 
 
-def category_counts(cohort: Cohort, shown: pd.DataFrame, least: int = 0) -> pd.DataFrame:
-    """Patients with each row of ``shown`` by category of line, of grade ``least`` or more.
+def category_counts(cohort: Cohort, shown: pd.DataFrame, column: str = "") -> pd.DataFrame:
+    """Patients with each row of ``shown`` by category of line: all, or those of a ``column`` of
+    :func:`safety.patients_by_severity`.
 
-    0 counts events without a grade too. Events that are linked to no line stand in no column.
+    Events that are linked to no line stand in no column.
     """
-    events = safety.events_of_lines(cohort)
-    if least:
-        events = events[events["grade"] >= least]
-    keys = ["term", "scale", "category", "patient_id"]
-    each = events.drop_duplicates(keys)
+    keys = ["term", "scale", "category"]
+    patients = safety.patients_by_severity(safety.events_of_lines(cohort), keys)
+    each = (patients[patients[column]] if column else patients).reset_index()
     counts = pd.crosstab([each["term"], each["scale"]], each["category"])
     index = pd.MultiIndex.from_frame(shown[["term", "scale"]])
     return counts.reindex(index=index, columns=list(CATEGORY_KEYS), fill_value=0)
@@ -173,7 +175,7 @@ def ae_by_category(cohort: Cohort) -> Figure | Absent:
     patients = cohort.salvage.groupby("category")["patient_id"].nunique()
     size = patients.reindex(list(CATEGORY_KEYS), fill_value=0)
     any_grade = category_counts(cohort, shown)
-    severe = category_counts(cohort, shown, SEVERE_GRADE)
+    severe, ungraded = (category_counts(cohort, shown, c) for c in ("severe", "ungraded"))
     unlinked = safety.unlinked(cohort)
     left_out = (
         f" Left out, not linked to a line: {words.count(unlinked, 'event')}." if unlinked else ""
@@ -184,11 +186,11 @@ def ae_by_category(cohort: Cohort) -> Figure | Absent:
     return Figure(
         cohort.study,
         "fig-ae-category",
-        _category_maps(cohort.study, size, any_grade, severe, _labels(shown)),
+        _category_maps(cohort.study, size, any_grade, severe, ungraded, _labels(shown)),
         "Adverse events by category of the salvage line during which they began. Figures are "
         "patients, each counted once for a term in a category; the shade is their share of the "
         f"patients who received that category (in brackets). {_scales(shown)}{_rest(table)}"
-        f"{left_out}",
+        f"{left_out}{_on_the_left_only(table)}",
         f"Patients with each adverse event, by category of salvage line. {parts}.",
         own_mark(cohort.study),
     )
@@ -199,21 +201,26 @@ def _category_maps(
     size: "pd.Series[int]",
     any_grade: pd.DataFrame,
     severe: pd.DataFrame,
+    ungraded: pd.DataFrame,
     labels: Sequence[str],
 ) -> style.BookFigure:
-    """Two heat maps of terms by category; ``size`` has the patients of each category."""
+    """Two heat maps of terms by category; ``size`` has the patients of each category, those with
+    ``ungraded`` events are no part of the shares on the right."""
     heads = [
         f"{style.short(words.category_short(str(key), study.labels), 16)} ({n:,})"
         for key, n in size.items()
     ]
     sizes = size.where(size > 0).to_numpy()
     # Linked events of one patient cannot exceed the patients of a category: shares end at 1.
-    top = max(float(np.nanmax(any_grade.div(sizes).to_numpy())), 0.01)
+    shares = any_grade.div(sizes), severe.div(sizes - ungraded)
+    top = max(0.01, *(float(np.nanmax(share.to_numpy(), initial=0)) for share in shares))
     with style.drawing(1.85 + ROW * len(labels)) as figure:
         panels = figure.subplots(1, 2, sharey=True)
         titles = ("Any grade", "Grade 3 or more")
-        for axes, counts, title in zip(panels, (any_grade, severe), titles, strict=True):
-            _cells(axes, counts.div(sizes), counts, top, labels)
+        for axes, share, counts, title in zip(
+            panels, shares, (any_grade, severe), titles, strict=True
+        ):
+            _cells(axes, share, counts, top, labels)
             axes.set_title(title)
             axes.set_xticks(
                 np.arange(len(heads)) + 0.5, heads, rotation=50, ha="right", rotation_mode="anchor"
@@ -237,10 +244,6 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
         return not_drawn(cohort.study, "The butterfly plot of adverse events", NO_EVENT)
     shown = table.head(MOST_TERMS)
     treated = words.count(len(cohort.treated), "treated patient")
-    ungraded = int(table["ungraded"].sum())
-    left_only = (
-        f" On the left only, without a grade: {words.count(ungraded, 'event')}." if ungraded else ""
-    )
     parts = "; ".join(
         f"{name}: {n:,}, grade 3 or more {severe:,}"
         for name, n, severe in zip(
@@ -253,9 +256,20 @@ def ae_butterfly(cohort: Cohort) -> Figure | Absent:
         _butterfly(shown, len(cohort.treated)),
         f"Adverse events of salvage therapy: percentage of {treated} with any grade (left) and "
         "with grade 3 or more (right); figures are patients, each counted once for a term. "
-        f"{_scales(shown)}{_rest(table)}{left_only}",
+        f"{_scales(shown)}{_rest(table)}{_on_the_left_only(table)}",
         f"Adverse events of {treated}, by patients affected, the most common first. {parts}.",
         own_mark(cohort.study),
+    )
+
+
+def _on_the_left_only(table: pd.DataFrame) -> str:
+    """What a caption says of events that have no grade."""
+    ungraded = int(table["ungraded"].sum())
+    if not ungraded:
+        return ""
+    return (
+        f" On the left only, without a grade: {words.count(ungraded, 'event')}; on the right, a "
+        "patient with such an event of a term and no severe one is not among the patients."
     )
 
 
@@ -263,11 +277,12 @@ def _butterfly(shown: pd.DataFrame, treated: int) -> style.BookFigure:
     any_grade, severe = shown["patients"], shown["patients_severe"]
     no_grade = shown["ungraded"] == shown["events"]
     known = [NO_GRADE if none else f"{n:,}" for n, none in zip(severe, no_grade, strict=True)]
-    end = 1.25 * max(float(any_grade.max()) / treated, 0.05)
+    shares = (severe / (treated - shown["patients_ungraded"])).fillna(0.0)
+    end = 1.25 * max(float(any_grade.max()) / treated, float(shares.max()), 0.05)
     with style.drawing(1.0 + ROW * len(shown)) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         _wing(left, any_grade / treated, any_grade.map("{:,}".format), style.Look(style.CALM), -1)
-        _wing(right, severe / treated, known, style.Look(style.DEEP, "////"), 1)
+        _wing(right, shares, known, style.Look(style.DEEP, "////"), 1)
         left.set_xlabel("Any grade, %")
         right.set_xlabel("Grade 3 or more, %")
         left.set_xlim(end, 0)

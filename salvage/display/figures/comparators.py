@@ -74,7 +74,7 @@ def comparator_forest(
         for text, row in zip(axes.get_yticklabels(), drawn, strict=True):
             text.set_fontweight("bold" if row.own else "normal")
             text.set_fontsize(style.SMALL)
-    own = "Black: this cohort. " if any(row.own for row in drawn) else ""
+    own = "In bold: this cohort. " if any(row.own for row in drawn) else ""
     return Figure(
         whose,
         name,
