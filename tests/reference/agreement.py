@@ -559,7 +559,7 @@ R read the files of three cohorts and computed every estimate that it can, from 
 {cohorts}
 :::
 
-The one exact P for which the book draws tables at random, since there are too many to count, has an error of its own and is left out of the last column; R's lies within it.
+What the book draws at random, and R anew, agrees within the error of the draws and is left out of the last column: the permutations of chapter 13, and an exact P for which there are too many tables to count.
 An estimate that the book withholds, because too few patients or events bear it, is withheld by both.
 R does not compute what is simulated with the book's own random numbers, what follows from the printed figures alone, and the shrunken rates.
 

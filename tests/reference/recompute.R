@@ -137,10 +137,10 @@ enough <- function(event, x) {
 }
 
 # One covariate; a fit whose likelihood has no maximum gives way to Firth's.
-put_hazard <- function(id, time, event, x, entry = NULL) {
+put_hazard <- function(id, time, event, x, entry = NULL, n = sum(!is.na(x)), events = sum(event[!is.na(x)])) {
+  force(n); force(events)
   known <- !is.na(x); time <- time[known]; event <- event[known]; x <- as.numeric(x[known])
-  n <- length(time); events <- sum(event)
-  if (n == 0 || !enough(event, x)) return(invisible(put(id, n = n, events = events)))
+  if (!length(x) || !enough(event, x)) return(put(id, n = n, events = events))
   y <- if (is.null(entry)) Surv(time, event) else Surv(entry[known], time, event)
   infinite <- FALSE
   fit <- withCallingHandlers(
@@ -151,7 +151,6 @@ put_hazard <- function(id, time, event, x, entry = NULL) {
   s <- summary(fit)
   put(id, s$conf.int[1, "exp(coef)"], s$conf.int[1, "lower .95"], s$conf.int[1, "upper .95"],
       n, events, s$coefficients[1, "Pr(>|z|)"])
-  fit
 }
 
 put_tests <- function(id, time, event, x) {
@@ -491,6 +490,43 @@ late_against_early <- function(p, lines, cut) {
   put_hazard(paste0(id, ".landmark.hr"), months(cut, p$os_month[alive]), p$died[alive], late[alive])
 }
 
+# Survival after relapse, with its end, dealt anew to the times of relapse: what the ratio from
+# infusion comes to where the time of relapse has no effect. R draws its own permutations.
+permutation_null <- function(p, cut) {
+  late <- p$relapse_month > cut; after <- months(p$relapse_month, p$os_month)
+  n <- nrow(p); events <- sum(p$died)
+  ids <- paste0("bias.permutation_null.", c("hr", "share"))
+  if (!enough(p$died, late)) { put(ids[1], n = n, events = events); return(put(ids[2], n = 0)) }
+  log_hr <- function(to) coef(coxph(Surv(round(p$relapse_month + after[to], 9), p$died[to]) ~ late))
+  observed <- log_hr(seq_len(n))
+  set.seed(15)
+  draws <- replicate(1000, log_hr(sample(n)))
+  put(ids[1], exp(mean(draws)), exp(quantile(draws, 0.05)), exp(quantile(draws, 0.95)), n, events)
+  at_or_below <- draws <= observed + 1e-9
+  put(ids[2], mean(at_or_below), n = length(draws), events = sum(at_or_below))
+}
+
+# The first response on any line as it became known, and as if it were known from the start.
+response_and_survival <- function(p, lines) {
+  held <- lines[lines$best_response %in% responses$orr, ]
+  first <- lines[lines$line == 1, ]
+  of <- first[!first$patient_id %in% held$patient_id[is.na(held$response_month)], ]
+  patient <- match(of$patient_id, p$patient_id)
+  time <- months(of$start_month, p$os_month[patient]); died <- p$died[patient]
+  month <- tapply(held$response_month, held$patient_id, min)[of$patient_id]
+  month <- months(of$start_month, unname(month))
+  responder <- !is.na(month); later <- responder & month < time
+  ids <- paste0("response_survival.", c("time_dependent", "naive"), ".hr")
+  few <- sum(died) < test_events || sum(later) < test_group || sum(!responder) < test_group
+  if (few) { for (id in ids) put(id, n = length(time), events = sum(died)); return() }
+  split <- ifelse(later, month, time)
+  rows <- rbind(data.frame(start = 0, stop = split, died = died & !later, responder = 0),
+                data.frame(start = split, stop = time, died = died, responder = 1)[later, ])
+  rows <- rows[rows$stop > rows$start, ]
+  put_hazard(ids[1], rows$stop, rows$died, rows$responder, rows$start, n = length(time), events = sum(died))
+  put_hazard(ids[2], time, died, responder)
+}
+
 prognosis <- function(p, cut) {
   after <- months(p$relapse_month, p$os_month)
   x <- factors_of(p, cut)
@@ -557,6 +593,8 @@ for (name in names(folders)) {
   incidences(p, lines)
   safety(table_of(folder, "adverse_events"), p, lines)
   late_against_early(p, lines, cut)
+  permutation_null(p, cut)
+  response_and_survival(p, lines)
   prognosis(p, cut)
   across(lines)
   header <- list(

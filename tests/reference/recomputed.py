@@ -55,8 +55,9 @@ def numbers(name: str, id: str) -> list[float | None]:
 
 
 def drawn(name: str, id: str) -> bool:
-    """Whether the book draws tables at random where R counts them all."""
-    return "tables drawn" in by_book(name)[id].method
+    """Whether the book draws tables or permutations at random; so does R, or it counts them all."""
+    method = by_book(name)[id].method
+    return "tables drawn" in method or "permutations" in method
 
 
 def excused(id: str) -> bool:
