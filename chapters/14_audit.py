@@ -105,8 +105,8 @@ audit.over_cohorts()
 # %% [markdown]
 # ## Another abstract
 #
-# The same checks run on any other abstract.
-# Write its counts, percentages and ratios into a small file and run `python -m salvage audit FACTS.yaml`.
+# The same checks run on any other abstract: `python -m salvage audit --text ABSTRACT.txt` reads its figures and gives each a verdict.
+# [Auditing any abstract](../book/audit.md) says what is checked and how.
 
 # %% [markdown]
 # ## What must not be concluded

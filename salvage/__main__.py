@@ -157,16 +157,34 @@ def calibrate(out: Path, alternatives: bool, sequences: bool) -> Iterator[str]:
 
 
 @_command(
-    _argument("facts", "printed figures as YAML: a list of cases, or the facts of one study"),
+    _argument("facts", "printed figures as YAML: cases, or the facts of one study", nargs="?"),
+    _argument(
+        "--text",
+        "read the figures of an abstract in English or Chinese, and write them into facts.yaml"
+        " beside it, to be confirmed",
+        metavar="ABSTRACT.txt",
+    ),
+    _argument("--html", "write the report as a page", metavar="REPORT.html"),
     _argument("--format", "text by default", type=str, choices=("text", "json"), default="text"),
 )
-def audit(facts: Path, format: str) -> Iterator[str]:
+def audit(facts: Path | None, text: Path | None, html: Path | None, format: str) -> Iterator[str]:
     """Check the printed figures of an abstract against each other."""
-    from salvage.evidence import cases
+    from salvage.evidence import abstract, cases, page
 
+    if text is not None and facts is None:
+        facts = abstract.write_facts(abstract.read_text(text), text.with_name("facts.yaml"))
+    elif facts is None or text is not None:
+        expected = "either a file of printed figures, or --text with an abstract"
+        raise InputError("Nothing to audit", [Problem("audit", expected=expected)])
+    written = [] if text is None else [facts]
     read = cases.read_cases(facts)
     audited = cases.audit_cases(read)
+    if html is not None:
+        html.write_text(page.to_html(audited, read), encoding="utf-8")
+        written.append(html)
     yield cases.to_json(audited) if format == "json" else cases.to_text(audited, read)
+    if format == "text":
+        yield from (f"{path}\n" for path in written)
 
 
 def parser() -> argparse.ArgumentParser:

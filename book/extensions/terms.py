@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 GLOSSARY = "book/glossary.md"
 MARGIN = "margin"
 #: Pages that define, list or specify: they hold the terms themselves.
-WITHOUT = ("book/glossary", "book/references", "book/data_dictionary", "book/import", "book/strobe")
+WITHOUT = tuple(
+    f"book/{page}"
+    for page in ("glossary", "references", "data_dictionary", "import", "audit", "strobe")
+)
 ENTRY = re.compile(r"^(?P<title>\S.*)\n  (?P<definition>\S.*)$", re.MULTILINE)
 CHINESE = re.compile(r"\s*[(][^()]*[)]$")
 #: Text in these is a title, a label or code, or leads elsewhere already.

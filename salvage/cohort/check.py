@@ -192,7 +192,7 @@ def _relations(tables: Tables) -> list[Problem]:
 
 
 def _with_near_ids(problems: list[Problem], ids: pd.Series) -> list[Problem]:
-    """Unknown ids with the one that differs by capitals or blanks alone."""
+    """Unknown ids with the one that differs by capitals, marks or zeros alone."""
     alike: dict[str, list[str]] = {}
     for known in ids.dropna().unique() if problems else ():
         alike.setdefault(plain_id(known), []).append(known)

@@ -336,8 +336,9 @@ def redcap_mapping() -> str:
         columns: dict[str, Any] = {}
         for column in table.columns:
             name = redcap_name(table, column)
-            recoded = {redcap_code(c): c for c in column.codes if redcap_code(c) != c}
-            columns[column.name] = {"column": name, "values": recoded} if recoded else name
+            recoded = {redcap_code(code): code for code in column.codes}
+            differs = any(code != own for code, own in recoded.items())
+            columns[column.name] = {"column": name, "values": recoded} if differs else name
         form = {"blank": True} if table is schema.PATIENTS else {"equals": table.name}
         keep = [{"column": REDCAP_FORM, **form}]
         tables[table.name] = [{"source": "export", "keep": keep, "columns": columns}]

@@ -5,6 +5,7 @@ A kind of column is read in :func:`read_column`; :mod:`salvage.cohort.schema` sa
 
 import difflib
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,7 +23,7 @@ _NUMERIC: Final = ("integer", "number", "month", "flag")
 _MONTH_DECIMALS: Final = 9
 #: Column that numbers the patients while a cohort is checked.
 NUMBER: Final = "number"
-_NOT_OF_AN_ID: Final = re.compile(r"[\W_]+")
+_PARTS_OF_AN_ID: Final = re.compile(r"\d+|[^\W\d_]+")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,12 @@ def _shown(value: object) -> str:
 
 
 def plain_id(text: str) -> str:
-    """An id without capitals, blanks and marks: ids that are alike in it may be one patient's."""
-    return _NOT_OF_AN_ID.sub("", text.casefold())
+    """The letters and numbers of an id, without capitals, leading zeros and the .0 of a number.
+
+    Ids that are alike in it may be one patient's: P-007 and p7, but not 1-23 and 12-3.
+    """
+    plain = re.sub(r"^(\d+)\.0+$", r"\1", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(part.lstrip("0") or "0" for part in _PARTS_OF_AN_ID.findall(plain))
 
 
 def in_order(lines: pd.DataFrame) -> pd.DataFrame:

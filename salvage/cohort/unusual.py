@@ -3,8 +3,11 @@
 The book prints these warnings, so none of them names a calendar date.
 """
 
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Iterator, Mapping
 from typing import Final
+
+import pandas as pd
 
 from salvage.cohort import schema
 from salvage.cohort.schema import FATAL_GRADE, RESPONSE
@@ -14,6 +17,8 @@ from salvage.problems import Problem
 MANY_MONTHS: Final = 240.0
 LONG_GAP_MONTHS: Final = 24.0
 ADULT_YEARS: Final = 18
+#: A handful of patients in trials were infused earlier.
+FIRST_INFUSION: Final = dt.date(2014, 1, 1)
 
 
 def unusual(tables: Mapping[str, TypedTable]) -> list[Problem]:
@@ -33,6 +38,7 @@ def _unlikely(tables: Mapping[str, TypedTable]) -> list[Problem]:
     switched = lines["target_switched"].notna() & ~second
     expected = "usually blank except for a second CAR-T infusion"
     problems += salvage.problems(switched, "target_switched", expected)
+    problems += _drugs_as_lines(salvage)
     ordered = in_order(lines)
     gap = ordered.groupby(NUMBER)["start_month"].diff()
     starts = TypedTable(ordered, salvage.file)
@@ -44,11 +50,25 @@ def _unlikely(tables: Mapping[str, TypedTable]) -> list[Problem]:
     return problems + starts.problems(gap > LONG_GAP_MONTHS, "start_month", expected)
 
 
+def _drugs_as_lines(salvage: TypedTable) -> list[Problem]:
+    """Lines that may be rows of one combination, or doses of one drug."""
+    order = in_order(salvage.frame).index
+    lines = salvage.frame.loc[order, [NUMBER, "line", "start_month", "regimen"]]
+    lines["regimen"] = lines["regimen"].str.casefold().str.strip()
+    same = lines[NUMBER] == lines[NUMBER].shift()
+    at_once = same & (lines["start_month"] == lines["start_month"].shift())
+    again = same & ~at_once & (lines["regimen"] == lines["regimen"].shift())
+    expected = "usually one line for all drugs that start on one day; an import makes one by lines"
+    problems = salvage.problems(at_once.reindex(salvage.frame.index), "start_month", expected)
+    expected = "usually another regimen than the line before it; an import joins doses by lines"
+    return problems + salvage.problems(again.reindex(salvage.frame.index), "regimen", expected)
+
+
 def _contradictions(tables: Mapping[str, TypedTable]) -> list[Problem]:
     """What one cell says against another, and what is left out of the counts for that reason."""
     patients, salvage, events = (tables[table.name] for table in schema.TABLES)
     ids = patients.frame["patient_id"].map(plain_id)
-    expected = "usually no id that differs from another by capitals or marks alone"
+    expected = "usually no id that differs from another by capitals, marks or zeros alone"
     problems = patients.problems(ids.duplicated() & (ids != ""), "patient_id", expected)
     alive = patients.frame.loc[patients.frame["died"] == 0, NUMBER]
     lines = salvage.frame
@@ -65,6 +85,18 @@ def _contradictions(tables: Mapping[str, TypedTable]) -> list[Problem]:
     untreated = ~events.frame[NUMBER].isin(lines[NUMBER])
     expected = "usually a patient with a salvage line; the event is not counted"
     return problems + events.problems(untreated, "patient_id", expected)
+
+
+def unlikely_days(
+    days: "pd.Series[float]", of_infusion: bool, cut_off: dt.date | None
+) -> Iterator[tuple[str, "pd.Series[bool]"]]:
+    """What a calendar day seldom is, and which of some day numbers are so."""
+    yield "usually no date in the future", days > dt.date.today().toordinal()
+    if cut_off is not None:
+        yield "usually no later than the study's data_cut_off", days > cut_off.toordinal()
+    if of_infusion:
+        expected = f"usually {FIRST_INFUSION.year} or later, since CAR-T was hardly given before"
+        yield expected, days < FIRST_INFUSION.toordinal()
 
 
 def _unlikely_months(tables: Mapping[str, TypedTable]) -> list[Problem]:

@@ -109,7 +109,6 @@ def verdicts() -> dict[str, Verdict]:
     return {**found, **{id: found["tables"] for id in published_rates() if id not in found}}
 
 
-@cache
 def ratio() -> RatioCheck:
     """What the published hazard ratio implies."""
     return check_ratio(published_ratio())

@@ -68,11 +68,11 @@ class Audited:
 
     @property
     def shown(self) -> str:
-        """The figure in a line: as quoted, else its label and parts."""
-        quoted = (self.given.get("span") or {}).get("text")
-        parts = (f"{key} {_line(part)}" for key, part in self.given.items() if key not in _SAID)
-        label = self.given.get("label")
-        return quoted or (f"{label}: " if label else "") + ", ".join(parts)
+        """The figure in a line: its label, and as quoted, else its parts."""
+        span, label = self.given.get("span"), self.given.get("label")
+        parts = [f"{key} {_line(part)}" for key, part in self.given.items() if key not in _SAID]
+        quoted = span.get("text") if isinstance(span, dict) else None
+        return (f"{label}: " if label else "") + str(quoted or ", ".join(parts))
 
     @property
     def hint(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -121,6 +122,7 @@ class RatioCheck:
         return not self.region.empty and self.p_consistent and self.deaths_consistent
 
 
+@cache
 def check_ratio(fact: RatioFact) -> RatioCheck:
     """What a printed ratio implies. Raises ValueError where a figure has no logarithm."""
     region = ratio_region(fact.hr, fact.low, fact.high, fact.level)

@@ -119,17 +119,19 @@ class PrintedP:
 
     @classmethod
     def parse(cls, text: str, cut: bool = False) -> PrintedP:
-        """Read ``0.038``, ``<0.001`` or ``P > .05``. Raises ValueError on anything else, or outside
-        0 to 1."""
+        """Read ``0.038``, ``<0.001`` or ``P > .05``. Raises ValueError on anything else."""
         sign, number = _P.fullmatch(plain(text)).groups()  # type: ignore[union-attr]
         printed = Printed.parse(number).read(cut)
-        if not 0 <= printed.value <= 1 or (sign == "<" and not printed.value):
-            raise ValueError(f"{text!r} is not a probability")
         if sign and sign in "<=\u2264":
             return cls(0.0, float(printed.value))
         if sign:
             return cls(float(printed.value), 1.0)
         return cls(max(0.0, float(printed.low)), min(1.0, float(printed.high)))
+
+    @property
+    def possible(self) -> bool:
+        """Whether any probability is left."""
+        return self.low <= self.high and self.high > 0
 
     def prints(self, p: float) -> bool:
         """Whether `p`, computed to 12 digits, may be printed this way."""

@@ -41,7 +41,7 @@ MOST_TABLES: Final = 100
 AFTER_TIME_ZERO: Final = "after time zero"
 IMMORTAL: Final = "immortal time"
 #: What Kaplan-Meier estimates: no count of n, and a median that censoring can put anywhere.
-_CENSORED: Final = re.compile(
+OVER_TIME: Final = re.compile(
     r"surviv|\b[OPDE]FS\b|\bm?OS\b|\bm?PFS\b|\bDO[RC]R?\b|\bTTNT\b|follow|time to|duration"
     r"|生存|随访|缓解持续|缓解时间",
     re.IGNORECASE,
@@ -65,7 +65,7 @@ def _level(text: str) -> float:
 def _arm(text: str) -> tuple[int, int]:
     """A count of n. Raises ValueError for another text."""
     events, n = map(int, text.split("/"))
-    if not 0 <= events <= n or not n:
+    if min(events, n) < 0:
         raise ValueError(text)
     return events, n
 
@@ -98,7 +98,7 @@ class Figure:
 
     percent: _Number | None = None
     events: int | None = None
-    n: _Size | None = None
+    n: int | None = None
     ratio: _Number | None = None
     low: _Number | None = None
     high: _Number | None = None
@@ -172,38 +172,46 @@ class _Check:
 def judge(figures: Sequence[Figure]) -> list[Finding]:
     """The verdict of each figure of one abstract, in their order."""
     checks = [_check(figure) for figure in figures]
-    rounded = [isinstance(check, Finding) or bool(check.fits(False)) for check in checks]
+    rounded = ["" if isinstance(check, Finding) else check.fits(False) for check in checks]
     cut = [
-        isinstance(check, _Check) and not fits and _cut_off(check, checks)
+        "" if isinstance(check, Finding) or fits else _cut_off(check, checks)
         for check, fits in zip(checks, rounded, strict=True)
     ]
-    misfits = [f for f, *fits in zip(figures, rounded, cut, strict=True) if not any(fits)]
+    misfits = [
+        figure
+        for figure, check, *fits in zip(figures, checks, rounded, cut, strict=True)
+        if isinstance(check, _Check) and not any(fits)
+    ]
     largest = max((f.n for f in figures if f.percent and f.n), default=0)
 
-    def finding(figure: Figure, check: _Check | Finding, is_rounded: bool, is_cut: bool) -> Finding:
+    def finding(figure: Figure, check: _Check | Finding, fits: str, fits_cut: str) -> Finding:
         if isinstance(check, Finding):
             return check
-        if is_rounded:
-            return Finding("possible", check.fits(False))
-        if is_cut:
-            return Finding("truncated", check.fits(True))
+        if fits:
+            return Finding("possible", fits)
+        if fits_cut:
+            return Finding("truncated", fits_cut)
         n = _other_n(figure, misfits, largest)
         return _with_other_n(figure, n) if n else check.misfit()
 
     return [finding(*row) for row in zip(figures, checks, rounded, cut, strict=True)]
 
 
-def _cut_off(check: _Check, checks: Sequence[_Check | Finding]) -> bool:
-    """Whether a figure fits with digits cut off, and none of its form shows rounding."""
-    return bool(check.fits(True)) and not any(
+def _cut_off(check: _Check, checks: Sequence[_Check | Finding]) -> str:
+    """How a figure is printed with digits cut off; empty if another of its form shows rounding."""
+    fits = check.fits(True)
+    shows_rounding = fits and any(
         other.fits(False) and not other.fits(True)
         for other in checks
         if isinstance(other, _Check) and other.form == check.form
     )
+    return "" if shows_rounding else fits
 
 
 def _check(figure: Figure) -> _Check | Finding:
     """The check of the first kind that the figure is of."""
+    if figure.p is not None and not PrintedP.parse(figure.p).possible:
+        return Finding("impossible", f"{figure.p} is no probability.")
     for part, kind in _KINDS.items():
         if getattr(figure, part) not in (None, ()):
             return kind(figure)
@@ -218,6 +226,10 @@ def _question(arithmetic: str, ask: str) -> Finding:
     return Finding("question", arithmetic, {}, ask)
 
 
+def _too_many(events: object, n: int) -> Finding:
+    return Finding("impossible", f"{events} cannot be counted among {n}.")
+
+
 # --- percentages and counts -----------------------------------------------------------------------
 
 
@@ -229,14 +241,14 @@ def _percent(f: Figure) -> _Check | Finding:
         return Finding("impossible", f"{f.events} cannot be counted among {n}.")
     if not _inside(share, f.low, f.high):
         return _outside(share, f)
-    if _CENSORED.search(f.of):
+    if OVER_TIME.search(f.of):
         if f.low and f.high:
             return Finding("possible", f"{share.text} lies inside its interval.")
         return _question(
             f"{share.text} is an estimate over time, and not a count of its n.",
             f"What is the confidence interval of {share.text}?",
         )
-    if n is None:
+    if not n:
         return _without_n(f, share)
 
     def counts(cut: bool) -> list[int]:
@@ -341,7 +353,7 @@ def _with_other_n(f: Figure, n: int) -> Finding:
 
 def _count(f: Figure) -> Finding:
     if f.events is not None and f.n is not None and f.events > f.n:
-        return Finding("impossible", f"{f.events} cannot be counted among {f.n}.")
+        return _too_many(f.events, f.n)
     return Finding("possible", "A count, with nothing printed that it does not fit.")
 
 
@@ -351,6 +363,9 @@ def _two_groups(f: Figure) -> _Check | Finding:
             "Two groups and a P-value are needed for a comparison of counts.",
             "By which test were the groups compared, and what was its P?",
         )
+    for events, n in f.arms:
+        if events > n or not n:
+            return _too_many(events, n)
     tests = _tests(*f.arms)
     found = words.listing([f"{name} gives {_p_text(p)}" for name, p in tests.items()])
 
@@ -426,30 +441,33 @@ def _plainly(value: Fraction | int, like: Printed) -> str:
     return f"{float(value * (100 if percent else 1)):.10g}{'%' if percent else ''}"
 
 
-def _feasible(f: Figure) -> Finding:
-    needed = (f.categories, f.events, f.responses, f.complete)
+def _feasible(f: Figure) -> _Check | Finding:
+    totals = (f.categories, f.events, f.responses, f.complete)
     rates = (f.highest_response, f.highest_complete, f.subset_complete)
-    if None in needed or None in rates or (f.categories or 0) < 2 or (f.events or 0) > MOST_TABLES:
+    if None in totals or None in rates or (f.categories or 0) < 2 or (f.events or 0) > MOST_TABLES:
         return _question(
             "Tables are counted for two or more categories, up to"
             f" {MOST_TABLES} events, three totals and three rates.",
             "How are the events spread over the categories?",
         )
     names = tuple(str(i) for i in range(_given(f.categories)))
-    count = feasible_tables(
-        TableFacts(
-            names,
-            _given(f.events),
-            _given(f.responses),
-            _given(f.complete),
-            (names[0], _given(f.highest_response)),
-            (names[1], _given(f.highest_complete)),
-            _given(f.subset_complete),
-            f.n,
+
+    def fits(cut: bool) -> str:
+        response, complete, subset = (_given(rate).read(cut) for rate in rates)
+        events, responses, completes = (_given(total) for total in totals[1:])
+        best = (names[0], response), (names[1], complete)
+        count = feasible_tables(
+            TableFacts(names, events, responses, completes, *best, subset, f.n)
+        ).count
+        how = " with the digits cut off" if cut else ""
+        return (
+            f"{count:,} tables of the categories print all of these figures{how}." if count else ""
         )
-    ).count
-    verdict: Verdict = "possible" if count else "impossible"
-    return Finding(verdict, f"{count:,} tables of the categories print all of these figures.")
+
+    def misfit() -> Finding:
+        return Finding("impossible", "No table of the categories prints all of this.")
+
+    return _Check(_form("table", _given(f.highest_response)), fits, misfit)
 
 
 # --- ratios ---------------------------------------------------------------------------------------
@@ -465,13 +483,13 @@ def _ratio(f: Figure) -> _Check | Finding:
     if min(ratio.high, low.high, high.high) <= 0:
         return Finding("impossible", "A ratio and its limits are above 0.")
     if f.deaths is not None and f.n is not None and f.deaths > f.n:
-        return Finding("impossible", f"{f.deaths} deaths cannot be counted among {f.n}.")
+        return _too_many(f"{f.deaths} deaths", f.n)
 
     def check(cut: bool) -> RatioCheck:
         # Per unit of a covariate the interval bounds no number of deaths.
         n, deaths = (None, None) if f.per else (f.n, f.deaths)
         p = None if f.p is None else PrintedP.parse(f.p, cut)
-        return _checked(
+        return check_ratio(
             RatioFact(ratio.read(cut), low.read(cut), high.read(cut), p, n, deaths, f.level)
         )
 
@@ -493,10 +511,6 @@ def _ratio(f: Figure) -> _Check | Finding:
         return _ratio_misfit(f, check(False))
 
     return _Check(_form("ratio", ratio), fits, misfit)
-
-
-#: One abstract prints a ratio once, but it is read both ways and asked of by the others.
-_checked = cache(check_ratio)
 
 
 def _fewest(check: RatioCheck) -> str:
@@ -558,7 +572,7 @@ def _mended(fact: RatioFact) -> dict[str, str | int]:
             level=fact.level,
         )
         above_0 = limit.high > 0 and changed.low.value <= changed.hr.value <= changed.high.value
-        if above_0 and _checked(changed).consistent:
+        if above_0 and check_ratio(changed).consistent:
             return {side: limit.text}
     return {}
 
@@ -577,7 +591,7 @@ def _mean(f: Figure) -> _Check | Finding:
             f"A mean of {mean.text} is any number's, unless it is known to be of whole numbers.",
             f"Is {mean.text} a mean of whole numbers?",
         )
-    if n is None:
+    if not n:
         ask = f"Of how many is {mean.text} the mean?"
         return _question(f"The n of the mean {mean.text} is not printed.", ask)
     if not _inside(mean, f.low, f.high):
@@ -643,7 +657,7 @@ def _median(f: Figure) -> _Check | Finding:
     median, of = _given(f.median), f.of_groups
     if not of or not _inside(median, f.low, f.high):
         return _in_interval(f)
-    known = not _CENSORED.search(f.of) and bool(f.of) and f.groups == "whole"
+    known = not OVER_TIME.search(f.of) and bool(f.of) and f.groups == "whole"
     least, most = (pick(of, key=lambda part: part.value) for pick in (min, max))
     listed = words.listing([part.text for part in of])
 
@@ -657,7 +671,7 @@ def _median(f: Figure) -> _Check | Finding:
             return Finding("impossible", f"{outside}, which make up the whole.")
         why = (
             "uneven censoring can do that"
-            if _CENSORED.search(f.of)
+            if OVER_TIME.search(f.of)
             else "the groups are not said to make up the whole"
         )
         ask = f"How do the medians {listed} go with {median.text} for all?"
@@ -672,7 +686,7 @@ def _in_interval(f: Figure) -> _Check | Finding:
     if f.low is None or f.high is None:
         return _question(
             f"Nothing is printed with {value.text} that it could be checked against.",
-            f"What is the confidence interval of {value.text}?",
+            f"What is the confidence interval of {f.of or 'the value'}, {value.text}?",
         )
     if not _inside(value, f.low, f.high):
         return _outside(value, f)
@@ -697,6 +711,8 @@ def _outside(value: Printed, f: Figure) -> Finding:
 
 def _follow_up(f: Figure) -> Finding:
     follow, survival = _given(f.follow_up), f.survival
+    if f.n is not None and f.deaths is not None and f.deaths > f.n:
+        return _too_many(f"{f.deaths} deaths", f.n)
     ask = "Is the median follow-up a reverse Kaplan-Meier estimate, or a median of observed times?"
     if survival is None:
         return _question(f"A median follow-up of {follow.text} is printed without a survival.", ask)

@@ -258,7 +258,6 @@ def test_a_value_cannot_break_the_message(tmp_path: Path) -> None:
 # --- allowed --------------------------------------------------------------------------------------
 
 ALLOWED: dict[str, Callable[[Path], Path]] = {
-    "two lines on one day": lambda f: write(f, {"salvage.csv": ("1,5.0,PD", "1,2.0,PD")}),
     "salvage on the day of relapse and of death": lambda f: write(
         f, {"salvage.csv": ("B,1,pola", "C,1,other,,1.0,NE,,,,,\nB,1,pola")}
     ),
@@ -282,6 +281,25 @@ def test_what_is_allowed_gives_no_problem(case: str, tmp_path: Path) -> None:
     cohort, found = check(ALLOWED[case](tmp_path))
     assert cohort is not None, found
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "column"),
+    [
+        ("1,5.0,PD", "1,2.0,PD", "start_month"),
+        ("target_switched", "regimen", "regimen"),
+    ],
+)
+def test_rows_of_drugs_typed_as_lines_are_warned_of(
+    tmp_path: Path, old: str, new: str, column: str
+) -> None:
+    """One day, or one drug again: both lines of A are then of the regimen 1."""
+    write(tmp_path)
+    text = SALVAGE.replace(old, new).replace("bispecific,,", "bispecific,1,")
+    (tmp_path / "salvage.csv").write_text(text)
+    cohort, found = check(tmp_path)
+    assert cohort is not None, found
+    assert (3, column) in [(problem.row, problem.column) for problem in found]
 
 
 def test_a_decimal_comma_is_read_unless_it_may_part_thousands(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ SALVAGE_COLUMNS: dict[str, Any] = {
     "patient_id": "id",
     "category": {
         "column": "drug",
-        "patterns": {"polatuzumab": ["pola"], "checkpoint": ["nivo"]},
+        "patterns": {"polatuzumab": ["pola"], "checkpoint": ["nivo*"]},
     },
     "regimen": "drug",
     "start_month": {"column": "start", "unit": "days"},
@@ -362,8 +362,8 @@ def test_an_optional_cell_that_cannot_be_mapped_is_left_blank_and_listed(tmp_pat
         ({"values": {"POLA-br": "CR", "nivolumab": "PD"}}, ["CR", "PD"]),
         ({"values": {"pola-br": "CR"}, "otherwise": "NE"}, ["CR", "NE"]),
         ({"values": {"pola-br": ""}, "otherwise": "SD", "blank": "NE"}, ["NE", "SD"]),
-        ({"patterns": {"PR": ["p*br"], "SD": ["MAB"]}}, ["PR", "SD"]),
-        ({"patterns": {"PR": ["a"], "SD": ["mab"]}}, ["PR", "PR"]),
+        ({"patterns": {"PR": ["p*br"], "SD": ["*MAB"]}}, ["PR", "SD"]),
+        ({"patterns": {"PR": ["*a*"], "SD": ["*mab"]}}, ["PR", "PR"]),
         ({"patterns": {"PR": ["."]}, "otherwise": "NE"}, ["NE", "NE"]),
         ({"values": {"nivolumab": "PD"}, "patterns": {"PR": ["*"]}}, ["PR", "PD"]),
     ],
@@ -373,11 +373,17 @@ def test_recoding(tmp_path: Path, spec: dict[str, Any], expected: list[str]) -> 
     assert cohort_of(run(tmp_path, given)).salvage["best_response"].tolist() == expected
 
 
-def test_codes_that_are_right_already_stay(tmp_path: Path) -> None:
-    spec = {"column": "answer", "values": {"pd": "PD"}, "otherwise": "NE"}
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [({"otherwise": "NE"}, ["NE", "PD"]), ({}, ["PD"]), ({"keep_unlisted": "true"}, ["SD", "PD"])],
+)
+def test_a_code_that_is_right_already_stays_only_if_the_mapping_says_so(
+    tmp_path: Path, more: dict[str, str], expected: list[str]
+) -> None:
+    spec = {"column": "answer", "values": {"pd": "PD"}, **more}
     data = {**ONE, "answer": ["SD", "pd"]}
     imported = run(tmp_path, mapping_of(salvage={"best_response": spec}), data)
-    assert cohort_of(imported).salvage["best_response"].tolist() == ["SD", "PD"]
+    assert cohort_of(imported).salvage["best_response"].tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -514,7 +520,7 @@ def test_a_source_from_which_nothing_is_taken_is_named(tmp_path: Path) -> None:
         ({"column": "drug", "equals": "POLA-br"}, ["A"]),
         ({"column": "drug", "in": ["nivolumab", "x"]}, ["B"]),
         ({"column": "drug", "not_in": ["nivolumab"]}, ["A"]),
-        ({"column": "drug", "contains": "ola-*r"}, ["A"]),
+        ({"column": "drug", "contains": "*ola-*r"}, ["A"]),
         ({"column": "empty", "blank": "true"}, ["A", "B"]),
         ({"column": "drug", "blank": "false"}, ["A", "B"]),
         ({"column": "start", "at_least": "31"}, ["A"]),
@@ -899,17 +905,17 @@ P, S = "tables/patients/0/", "tables/salvage/0/"
         (_wrong(P + "columns/os_mont", "last"), "(did you mean os_month?)"),
         (_wrong(P + "columns/sex", {"column": "female", "values": {"1": "W"}}), 'found "W"'),
         (_wrong(P + "columns/sex", {"values": {"1": "F"}}), "expected either column or value"),
-        (_wrong(P + "columns/age", {"column": "age", "unit": "years"}), "unit and date only for"),
+        (_wrong(P + "columns/age", {"column": "age", "unit": "years"}), "date only for"),
         (_wrong(P + "columns/os_month", {"column": "last", "unit": "day"}), "(did you mean days?)"),
         (_wrong(P + "columns/os_month", {"column": "last", "date": "dmy"}), "a pattern such as"),
         (_wrong(P + "columns/age", {"source": "all", "column": "age"}), "with source: by"),
-        (_wrong(P + "columns/age", {"column": "age", "take": "first"}), "source, with by, take"),
+        (_wrong(P + "columns/age", {"column": "age", "take": "first"}), "source; without it,"),
         (_wrong(P + "columns/age", {"column": ["age", {}]}), "expected text"),
         (_wrong(S + "columns/category", {"column": "drug", "patterns": {"polatuzumb": ["p"]}}),
          "(did you mean polatuzumab?)"),
         (_wrong(S + "columns/best_response", {"column": "answer", "otherwise": "?"}), 'found "?"'),
         (_wrong(S + "keep", [{"column": "drug"}]), "salvage[1].keep[1]; expected column and"),
-        (_wrong(S + "keep", [{"column": "start", "at_least": "soon"}]), "a number or a name such"),
+        (_wrong(S + "keep", [{"column": "start", "at_least": "soon"}]), "a number, a date as"),
         (_wrong(S + "keep", [{"column": "start", "blank": "no"}]), "one of true, false"),
         (_wrong(P + "columns/patient_id", {"source": "all", "by": "id", "take": "first",
                                            "column": "id"}), "a column of this source"),

@@ -14,9 +14,10 @@ import pytest
 from scipy.stats import chi2_contingency, fisher_exact
 
 from salvage.evidence import chance, verdicts
-from salvage.evidence.cases import Audited, audit_cases, read_cases
+from salvage.evidence.cases import Audited, Case, audit_cases, read_cases
 from salvage.evidence.rounding import Printed
 from salvage.evidence.verdicts import Figure, judge
+from tests.evidence import abstracts
 
 HERE = Path(__file__).parent
 
@@ -185,3 +186,24 @@ def test_the_flag_says_what_it_needs():
         cutoff=Printed.parse("3"), survival=Printed.parse("1.0"),
     )  # fmt: skip
     assert "leave no world" in chance.without_effect(short)
+
+
+# --- abstracts whose truth is known ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(90))
+def test_no_consistent_figure_is_called_impossible(seed):
+    one = abstracts.abstract(seed)
+    found = audit_cases([Case("", "", one.figures)])
+    words = ["possible"] if one.way != "cut off" else ["possible", "truncated"]
+    for kind, audited_figure in zip(one.kinds, found, strict=True):
+        assert audited_figure.finding.verdict in words, (kind, audited_figure.given)
+
+
+@pytest.mark.parametrize("seed", range(90))
+def test_a_changed_digit_that_can_be_seen_is_caught(seed):
+    one = abstracts.abstract(seed)
+    other, place = abstracts.changed(one, seed)
+    if abstracts.detectable(one.kinds[place], other.figures[place], one.way):
+        found = audit_cases([Case("", "", other.figures)])[place].finding
+        assert found.verdict not in ("possible", "question"), other.figures[place]

@@ -12,7 +12,7 @@ import yaml
 from salvage.cohort import schema
 from salvage.cohort.cells import csv_text
 from salvage.cohort.check import check
-from salvage.cohort.importing.mapping import Mapping, read_mapping
+from salvage.cohort.importing.mapping import Mapping, MappingError, read_mapping
 from salvage.cohort.importing.report import Imported
 from salvage.cohort.importing.rows import Mapped, Unmapped, apply
 from salvage.cohort.importing.sources import place_of, read_sources
@@ -42,6 +42,9 @@ def run(source: Path, mapping_file: Path, out: Path) -> Imported:
     if foreign:
         raise InputError("Nothing was written, so that no cohort is lost", foreign)
     mapped = apply(mapping, read_sources(source, mapping))
+    if mapped.errors:
+        subject = f"The mapping {mapping.name} does not fit the files, and nothing was written"
+        raise MappingError(subject, mapped.errors)
     settings = _differing(out / SETTINGS_FILE, mapping.study)
     removed = _write(out, mapping, mapped)
     cohort, problems = check(out)

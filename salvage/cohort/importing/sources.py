@@ -57,7 +57,7 @@ def _check_columns(mapping: Mapping, tables: AbstractMapping[str, pd.DataFrame])
     for entry in mapping.entries:
         for place, source, name in _named(entry):
             columns = [str(column) for column in tables[source].columns]
-            if name not in columns:
+            if name and name not in columns:
                 expected = f"a column of {source}: {', '.join(columns)}"
                 reader.wrong(place, name, expected, columns)
     reader.check()
@@ -70,8 +70,10 @@ def _named(entry: Entry) -> Iterable[tuple[str, str, str]]:
     for target, cell in entry.columns.items():
         place = f"{entry.place}.columns.{target}"
         source = cell.source or entry.source
-        for name in (*cell.column, *([cell.by] if cell.by else []), *_of_rules(cell.where)):
+        during = cell.in_line.column if cell.in_line is not None else ()
+        for name in (*cell.column, cell.by, *_of_rules(cell.where), *during):
             yield place, source, name
+        yield place, entry.source, cell.match
 
 
 def _of_rules(rules: Sequence[Condition]) -> Iterable[str]:
