@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 
 from salvage.analysis.estimate import Estimate
@@ -68,9 +69,7 @@ def close(first: float | None, second: float | None) -> bool:
     return math.isclose(first, second, rel_tol=1e-7, abs_tol=1e-10)
 
 
-@given(recipes(max_patients=30))
-@settings(max_examples=8, deadline=None)
-def test_twice_the_same_patients_give_the_same_with_twice_the_numbers(recipe: Recipe) -> None:
+def twice_the_same_patients_have_the_same_in_twice_the_numbers(recipe: Recipe) -> None:
     tables = generate(recipe)
     once, twice = by_id(tables), by_id(doubled(tables))
     assert once.keys() == twice.keys()
@@ -84,9 +83,7 @@ def test_twice_the_same_patients_give_the_same_with_twice_the_numbers(recipe: Re
         assert both.events == (None if e.events is None else 2 * e.events), id
 
 
-@given(recipes(max_patients=30))
-@settings(max_examples=8, deadline=None)
-def test_a_slower_clock_makes_times_longer_and_leaves_ratios(recipe: Recipe) -> None:
+def a_slower_clock_makes_times_longer_and_leaves_ratios(recipe: Recipe) -> None:
     tables = generate(recipe)
     first, second = by_id(tables), by_id(slower(tables))
     for id, e in first.items():
@@ -101,9 +98,7 @@ def test_a_slower_clock_makes_times_longer_and_leaves_ratios(recipe: Recipe) -> 
         assert (e.n, e.events) == (after.n, after.events), id
 
 
-@given(recipes(max_patients=30))
-@settings(max_examples=8, deadline=None)
-def test_categories_are_named_and_no_more(recipe: Recipe) -> None:
+def categories_are_names_and_no_more(recipe: Recipe) -> None:
     """A category's name changes none of its numbers, but for what the name says of a treatment."""
     tables = generate(recipe)
     first, second = by_id(tables), by_id(swapped(tables))
@@ -114,6 +109,27 @@ def test_categories_are_named_and_no_more(recipe: Recipe) -> None:
         now = second[".".join(SWAPPED.get(part, part) for part in id.split("."))]
         assert all(map(close, (e.value, e.low, e.high, e.p), (now.value, now.low, now.high, now.p)))
         assert (e.n, e.events) == (now.n, now.events), id
+
+
+RELATIONS = (
+    twice_the_same_patients_have_the_same_in_twice_the_numbers,
+    a_slower_clock_makes_times_longer_and_leaves_ratios,
+    categories_are_names_and_no_more,
+)
+relations = pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.__name__)
+
+
+@relations
+def test_relations_hold_in_a_cohort_with_every_feature(relation: Callable[[Recipe], None]) -> None:
+    relation(Recipe(patients=30, seed=5, lines=3, fewest=0, per_month=2, response=0.5))
+
+
+@pytest.mark.slow  # some 100 curves and 30 models for each of two cohorts
+@relations
+@given(recipe=recipes(max_patients=30))
+@settings(max_examples=15, deadline=None)
+def test_relations_hold_in_any_cohort(relation: Callable[[Recipe], None], recipe: Recipe) -> None:
+    relation(recipe)
 
 
 def test_two_categories_do_change_places() -> None:
