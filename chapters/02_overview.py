@@ -91,7 +91,7 @@ overview.independence(cohort)
 # :class: dropdown
 # - **Rates.** Responding lines over all lines of the set. Lines that were not evaluable count as no response.
 # - **Exact interval.** Clopper and Pearson. It is valid for independent lines, and conservative.
-# - **Effective number of lines.** The number divided by the design effect, which comes from the variance of the rate when whole patients are drawn, with a correction for the number of patients. It is never larger than the number of lines.
+# - **Effective number of lines.** The number divided by the design effect, which comes from the variance of the rate when whole patients are drawn, with a correction for the number of patients. It is never larger than the number of lines. Where all or none of the lines responded, or all are of one patient, the variance is zero and says nothing: each patient then counts as one line.
 # - **Wilson interval.** Wilson's score interval, computed on the effective number.
-# - **Checks.** Clopper-Pearson and Wilson limits agree with R. The effective number agrees with the design effect of R's `survey` package.
+# - **Checks.** Clopper-Pearson and Wilson limits agree with R. The effective number agrees with the design effect of R's `survey` package, where the variance is not zero.
 # :::

@@ -37,6 +37,9 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # %% tags=["hide-input"]
 context.reported(cohort, CATEGORY)
 
+# %% tags=["hide-input"]
+context.first_lines(cohort, CATEGORY)
+
 # %% [markdown]
 # ## Who received it, and when
 
@@ -86,6 +89,6 @@ figures.line_curves(cohort, CATEGORY)
 # :::{admonition} Statistical detail
 # :class: dropdown
 # Each rate has two intervals. The exact interval treats lines as independent. The Wilson interval on the effective number of lines allows for patients who have several lines.
-# Times are Kaplan-Meier medians over lines. A patient counts once for each line, so no test compares the curves of categories.
+# Times are Kaplan-Meier medians over lines. A patient counts once for each line, so no test compares the curves of categories; first salvage lines alone count each patient once.
 # Definitions and formulas stand in the [methods](../book/methods.md); every estimate of this page is in [results.json](../book/how_to_read.md#results-as-data) under the key `other`.
 # :::

@@ -28,7 +28,9 @@ figures.forest_rates(cohort, "orr")
 # ## Objective response
 #
 # Each rate stands with two intervals and, where the data allow it, with its shrunken counterpart.
-# A raw rate describes these lines; a shrunken rate is the better guess at what the same category would do in further patients like these.
+# A raw rate describes these lines.
+# Shrunken rates lie, on average over several categories, nearer to the true rates than raw ones do, if the lines were a fair sample of each category.
+# They are not: later lines are selected, and so are the patients of each category.
 
 # %% tags=["hide-input"]
 comparison.rates(cohort, "orr")
@@ -52,8 +54,8 @@ comparison.shrinkage(cohort, "cr")
 # ## Tests across all categories
 #
 # A chi-squared test over lines would treat every line as a new patient.
-# The Rao-Scott test corrects for patients who appear several times.
-# The exact test does not; it is shown because it is the usual choice with small counts.
+# The Rao-Scott test corrects for patients who appear several times, but it needs larger numbers, which the table names.
+# The exact test needs none, and takes lines as independent.
 
 # %% tags=["hide-input"]
 comparison.overlap(cohort)
@@ -68,7 +70,7 @@ comparison.tests(cohort)
 # ## Each category against the largest
 #
 # Pairs are shown for completeness, not as evidence.
-# Where a category has no response at all, or only responses, a pairwise P-value would rest on a model that does not converge, and none is printed.
+# Where no line of one category of a pair responded, or every line of one, the odds ratio has no estimate, but its interval still ends on one side.
 
 # %% tags=["hide-input"]
 comparison.pairs(cohort, "orr")
@@ -103,10 +105,10 @@ comparison.detectable(cohort)
 #
 # :::{admonition} Statistical detail
 # :class: dropdown
-# - **Shrunken rates.** The counts of the categories are binomial, and their rates come from one beta distribution with parameters a and b, whose prior density is proportional to the power minus five halves of their sum. Posterior means and limits come from quadrature, without a sampler, and are tested against an independent calculation.
+# - **Shrunken rates.** The counts of the categories are binomial, on the effective number of lines of each, and their rates come from one beta distribution with parameters a and b, whose prior density is proportional to the power minus five halves of their sum. Posterior means and limits come from quadrature, without a sampler, and are tested against an independent calculation.
 # - **Rao-Scott test.** Second-order correction with patients as clusters, as in R's `survey` package, whose stored answers the tests compare.
-# - **Exact test.** Freeman and Halton's test by enumeration of all tables, not by simulation.
-# - **Odds ratios.** Generalised estimating equations with an independence working correlation and the bias-corrected standard errors of Mancl and DeRouen. Where a cell is zero: Firth's estimate with a bootstrap of patients, marked as approximate.
+# - **Exact test.** Freeman and Halton's test by enumeration of all tables. Where there are too many of them, tables with the same margins are drawn from a fixed seed, and the standard error that this adds is given.
+# - **Odds ratios.** Conditional maximum likelihood estimates with the exact intervals and tests of Fisher, as R's `fisher.test` gives them. They take lines as independent.
 # - **Smallest difference.** Power of a two-sided comparison of two independent proportions by the arcsine transformation.
-# - **Large cohorts.** The exact test, shrinkage, the odds ratios and their bootstrap are left out above sizes that the tables name, because they take long there and add nothing to the raw rates.
+# - **Large cohorts.** Shrinkage is left out above a size that the table names, because it takes long there and adds nothing to the raw rates.
 # :::

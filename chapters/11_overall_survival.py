@@ -83,10 +83,24 @@ survival.follow_up(cohort)
 survival.observed_range(cohort)
 
 # %% [markdown]
-# ## Duration of response over all lines
+# ## What came first: treatment or death
 #
-# Duration of response begins with the first complete or partial response and ends with progression or death.
-# A new treatment before that censors the response, because the response had not ended; a second line of the table counts it as an event instead.
+# Time to next treatment counts the next line and death alike.
+# Here they are apart: each is the probability that it came first, where the other can prevent it.
+
+# %% tags=["hide-input"]
+survival.competing(cohort)
+
+# %% tags=["hide-input"]
+survival.competing_reading(cohort)
+
+# %% [markdown]
+# ## Duration of response and progression-free survival over all lines
+#
+# Both end with the first progression that is recorded for the patient, on whatever line, or with death.
+# Duration of response begins with the first complete or partial response, progression-free survival with the start of the line.
+# A next line before that ends neither, because the lymphoma had not progressed; the table also gives the medians with the next line as censoring and as an event.
+# Whether patients who respond live longer is a question of its own, which the [chapter on time and bias](13_time_and_bias.md) answers.
 # Responses of several lines of one patient are not independent, so the interval can be too narrow where patients repeat.
 
 # %% tags=["hide-input"]
@@ -117,9 +131,12 @@ survival.response_reading(cohort)
 # :class: dropdown
 # - **Curves.** Kaplan-Meier with log-log limits. The table under each curve counts patients at risk just before each month, and those censored and dead up to it {cite}`morris2019`.
 # - **Median.** The first month at which the curve is below one half. If the curve runs flat at exactly one half, the middle of the flat part, as R prints it. Its limits read the limits of the curve by the same rule.
-# - **Survival at a month.** One with no uncertainty before the first death; zero without limits once all patients at risk have died. After the last observation the last value is carried on and marked.
+# - **Survival at a month.** No interval before the first death, nor once all patients at risk have died. No value after the last observation while the curve is above zero.
+# - **Competing risks.** Aalen-Johansen with log-log limits, as R's `survfit` computes them for several states. Nothing is said beyond the last observation, unless by then everyone had one of the events.
+# - **Progression.** A response that ended by progression is one. A progression before the response of the same line did not end it. A best response of progressive disease without a month is put as late as it can be; where such lines are more than a fifth, no median is given.
 # - **Follow-up.** Reverse Kaplan-Meier {cite}`schemper1996`.
-# - **Restricted mean.** The area under the curve to the horizon, with the standard error of R's `print(survfit)`.
+# - **Restricted mean.** The area under the curve to the horizon, with the standard error of R's `print(survfit)`. The horizon is the last whole month at which enough patients are at risk from every origin.
+# - **Smallest numbers.** A median that would rest on too few patients or events is not given; [](../book/methods.md) names the numbers.
 # - **Ties by rounding.** Months that differ only by the rounding of a subtraction count as one time, as in R.
 # - **Computed and checked.** lifelines computes the curves. Where R's `survival` package has another rule, the book follows R; [](../book/methods_against_r.md) names each rule and how near the results come to R's.
 # :::

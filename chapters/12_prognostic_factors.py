@@ -66,11 +66,11 @@ prognosis.univariable(cohort)
 prognosis.replaced(cohort)
 
 # %% [markdown]
-# ## Two prespecified covariates together
+# ## Two covariates together
 #
 # A small cohort can carry a small model.
-# About ten deaths for each covariate is the customary cautious rule {cite}`peduzzi1995`, which later work found can be relaxed {cite}`vittinghoff2007`.
-# Months to relapse and a poor performance status were named before the data were looked at.
+# About ten deaths for each covariate is the customary cautious rule {cite}`peduzzi1995`, which later work found can be relaxed {cite}`vittinghoff2007`; this report keeps to it.
+# Months to relapse and a poor performance status are the covariates in every cohort: the report does not choose them by their results.
 # The model uses Firth's penalty, which reduces the bias of small samples and gives finite estimates where an ordinary model does not {cite}`heinze2001`.
 
 # %% tags=["hide-input"]
@@ -126,7 +126,8 @@ prognosis.sweep(cohort)
 #
 # :::{admonition} Statistical detail
 # :class: dropdown
-# - **Single factors.** Cox models with Efron ties and Wald intervals. A text such as the histology is compared as its most frequent value against all others. Patients without a value are left out of that model, and nothing is imputed.
+# - **Single factors.** Cox models with Efron ties and Wald intervals. A text such as the histology is compared as its most frequent value against all others. Patients without a value are left out of that model, and nothing is imputed; a response to the first CAR-T that was not evaluable is no value. The unit of the months to relapse is chosen within the middle half of the cohort, so that a ratio shows what differs between its patients.
+# - **Smallest numbers.** A hazard ratio or a test that would rest on too few deaths or patients is not given; [](../book/methods.md) names the numbers.
 # - **No maximum.** If a factor orders the deaths completely, the Cox likelihood has no maximum. Such a model is recognised, replaced by Firth's, and marked.
 # - **Firth's model.** Penalised partial likelihood, Breslow ties, profile intervals and penalised likelihood-ratio tests {cite}`heinze2001`, by the firthmodels package.
 # - **Four tests of one contrast.** The Wald, likelihood-ratio and score tests of the Cox model and the log-rank test ask the same question. The index study does not name its own; its figures fit a Wald test.

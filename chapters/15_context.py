@@ -33,15 +33,22 @@ context.units_of_others()
 # %% tags=["hide-input"]
 context.own_first_lines(cohort)
 
+# %% tags=["hide-input"]
+context.first_lines(cohort)
+
 # %% [markdown]
 # ## Other cohorts after CAR-T failure
 #
 # Registries and other cohorts describe survival after failure {cite}`dibiasi2022,descart_late2025,iacoboni2024,zurko2023,alarcontomas2023,spiegel2021`.
 # A third-line analysis of a randomised trial and a transplant cohort are selected in other ways {cite}`zuma7_3l,allohct2022`.
-# The three medians of the French registry do not fit together, so they stand in the table and in no figure.
+# The median of the French registry lies above those of both its groups; uneven censoring can do that, so the three stand in the table and in no figure.
+# Each printed figure is [audited](../book/audit.md) like those of the index study.
 
 # %% tags=["hide-input"]
 context.studies()
+
+# %% tags=["hide-input"]
+context.printed_figures()
 
 # %% tags=["hide-input"]
 context.survival_forest(cohort)
@@ -118,6 +125,7 @@ context.pooling()
 # :::{admonition} Statistical detail
 # :class: dropdown
 # - **Sources.** Every figure of another study stands in `data/comparators.yaml` with where it was read. None was added from memory.
+# - **Time to an event.** The first salvage line counts each patient once, from its start: progression-free survival to progression or death, time to next treatment to the next line or death. A study that does not say where its clock starts may have another.
 # - **Counts.** A count is used if it is printed, or if exactly one count of the printed denominator prints the rate; an interval is then exact.
 # - **Pooling.** A binomial model with normal log odds between studies, by maximum likelihood, with intervals from the t distribution.
 # :::

@@ -111,6 +111,23 @@ def template(workbook: Path | None, redcap: Path | None) -> Iterator[str]:
 
 
 @_command(
+    _argument("source", "the folder or file that will be imported"),
+    _argument("--out", "the mapping to write; it is printed without it", metavar="FILE.yaml"),
+)
+def map_(source: Path, out: Path | None) -> Iterator[str]:
+    """Draft the mapping of any files."""
+    from salvage.cohort.drafting import draft
+
+    text = draft(source)
+    if out is None:
+        yield text
+    else:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+        yield f"{out}\n"
+
+
+@_command(
     _argument("source", "the folder or file to import"),
     _argument("--mapping", "how it maps to a cohort, YAML", required=True),
     _argument("--out", "the cohort folder to write", required=True, metavar="DIR"),

@@ -77,7 +77,8 @@ TESTS: Final = {
 }
 FACTORS: Final = {
     "late": "Late against early relapse",
-    "relapse_month": "Months to relapse, per month",
+    "responded": "Response to salvage against none",
+    "relapse_month": "Months to relapse",
     "age": "Age, per 10 years",
     "sex": "Male against female",
     "histology": "Histology",
@@ -116,6 +117,8 @@ SYNTHETIC_NOTICE: Final = (
 NOT_REACHED: Final = "not reached"
 NOT_ESTIMABLE: Final = "not estimable"
 NOT_RECORDED: Final = "not recorded"
+#: Stands where there is nothing to tell.
+NONE: Final = "–"
 FOLDED_TABLE: Final = "Table: "
 NOT_STATED: Final = "not stated"
 

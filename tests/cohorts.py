@@ -170,7 +170,7 @@ def _salvage(rng: np.random.Generator, recipe: Recipe, patients: pd.DataFrame) -
     ended = _between(rng, began, end)
     over = known & (rng.random(size) >= 0.3)
     reasons = np.array(["progression", "death", "new_treatment", "ongoing"], dtype=object)
-    progressed = rng.random(size) < 0.5
+    progressed = rng.random(size) < np.where(response == "PD", 1 - recipe.missing, 0.5)
 
     def cells(values: np.ndarray, shown: np.ndarray) -> np.ndarray:
         return np.where(shown, values / recipe.per_month, np.nan)

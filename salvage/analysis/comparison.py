@@ -4,36 +4,35 @@ Nobody was randomised and patients repeat, so nothing here ranks the categories.
 computed for the objective and the complete response rate.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from salvage import words
-from salvage.analysis import response
+from salvage.analysis import least, response
 from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.cohort.study import Study
 from salvage.stats import clustered, exact, shrinkage
-from salvage.stats.clustered import OddsRatio, RaoScott
+from salvage.stats.clustered import RaoScott
+from salvage.stats.exact import ExactP, Fisher
 from salvage.stats.shrinkage import Shrinkage
 
 MEASURES: Final = ("orr", "cr")
 LARGEST_GROUP: Final = shrinkage.SHRINKAGE_LIMIT
-MOST_RESAMPLED: Final = 2_000
-MOST_MODELLED: Final = 20_000
-SEED: Final = 20_260_203
 
 RAO_SCOTT: Final = "Rao-Scott test, second order, patients as clusters"
 EXACT: Final = "exact k x 2 test (Freeman-Halton), lines taken as independent"
-GEE: Final = "GEE with independence, Mancl-DeRouen standard error"
-FIRTH: Final = "Firth's estimate with a patient bootstrap, approximate"
-SHRUNKEN: Final = "hierarchical beta-binomial, prior (a+b)^(-5/2), quadrature"
+FISHER: Final = (
+    "conditional maximum likelihood estimate with Fisher's exact interval, lines taken as "
+    "independent"
+)
+SHRUNKEN: Final = (
+    "hierarchical beta-binomial on the effective n of each category, prior (a+b)^(-5/2), quadrature"
+)
 ARCSINE: Final = "arcsine transformation, two-sided 5%, lines taken as independent"
 
 NO_CONTRAST: Final = "fewer than two categories have lines"
@@ -42,14 +41,7 @@ TOO_LARGE: Final = (
     f"one category has more than {LARGEST_GROUP:,} lines, where shrinkage takes long and tells "
     "nothing that the raw rates do not"
 )
-NO_MODEL: Final = (
-    f"above {MOST_MODELLED:,} patients a correction for few patients has no weight, and the odds "
-    "ratios tell nothing that the raw rates do not"
-)
-TOO_MANY: Final = (
-    f"with groups of this size it has more than {exact.EXACT_TABLES:,} partial tables, "
-    "and tells nothing that the Rao-Scott test does not"
-)
+NO_VARIANCE: Final = "the responses do not vary between patients, so the variance is zero"
 
 
 # --- what is compared ---------------------------------------------------------------------------
@@ -70,11 +62,6 @@ class CategoryCounts:
     def present(self) -> list[str]:
         """Categories with at least one line."""
         return [key for key, size in zip(CATEGORY_KEYS, self.n, strict=True) if size]
-
-    @property
-    def zero_cell(self) -> bool:
-        """Whether in some category with lines none or all of them responded."""
-        return any(e in (0, n) for e, n in zip(self.events, self.n, strict=True) if n)
 
     @property
     def alike(self) -> bool:
@@ -117,22 +104,33 @@ def reference(cohort: Cohort) -> str:
 # --- shrinkage ----------------------------------------------------------------------------------
 
 
-@cache
-def shrink(events: tuple[int, ...], n: tuple[int, ...]) -> Shrinkage | None:
-    """Shrunken rates, computed once for the same counts: a page asks for them twice.
+@once
+def shrink(cohort: Cohort, measure: str) -> Shrinkage | None:
+    """Shrunken rates of the six categories, each with the weight of its effective lines.
 
     Parameters
     ----------
-    events, n
-        Responding lines and lines of each category.
+    cohort
+        Whose lines are counted.
+    measure
+        ``orr`` or ``cr``.
 
     Returns
     -------
     Proportions from 0 to 1; ``None``: see :func:`no_shrinkage`.
 
-    Method: :func:`salvage.stats.shrinkage.shrink`.
+    Method: :func:`salvage.stats.shrinkage.shrink` on :func:`response.effective_lines`. That a
+    patient can stand in several categories is not allowed for.
     """
-    return shrinkage.shrink(events, n)
+    if no_shrinkage(counts(cohort, measure)):
+        return None
+    lines = {key: cohort.category(key) for key in CATEGORY_KEYS}
+    size = {
+        key: response.effective_lines(cohort, measure, of) for key, of in lines.items() if len(of)
+    }
+    rate = {key: response.responded(lines[key], measure).mean() for key in size}
+    events = [rate[key] * size[key] if key in size else 0.0 for key in lines]
+    return shrinkage.shrink(events, [size.get(key, 0.0) for key in lines])
 
 
 def no_shrinkage(counted: CategoryCounts) -> str:
@@ -151,37 +149,39 @@ def no_shrinkage(counted: CategoryCounts) -> str:
         return NO_CONTRAST
     if max(counted.n) > LARGEST_GROUP:
         return TOO_LARGE
+    large = sum(n >= least.SHRUNKEN_LINES for n in counted.n)
+    if large < least.SHRUNKEN_GROUPS:
+        return (
+            f"fewer than {least.SHRUNKEN_GROUPS} categories have {least.SHRUNKEN_LINES} lines or "
+            "more"
+        )
     if all(e in (0, n) for e, n in zip(counted.events, counted.n, strict=True)):
         return "in every category all or none of the lines responded"
     return ""
 
 
-def shrunken(study: Study, measure: str, counted: CategoryCounts) -> list[Estimate]:
+def shrunken(cohort: Cohort, measure: str) -> list[Estimate]:
     """Shrunken rate of each category.
 
     Parameters
     ----------
-    study
-        Whose names of categories and marks of provenance the estimates take.
-    measure
-        ``orr`` or ``cr``.
-    counted
-        Of :func:`counts` by this measure.
+    cohort, measure
+        As :func:`shrink`.
 
     Returns
     -------
     Six proportions with 95% intervals, ids ``measure.key.shrunken``; one that is absent has no
     value and its method says why.
 
-    Method: hierarchical beta-binomial model, :func:`salvage.stats.shrinkage.shrink`.
+    Method: of :func:`shrink`.
     """
-    rates = shrink(counted.events, counted.n)
+    rates, counted = shrink(cohort, measure), counts(cohort, measure)
     why = no_shrinkage(counted)
     return [
         estimate(
-            study,
+            cohort.study,
             f"{measure}.{key}.shrunken",
-            f"{words.MEASURES[measure]}, {words.category(key, study.labels)}, shrunken",
+            f"{words.MEASURES[measure]}, {words.category(key, cohort.study.labels)}, shrunken",
             rates.mean[i] if rates else None,
             (rates.low[i], rates.high[i]) if rates else (None, None),
             n=counted.n[i],
@@ -213,6 +213,8 @@ def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
 
     Method: :func:`salvage.stats.clustered.rao_scott`.
     """
+    if _too_few(counts(cohort, measure)):
+        return None
     lines = cohort.salvage
     return clustered.rao_scott(
         response.responded(lines, measure),
@@ -221,7 +223,18 @@ def rao_scott(cohort: Cohort, measure: str) -> RaoScott | None:
     )
 
 
-def exact_p(counted: CategoryCounts) -> float | None:
+def _too_few(counted: CategoryCounts) -> str:
+    """Why a large-sample test cannot be trusted with these counts; empty where it can."""
+    events, n = sum(counted.events), sum(counted.n)
+    which = "with a response" if events <= n - events else "without a response"
+    smallest = min((size for size in counted.n if size), default=0)
+    return least.below(min(events, n - events), least.EVENTS, "line", which) or least.below(
+        smallest, least.GROUP, "line", "in the smallest category"
+    )
+
+
+@cache
+def exact_p(counted: CategoryCounts) -> ExactP | None:
     """P of the exact test of equal rates, which ignores that patients repeat.
 
     Parameters
@@ -231,36 +244,14 @@ def exact_p(counted: CategoryCounts) -> float | None:
 
     Returns
     -------
-    A probability; ``None``: see :func:`no_exact`.
+    A probability, with its error where it was simulated; ``None`` without a contrast.
 
     Method: Freeman and Halton 1951, :func:`salvage.stats.exact.exact_kx2`.
 
-    >>> round(exact_p(CategoryCounts((3, 0, 2, 0, 0, 0), (4, 5, 3, 0, 0, 0))), 4)
+    >>> round(exact_p(CategoryCounts((3, 0, 2, 0, 0, 0), (4, 5, 3, 0, 0, 0))).p, 4)
     0.0467
     """
-    return None if no_exact(counted) else _exact(counted.events, counted.n)
-
-
-@cache
-def _exact(events: tuple[int, ...], n: tuple[int, ...]) -> float | None:
-    return exact.exact_kx2(events, n)
-
-
-def no_exact(counted: CategoryCounts) -> str:
-    """Why there is no exact test.
-
-    Parameters
-    ----------
-    counted
-        Of :func:`counts`.
-
-    Returns
-    -------
-    The reason; empty where there is one.
-    """
-    if counted.no_contrast:
-        return counted.no_contrast
-    return TOO_MANY if _exact(counted.events, counted.n) is None else ""
+    return None if counted.no_contrast else exact.exact_kx2(counted.events, counted.n)
 
 
 def no_rao_scott(cohort: Cohort, measure: str) -> str:
@@ -277,7 +268,8 @@ def no_rao_scott(cohort: Cohort, measure: str) -> str:
     """
     if rao_scott(cohort, measure) is not None:
         return ""
-    return counts(cohort, measure).no_contrast or "too few patients"
+    counted = counts(cohort, measure)
+    return counted.no_contrast or _too_few(counted) or NO_VARIANCE
 
 
 def exact_test(study: Study, measure: str, counted: CategoryCounts) -> Estimate:
@@ -292,8 +284,11 @@ def exact_test(study: Study, measure: str, counted: CategoryCounts) -> Estimate:
     -------
     The P of :func:`exact_p`, id ``compare.measure.exact.p``.
     """
-    p, why = exact_p(counted), no_exact(counted)
-    return _p_estimate(study, f"{measure}.exact", counted, EXACT, p, why)
+    p = exact_p(counted)
+    if p is None:
+        return _p_estimate(study, f"{measure}.exact", counted, EXACT, None, counted.no_contrast)
+    drawn = "" if p.error is None else f"{exact.DRAWS:,} tables drawn, standard error {p.error:.2g}"
+    return _p_estimate(study, f"{measure}.exact", counted, EXACT, p.p, drawn)
 
 
 def rao_scott_test(cohort: Cohort, measure: str) -> Estimate:
@@ -320,7 +315,7 @@ def rao_scott_test(cohort: Cohort, measure: str) -> Estimate:
 
 
 def _p_estimate(
-    study: Study, test: str, counted: CategoryCounts, method: str, p: float | None, why: str
+    study: Study, test: str, counted: CategoryCounts, method: str, p: float | None, note: str
 ) -> Estimate:
     return estimate(
         study,
@@ -330,7 +325,7 @@ def _p_estimate(
         n=sum(counted.n),
         events=sum(counted.events),
         unit="probability",
-        method=f"{method}; {why}" if why else method,
+        method=f"{method}; {note}" if note else method,
         p=p,
     )
 
@@ -340,90 +335,47 @@ def _p_estimate(
 
 @dataclass(frozen=True)
 class Pairs:
-    """Odds ratios against a reference category.
+    """Odds ratios against a reference category, and Holm's adjusted P, by category.
 
-    ``ratios`` is empty where ``reason`` says why. ``method`` is GEE, with ``p`` and Holm's ``holm``
-    by category; or Firth's estimate where a cell is 0, without any P.
+    Both are empty where ``reason`` says why.
     """
 
     reference: str
-    method: str
-    ratios: tuple[OddsRatio, ...]
-    holm: dict[str, float]
+    ratios: dict[str, Fisher]
+    holm: dict[str, float | None]
     reason: str = ""
 
 
 @once
 def pairs(cohort: Cohort, measure: str) -> Pairs:
-    """Odds ratio of each category against the one with most lines.
+    """Odds ratio of each category with lines against the one with most lines.
 
     Parameters
     ----------
     cohort
-        Whose lines are compared, patients as clusters.
+        Whose lines are compared, as if they were independent.
     measure
         ``orr`` or ``cr``.
 
     Returns
     -------
-    The ratios in the fixed order of categories, or the reason why there are none. Where a cell is
-    0, no pair of this measure has a P.
+    The ratios in the fixed order of categories, or the reason why there are none. A pair in which
+    all or none responded has no P.
 
-    Method: GEE with independence (Mancl and DeRouen 2001) and Holm's adjustment; where a cell is 0,
-    Firth's estimate (Firth 1993) with patients resampled.
+    Method: :func:`salvage.stats.exact.fisher_2x2`, and Holm's adjustment.
     """
-    counted = counts(cohort, measure)
-    base = reference(cohort)
+    counted, base = counts(cohort, measure), reference(cohort)
     if counted.no_contrast:
-        return Pairs(base, GEE, (), {}, counted.no_contrast)
-    if len(cohort.treated) > MOST_MODELLED:
-        return Pairs(base, GEE, (), {}, NO_MODEL)
-    if not counted.zero_cell:
-        ratios = clustered.gee_independence(*_arrays(cohort.salvage, measure), base)
-        return Pairs(base, GEE, _ordered(ratios), _holm(ratios))
-    if len(cohort.treated) > MOST_RESAMPLED:
-        why = f"a cell is 0, and above {MOST_RESAMPLED:,} patients the bootstrap is left out"
-        return Pairs(base, FIRTH, (), {}, why)
-    if len(cohort.treated) < 2:
-        return Pairs(base, FIRTH, (), {}, "a bootstrap needs at least two patients")
-    lines = _by_content(cohort.salvage, measure)
-    ratios = clustered.firth_odds_ratio(*_arrays(lines, measure), base, seed=SEED)
-    return Pairs(base, FIRTH, _ordered(ratios), {})
+        return Pairs(base, {}, {}, counted.no_contrast)
+    cells = dict(zip(CATEGORY_KEYS, zip(counted.events, counted.n, strict=True), strict=True))
+    ratios = {
+        key: exact.fisher_2x2(*cells[key], *cells[base]) for key in counted.present if key != base
+    }
+    adjusted = exact.holm([None if r.low is None else r.p for r in ratios.values()])
+    return Pairs(base, ratios, dict(zip(ratios, adjusted, strict=True)))
 
 
-def _arrays(
-    lines: pd.DataFrame, measure: str
-) -> tuple[NDArray[np.int_], NDArray[np.object_], NDArray[np.object_]]:
-    return (
-        response.responded(lines, measure),
-        lines["category"].to_numpy(),
-        lines["patient_id"].to_numpy(),
-    )
-
-
-def _by_content(lines: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Lines with the patients in an order that does not depend on their ids.
-
-    Which patients a seeded bootstrap draws depends on their order.
-    """
-    y = response.responded(lines, measure)
-    table = pd.crosstab(lines["patient_id"], [lines["category"], y]).sort_index(axis=1)
-    order = table.sort_values(list(table.columns), kind="stable").index
-    rank = pd.Series(np.arange(len(order)), index=order)
-    return lines.iloc[np.argsort(lines["patient_id"].map(rank).to_numpy(), kind="stable")]
-
-
-def _ordered(ratios: Sequence[OddsRatio]) -> tuple[OddsRatio, ...]:
-    return tuple(sorted(ratios, key=lambda r: CATEGORY_KEYS.index(r.category)))
-
-
-def _holm(ratios: Sequence[OddsRatio]) -> dict[str, float]:
-    """Holm's adjusted P of each pair that has one."""
-    adjusted = exact.holm([ratio.p for ratio in ratios])
-    return {r.category: p for r, p in zip(ratios, adjusted, strict=True) if p is not None}
-
-
-def unknown(ratio: OddsRatio | None) -> str:
+def no_point(ratio: Fisher | None) -> str:
     """Why a category has no odds ratio.
 
     Parameters
@@ -435,38 +387,40 @@ def unknown(ratio: OddsRatio | None) -> str:
     -------
     The reason; empty where it has one.
 
-    >>> unknown(None)
+    >>> no_point(None)
     'no line of this category'
     """
     if ratio is None:
         return "no line of this category"
-    return (ratio.reason or "") if ratio.odds_ratio is None else ""
+    if ratio.low is None:
+        return "in both categories all or none of the lines responded"
+    if ratio.odds_ratio:
+        return ""
+    return f"the estimate is {'infinite' if ratio.odds_ratio is None else '0'}"
 
 
 def _pair_estimates(cohort: Cohort, measure: str) -> list[Estimate]:
-    counted = counts(cohort, measure)
-    compared = pairs(cohort, measure)
+    counted, compared = counts(cohort, measure), pairs(cohort, measure)
     base = words.category(compared.reference, cohort.study.labels)
-    ratios = {r.category: r for r in compared.ratios}
     pair_estimates = []
     for i, key in enumerate(CATEGORY_KEYS):
         if key == compared.reference:
             continue
-        ratio = ratios.get(key)
-        why = compared.reason or unknown(ratio)
+        ratio = compared.ratios.get(key)
+        why = compared.reason or no_point(ratio)
         pair_estimates.append(
             estimate(
                 cohort.study,
                 f"compare.{measure}.{key}.or",
                 f"Odds ratio of {words.MEASURES_SHORT[measure]}, "
                 f"{words.category(key, cohort.study.labels)} against {base}",
-                ratio.odds_ratio if ratio else None,
+                ratio.odds_ratio if ratio and not why else None,
                 (ratio.low, ratio.high) if ratio else (None, None),
                 n=counted.n[i],
                 events=counted.events[i],
                 unit="ratio",
-                method=f"{compared.method}; {why}" if why else compared.method,
-                p=ratio.p if ratio else None,
+                method=f"{FISHER}; no point: {why}" if why else FISHER,
+                p=ratio.p if ratio and ratio.low is not None else None,
             )
         )
     return pair_estimates
@@ -537,7 +491,7 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
     for measure in MEASURES:
         counted = counts(cohort, measure)
         compared += [
-            *shrunken(cohort.study, measure, counted),
+            *shrunken(cohort, measure),
             rao_scott_test(cohort, measure),
             exact_test(cohort.study, measure, counted),
             *_pair_estimates(cohort, measure),

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from salvage import words
-from salvage.analysis import survival
+from salvage.analysis import least, survival
 from salvage.analysis.estimate import Estimate, by_id, estimate
 from salvage.analysis.provenance import Mark
 from salvage.analysis.survival import Times
@@ -20,11 +20,12 @@ from salvage.stats import cox
 from salvage.stats import survival as km
 from salvage.stats.r_rules import TIME_TOLERANCE
 
-EVENTS_PER_VARIABLE: Final = 10
 CUT_OFFS: Final = (1.0, 2.0, 3.0, 4.0, 6.0)
 NOBODY: Final = "nobody is at risk"
 NO_MAXIMUM: Final = "the likelihood has no maximum"
 PRESPECIFIED: Final = ("relapse_month", "ecog")
+#: Months of which one is the unit of the time to relapse.
+UNITS: Final = (1, 3, 6, 12)
 
 Values = Callable[[Cohort], "pd.Series[float]"]
 
@@ -43,14 +44,25 @@ class Factor:
     values: Values
 
     def label(self, cohort: Cohort) -> str:
-        """What the ratio compares, in the reader's words; a factor of kind ``most`` needs the
-        ``cohort``.
-        """
+        """What the ratio compares, in the reader's words."""
         label = words.FACTORS[self.key]
+        if self.key == "relapse_month":
+            unit = relapse_unit(cohort)
+            return f"{label}, per {'month' if unit == 1 else words.months(unit)}"
         if self.kind != "most":
             return label
         most = most_frequent(cohort, self.column)
         return label if most is None else f"{label}: {most} against others"
+
+
+def relapse_unit(cohort: Cohort) -> int:
+    """The largest of :data:`UNITS` within the middle half of the times to relapse, in months.
+
+    So a hazard ratio shows what differs between patients of the cohort; per month it can print as
+    1.00 whatever its P.
+    """
+    low, high = np.quantile(cohort.patients["relapse_month"], [0.25, 0.75])
+    return max((unit for unit in UNITS if unit <= high - low), default=UNITS[0])
 
 
 def most_frequent(cohort: Cohort, column: str) -> str | None:
@@ -83,6 +95,12 @@ def _group(key: str, test: Callable[["pd.Series[float]"], "pd.Series[bool]"]) ->
     return Factor(key, key, "group", values)
 
 
+def _complete(cohort: Cohort) -> "pd.Series[float]":
+    """A CR to the first CAR-T; a response that is not evaluable is not known to be less."""
+    column = cohort.patients["cart_best_response"]
+    return (column == "CR").astype(float).where(column.notna() & (column != "NE"))
+
+
 def _most(key: str) -> Factor:
     def values(cohort: Cohort) -> "pd.Series[float]":
         column = cohort.patients[key]
@@ -93,7 +111,12 @@ def _most(key: str) -> Factor:
 
 FACTORS: Final = (
     Factor("late", "relapse_month", "group", lambda cohort: cohort.late.astype(float)),
-    _number("relapse_month"),
+    Factor(
+        "relapse_month",
+        "relapse_month",
+        "number",
+        lambda cohort: cohort.patients["relapse_month"] / relapse_unit(cohort),
+    ),
     _number("age", 10),
     _group("sex", lambda v: v == "M"),
     _most("histology"),
@@ -108,7 +131,7 @@ FACTORS: Final = (
     _group("refractory", lambda v: v == 1),
     _most("cart_target"),
     _most("cart_product"),
-    _group("cart_best_response", lambda v: v == "CR"),
+    Factor("cart_best_response", "cart_best_response", "group", _complete),
 )
 _BY_KEY: Final = {factor.key: factor for factor in FACTORS}
 
@@ -128,44 +151,6 @@ class Fit:
     events: int
     left_out: int
     reason: str = ""
-
-    @property
-    def events_per_variable(self) -> float:
-        """Events for each covariate of the model."""
-        return self.events / len(self.keys)
-
-    @property
-    def sparse(self) -> bool:
-        """Whether there are fewer events per variable than the customary ten."""
-        return self.events_per_variable < EVENTS_PER_VARIABLE
-
-
-def caution(deaths: int, covariates: int = 1, *, least: bool = False) -> str:
-    """For the caption of a model with few deaths for each covariate.
-
-    Parameters
-    ----------
-    deaths, covariates
-        Of the model.
-    least
-        Whether the deaths are those of the smallest of several models.
-
-    Returns
-    -------
-    A sentence that begins with a blank; empty with enough deaths for each covariate.
-
-    Method: the rule of ten events per variable (Peduzzi 1995).
-
-    >>> caution(20, 2), caution(9, 1)[:18]
-    ('', ' Caution: 9 deaths')
-    """
-    if deaths >= EVENTS_PER_VARIABLE * covariates:
-        return ""
-    return (
-        f" Caution: {'as few as ' if least else ''}{words.count(deaths, 'death')} for"
-        f" {words.count(covariates, 'covariate')}, fewer than {EVENTS_PER_VARIABLE} for each; the"
-        " estimates are unstable."
-    )
 
 
 def fit(
@@ -197,7 +182,8 @@ def fit(
     Returns
     -------
     The fit. Patients with a missing covariate are left out and counted. A covariate without
-    contrast, or a model without deaths, gives no model but the reason.
+    contrast, or fewer deaths or patients in a group than :mod:`salvage.analysis.least` names, give
+    no model but the reason.
 
     Raises
     ------
@@ -229,7 +215,32 @@ def fit_late(times: Times, late: NDArray[np.bool_]) -> Fit:
     -------
     As :func:`fit`, by the same method.
     """
-    return _model(["late"], [words.FACTORS["late"]], late[:, None], times.time, times.event)
+    return fit_group("late", late, times.time, times.event)
+
+
+def fit_group(
+    key: str,
+    member: NDArray[np.bool_],
+    time: NDArray[np.float64],
+    event: NDArray[np.bool_],
+    entry: NDArray[np.float64] | None = None,
+) -> Fit:
+    """Cox model of one yes/no covariate.
+
+    Parameters
+    ----------
+    key
+        Of the covariate, in :data:`words.FACTORS`.
+    member, time, event, entry
+        One place for each row: the covariate, and months at risk from ``entry`` (0 without it) to
+        ``time``, which an event may end. A patient whose covariate changes has a row for each
+        value.
+
+    Returns
+    -------
+    As :func:`fit`, by the same method; ``n`` counts rows.
+    """
+    return _model([key], [words.FACTORS[key]], member[:, None], time, event, entry)
 
 
 def _model(
@@ -271,15 +282,18 @@ def _why_not(x: NDArray[np.float64], time: NDArray[np.float64], event: NDArray[n
     """Why no model of these patients can be estimated; empty if one may be."""
     if not len(x):
         return "not recorded" if x.shape[1] == 1 else "no patient has every covariate recorded"
-    if not event.any():
-        return "no deaths"
-    if len(x) == 1:
-        return "one patient alone allows no comparison"
+    if (x == x[0]).all(axis=0).any():
+        return "all patients have the same value"
+    groups = [np.unique(column, return_counts=True)[1] for column in x.T]
+    smallest = min((int(sizes.min()) for sizes in groups if len(sizes) == 2), default=least.GROUP)
+    few = least.below(int(event.sum()), least.EVENTS * x.shape[1], "death") or least.below(
+        smallest, least.GROUP, "patient", "in one group"
+    )
+    if few:
+        return few
     if event[time >= time[event].min()].all() and np.ptp(time[event]) < TIME_TOLERANCE:
         # A model would print a ratio of 1 with a narrow interval, from no information at all.
         return "all patients at risk died at the same time"
-    if (x == x[0]).all(axis=0).any():
-        return "all patients have the same value"
     if x.shape[1] == 1:
         return ""
     centred = x - x.mean(axis=0)
@@ -389,12 +403,12 @@ def late_against_early(cohort: Cohort, origin: str) -> Estimate:
 
 @once
 def month_from_infusion(cohort: Cohort) -> Estimate:
-    """Hazard ratio per month of time to relapse, OS from infusion; not part of the results.
+    """Hazard ratio of the months to relapse, OS from infusion; not part of the results.
 
     From relapse it is one of the factors alone.
     """
     fitted = fit(cohort, ["relapse_month"], survival.from_infusion(cohort))
-    label = words.FACTORS["relapse_month"]
+    (label,) = fitted.labels
     return hazard_ratio(cohort.study, "cox.relapse_month.hr", fitted, "relapse_month", label)
 
 
@@ -450,7 +464,10 @@ def univariable(cohort: Cohort) -> list[Fit]:
 
 @once
 def prespecified(cohort: Cohort) -> Fit:
-    """The one multivariable model: months to relapse and ECOG 2 or more, OS from relapse, Firth."""
+    """The one multivariable model: months to relapse and ECOG 2 or more, OS from relapse, Firth.
+
+    Its covariates are the same for every cohort.
+    """
     return fit(cohort, PRESPECIFIED, survival.from_relapse(cohort), firth=True)
 
 

@@ -67,14 +67,15 @@ def marks(estimate_id: str, synthetic: bool, value: float | None = None) -> tupl
     """
     if not synthetic:
         return "observed", "observed", "observed"
-    figure = printed_figures().get(estimate_id, {})
+    # An estimate with another interval is printed where the one with the exact interval is.
+    figure = printed_figures().get(estimate_id.removesuffix(".wilson"), {})
     if (
         value is not None
         and "step" in figure
         and not prints_as(value, figure["value"], figure["step"])
     ):
         return "assumed", "assumed", "assumed"
-    entry = figure.get("marks") or facts()["implied"].get(estimate_id, {})
+    entry = facts()["implied"].get(estimate_id) or figure.get("marks", {})
     of_value, of_n, of_interval = (entry.get(p, "assumed") for p in ("value", "n", "interval"))
     return of_value, of_n, of_interval
 

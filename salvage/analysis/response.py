@@ -27,6 +27,10 @@ LINES: Final = {
 TARGETS: Final = {"switched": 1, "same": 0}
 OWNER: Final = "owner"
 WILSON_EFFECTIVE: Final = "Wilson on the effective n"
+#: Why the effective n cannot be worked out, and what stands in its place.
+ALIKE: Final = (
+    "the lines do not show how alike those of one patient are, so each patient counts as one line"
+)
 #: Rate of the lower group, where the smallest difference that could be shown is stated.
 BASE_RATE: Final = 1 / 3
 POWER: Final = 0.8
@@ -121,17 +125,17 @@ def rate_wilson(
 
     Method: Wilson's interval on :func:`salvage.stats.clustered.effective_n`.
     """
-    y = responded(lines, measure)
-    wilson = (
-        clustered.wilson_effective(y, _patients(lines), len(cohort.patients)) if len(y) else None
-    )
+    y, patients = responded(lines, measure), _patients(lines)
+    wilson = clustered.wilson_effective(y, patients, len(cohort.patients)) if len(y) else None
+    owners = len(pd.unique(patients))
+    alike = owners < len(y) and (owners == 1 or y.min() == y.max())
     return proportion(
         cohort.study,
         f"{measure}.{key}.wilson",
         f"{words.MEASURES[measure]}, {label or key}",
         int(y.sum()),
         len(y),
-        method=WILSON_EFFECTIVE,
+        method=f"{WILSON_EFFECTIVE}; {ALIKE}" if alike else WILSON_EFFECTIVE,
         interval=wilson,
     )
 
@@ -245,6 +249,16 @@ def estimates(cohort: Cohort) -> dict[str, Estimate]:
         for measure in RESPONDING
         for e in both(cohort, measure, lines, key, label)
     )
+
+
+def leading(cohort: Cohort) -> Estimate:
+    """The objective response rate that stands first in a book.
+
+    Over all lines where a source prints it so, with the interval on the effective n; else of the
+    first salvage line of each patient.
+    """
+    over_all, first = (estimates(cohort)[id] for id in ("orr.all.wilson", "orr.first_line.all"))
+    return over_all if over_all.provenance == "published" else first
 
 
 def counts(lines: pd.DataFrame, by: str = "category") -> pd.DataFrame:

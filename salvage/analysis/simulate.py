@@ -182,6 +182,35 @@ def simulate(setting: NullSetting) -> NullCohorts:
     return NullCohorts(relapse=relapse, after=after, died=~lost)
 
 
+def permuted(
+    relapse: FloatArray, after: FloatArray, died: BoolArray, draws: int, seed: int
+) -> NullCohorts:
+    """Cohorts in which each pair of survival after relapse and death is dealt to another patient.
+
+    Parameters
+    ----------
+    relapse, after, died
+        Shape (patients,), as :class:`NullCohorts`: months to relapse and from it, and whether they
+        end with death.
+    draws
+        Number of cohorts.
+    seed
+        Of the permutations.
+
+    Returns
+    -------
+    Shape (draws, patients). The order of the patients does not matter: both parts are sorted
+    before they are dealt.
+
+    >>> permuted(np.ones(4), np.arange(4.0), np.ones(4) > 0, 2, seed=1).after.sum(axis=1)
+    array([6., 6.])
+    """
+    order = np.lexsort((died, after))
+    rows = np.tile(order, (draws, 1))
+    dealt = np.random.default_rng(seed).permuted(rows, axis=1)
+    return NullCohorts(np.tile(np.sort(relapse), (draws, 1)), after[dealt], died[dealt])
+
+
 def batched_cox(
     time: FloatArray,
     died: BoolArray,
@@ -194,7 +223,8 @@ def batched_cox(
     Parameters
     ----------
     time, died
-        Shape (cohorts, patients): months, meant to be continuous, and whether they end with death.
+        Shape (cohorts, patients): months, and whether they end with death. Times that are meant to
+        be equal must be so to the last digit.
     group
         The covariate, of the same shape.
     entry
@@ -204,26 +234,20 @@ def batched_cox(
 
     Returns
     -------
-    One model per cohort with the P of the two-sided Wald test; tied deaths, if any, as Breslow did.
+    One model per cohort with Efron's ties and the P of the two-sided Wald test.
 
     Method: the partial likelihood of a binary covariate needs only the numbers at risk in either
     group at each death, so Newton's method runs on (cohorts, patients) arrays of these counts.
     """
     from scipy.special import ndtr
 
-    at_risk = time[:, None, :] >= time[:, :, None]
-    if entry is not None:
-        at_risk &= entry[:, None, :] < time[:, :, None]
-    event = died
-    if included is not None:
-        at_risk &= included[:, None, :]
-        event = died & included
-    exposed = _counted(at_risk, group)
-    unexposed = _counted(at_risk, ~group)
+    event = died if included is None else died & included
+    weight = np.ones(time.shape) if included is None else included.astype(np.float64)
+    exposed, unexposed, late = _at_risk(time, event, group, weight, entry)
     # Only deaths with both groups at risk carry information.
-    informative = event & (exposed > 0) & (unexposed > 0)
-    deaths = (informative & group).sum(axis=1)
-    log_odds = np.zeros(time.shape)
+    informative = (exposed > 0) & (unexposed > 0)
+    deaths = (informative & late).sum(axis=1)
+    log_odds = np.zeros(exposed.shape)
     log_odds[informative] = np.log(exposed[informative] / unexposed[informative])
 
     def expected(which: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -247,11 +271,52 @@ def batched_cox(
     return HazardRatios(log_hr=log_hr, se=se, p=2 * ndtr(-np.abs(log_hr / se)))
 
 
-def _counted(at_risk: BoolArray, marked: BoolArray) -> IntArray:
-    """How many of the marked patients are at risk at each time, shape (cohorts, patients)."""
-    # Sums of products in single precision are exact up to 2**24 patients, and fast.
-    counts = at_risk.astype(np.float32) @ marked.astype(np.float32)[:, :, None]
-    return np.asarray(counts[:, :, 0], dtype=np.int64)
+def _at_risk(
+    time: FloatArray,
+    event: BoolArray,
+    group: BoolArray,
+    weight: FloatArray,
+    entry: FloatArray | None,
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """The exposed and the unexposed at risk at each death, and whether the exposed one died.
+
+    Rows are ordered by time; both numbers are 0 where nobody died. Of d who die at one time, the
+    j-th leaves j parts in d of them out, counted from 0 (Efron 1977). Who enters at a time or
+    later is taken off those who are followed up to it.
+    """
+    if entry is not None:
+        time, weight = np.hstack((time, entry)), np.hstack((weight, -weight))
+        event, group = np.hstack((event, np.zeros_like(event))), np.hstack((group, group))
+    order = np.argsort(time, axis=1)
+    time, weight = (
+        np.take_along_axis(time, order, axis=1),
+        np.take_along_axis(weight, order, axis=1),
+    )
+    event, group = (
+        np.take_along_axis(event, order, axis=1),
+        np.take_along_axis(group, order, axis=1),
+    )
+    place = np.arange(time.shape[1])
+    starts = np.diff(time, axis=1, prepend=-np.inf) > 0
+    ends = np.diff(time, axis=1, append=np.inf) > 0
+    first = np.maximum.accumulate(np.where(starts, place, 0), axis=1)
+    last = np.minimum.accumulate(np.where(ends, place, len(place))[:, ::-1], axis=1)[:, ::-1]
+
+    def from_first_on(of: FloatArray) -> FloatArray:
+        return np.take_along_axis(np.cumsum(of[:, ::-1], axis=1)[:, ::-1], first, axis=1)
+
+    def before(of: BoolArray) -> tuple[IntArray, IntArray]:
+        """How many of a tie stand before each place, and how many there are."""
+        counted: IntArray = np.cumsum(of, axis=1)
+        earlier: IntArray = np.take_along_axis(counted - of, first, axis=1)
+        return counted - of - earlier, np.take_along_axis(counted, last, axis=1) - earlier
+
+    rank, dead = before(event)
+    exposed_dead = before(event & group)[1]
+    left = np.where(event, rank / np.maximum(dead, 1), 0.0)
+    exposed = from_first_on(weight * group) - left * exposed_dead
+    unexposed = from_first_on(weight * ~group) - left * (dead - exposed_dead)
+    return np.where(event, exposed, 0.0), np.where(event, unexposed, 0.0), event & group
 
 
 def analyse(cohorts: NullCohorts, cutoff: float) -> dict[str, HazardRatios]:

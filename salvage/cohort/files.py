@@ -66,11 +66,25 @@ def _encoding(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Join:
+    """Columns of another source beside those of this one, in rows in which ``on``, a column of this
+    one, equals ``by``, one of the other; the same name without it."""
+
+    SHORT: ClassVar = "source"
+
+    source: str = ""
+    on: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class SourceFile:
     """One file, or one sheet of it, and how to read it where its format leaves that open.
 
     ``file`` is blank where an import is given a single file. ``header`` is the number of the
     header's row, ``labels`` says that values of SPSS, Stata or SAS are read as their labels.
+    Columns
+    that are joined have the name of their source before them, such as ``concept.concept_name``.
     """
 
     SHORT: ClassVar = "file"
@@ -80,6 +94,7 @@ class SourceFile:
     header: Annotated[int, whole_number(1)] = 1
     encoding: Annotated[str, Kind(_encoding, "an encoding such as utf-8 or cp1252")] | None = None
     labels: bool = False
+    join: tuple[Join, ...] = ()
 
 
 AS_IT_IS: Final = SourceFile()

@@ -8,7 +8,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
@@ -22,7 +22,8 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from salvage import words
 from salvage.cohort import schema, study
 from salvage.cohort.cells import DATE_EXPECTED, csv_text, months
-from salvage.cohort.dates import INFUSION_DATE, date_column
+from salvage.cohort.dates import INFUSION_DATE, date_column, date_columns
+from salvage.cohort.importing.mapping import TIME_ZERO
 from salvage.cohort.readers import (
     DICTIONARY_SHEET,
     EXAMPLE_PREFIX,
@@ -279,12 +280,28 @@ def write_redcap(path: Path) -> list[Path]:
     return [path, mapping]
 
 
+def redcap_columns(table: TableSchema) -> list[Column]:
+    """What a project records of a table: dates, which the import turns into months."""
+    months_of = date_columns(table)
+    columns = []
+    for column in sheet_columns(table):
+        month = months_of.get(column.name)
+        if month is not None:
+            of_month = table.column(month)
+            column = replace(column, meaning=of_month.meaning, required=of_month.required)
+        if column.kind != "month":
+            columns.append(
+                replace(column, required=column.required or column.name == INFUSION_DATE)
+            )
+    return columns
+
+
 def redcap_dictionary() -> str:
     """The data dictionary in REDCap's CSV format."""
     rows = [
         _redcap_row(table, column)
         for table in schema.TABLES
-        for column in table.columns
+        for column in redcap_columns(table)
         if column.kind != "id" or table is schema.PATIENTS
     ]
     return csv_text([rows[0], *(row.values() for row in rows)], "\r\n")
@@ -292,7 +309,8 @@ def redcap_dictionary() -> str:
 
 def redcap_name(table: TableSchema, column: Column) -> str:
     """A field's name: REDCap wants each once in a project."""
-    others = [t for t in schema.TABLES if t is not table and column.name in t.names]
+    names = {t.name: [c.name for c in redcap_columns(t)] for t in schema.TABLES if t is not table}
+    others = [name for name, columns in names.items() if column.name in columns]
     first = column.kind == "id" or not others or table is schema.SALVAGE
     return column.name if first else f"{table.name}_{column.name}"
 
@@ -305,7 +323,7 @@ def redcap_code(code: str) -> str:
 def _redcap_row(table: TableSchema, column: Column) -> dict[str, str]:
     """A field of the dictionary: every cell that REDCap knows, by its name in the header."""
     kinds = {"code": "dropdown", "flag": "yesno"}
-    number = {"integer": "integer", "number": "number", "month": "number"}.get(column.kind, "")
+    number = column.kind if column.kind in ("integer", "number") else ""
     choices = (f"{redcap_code(code)}, {label}" for code, label in column.codes.items())
     return {
         "Variable / Field Name": redcap_name(table, column),
@@ -315,10 +333,10 @@ def _redcap_row(table: TableSchema, column: Column) -> dict[str, str]:
         "Field Label": column.meaning,
         "Choices, Calculations, OR Slider Labels": " | ".join(choices),
         "Field Note": column.unit,
-        "Text Validation Type OR Show Slider Number": number,
+        "Text Validation Type OR Show Slider Number": "date_ymd" if is_date(column) else number,
         "Text Validation Min": f"{column.low:g}" if number else "",
         "Text Validation Max": f"{column.high:g}" if number else "",
-        "Identifier?": "",
+        "Identifier?": "y" if is_date(column) else "",
         "Branching Logic (Show field only if...)": "",
         "Required Field?": "y" if column.required else "",
         "Custom Alignment": "",
@@ -334,17 +352,22 @@ def redcap_mapping() -> str:
     tables: dict[str, Any] = {}
     for table in schema.TABLES:
         columns: dict[str, Any] = {}
-        for column in table.columns:
+        targets = {**date_columns(table), INFUSION_DATE: TIME_ZERO}
+        for column in redcap_columns(table):
             name = redcap_name(table, column)
             recoded = {redcap_code(code): code for code in column.codes}
             differs = any(code != own for code, own in recoded.items())
-            columns[column.name] = {"column": name, "values": recoded} if differs else name
+            cell: dict[str, Any] = {"column": name}
+            cell |= {"date": "auto"} if is_date(column) else {}
+            cell |= {"values": recoded} if differs else {}
+            columns[targets.get(column.name, column.name)] = cell if len(cell) > 1 else name
         form = {"blank": True} if table is schema.PATIENTS else {"equals": table.name}
         keep = [{"column": REDCAP_FORM, **form}]
         tables[table.name] = [{"source": "export", "keep": keep, "columns": columns}]
     head = (
         "# Reads an export of the REDCap project made from the data dictionary beside it:\n"
         '# "All data", CSV, raw values. The forms salvage and adverse_events are repeating.\n'
+        "# For an export with labels, `python -m salvage map` drafts another.\n"
     )
     mapping = {"sources": {"export": {}}, "tables": tables}
     return head + yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)

@@ -4,6 +4,7 @@ A kind of column is read in :func:`read_column`; :mod:`salvage.cohort.schema` sa
 """
 
 import difflib
+import math
 import re
 import unicodedata
 from dataclasses import dataclass, replace
@@ -53,7 +54,9 @@ class TypedTable:
 
 
 def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:g}"
+    return "" if value is None else str(value)
 
 
 def plain_id(text: str) -> str:

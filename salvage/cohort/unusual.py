@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from salvage.cohort import schema
@@ -23,7 +24,12 @@ FIRST_INFUSION: Final = dt.date(2014, 1, 1)
 
 def unusual(tables: Mapping[str, TypedTable]) -> list[Problem]:
     """Every warning of a cohort without errors; its tables have the patients' ``NUMBER``."""
-    return [*_unlikely(tables), *_contradictions(tables), *_unlikely_months(tables)]
+    return [
+        *_unlikely(tables),
+        *_contradictions(tables),
+        *_against_the_course(tables),
+        *_unlikely_months(tables),
+    ]
 
 
 def _unlikely(tables: Mapping[str, TypedTable]) -> list[Problem]:
@@ -75,6 +81,7 @@ def _contradictions(tables: Mapping[str, TypedTable]) -> list[Problem]:
     ended = lines[NUMBER].isin(alive) & (lines["response_end_reason"] == "death")
     expected = "no death of a patient who is alive at last contact"
     problems += salvage.problems(ended, "response_end_reason", expected)
+    problems += _progressions_without_month(salvage)
     silent = ~lines["best_response"].isin(RESPONSE)
     expected = "usually blank unless the best response is CR or PR; it is not counted"
     for column in ("response_month", "response_end_month", "response_end_reason"):
@@ -87,6 +94,53 @@ def _contradictions(tables: Mapping[str, TypedTable]) -> list[Problem]:
     return problems + events.problems(untreated, "patient_id", expected)
 
 
+def _against_the_course(tables: Mapping[str, TypedTable]) -> list[Problem]:
+    """What a line, a death or its cause says against the response that came before it."""
+    patients, salvage, events = (tables[table.name] for table in schema.TABLES)
+    deaths = patients.frame.set_index(NUMBER)[["died", "cause_of_death"]]
+    told = patients.frame["cause_of_death"].notna() & (patients.frame["died"] == 0)
+    expected = "usually blank for a patient who is alive at last contact"
+    problems = patients.problems(told, "cause_of_death", expected)
+    lines = salvage.frame.join(deaths, on=NUMBER)
+    lasting, reason = _lasting_response(lines), lines["response_end_reason"]
+    again = (lines["category"] == "second_cart") & (lines["intent"] != "consolidation")
+    expected = "usually after the loss of the response before; else with intent consolidation"
+    problems += salvage.problems(again & lasting.notna(), "start_month", expected)
+    worse = (lasting == "CR") & lines["best_response"].isin(["PR", "SD"])
+    expected = "no PR or SD of a line that began in CR"
+    problems += salvage.problems(worse, "best_response", expected)
+    expected = "no ongoing response of a patient who died"
+    ongoing = (reason == "ongoing") & (lines["died"] == 1)
+    problems += salvage.problems(ongoing, "response_end_reason", expected)
+    of_lymphoma = lines["cause_of_death"] == "lymphoma"
+    expected = "usually progression before a death of lymphoma, or another cause_of_death"
+    problems += salvage.problems(
+        of_lymphoma & (reason == "death") & lines["best_response"].isin(RESPONSE),
+        "response_end_reason",
+        expected,
+    )
+    causes = events.frame[NUMBER].map(deaths["cause_of_death"])
+    fatal = (events.frame["grade"] == FATAL_GRADE) & (causes == "lymphoma")
+    expected = "usually treatment or infection as cause_of_death after a fatal event"
+    return problems + events.problems(fatal, "grade", expected)
+
+
+def _lasting_response(lines: pd.DataFrame) -> "pd.Series[str]":
+    """CR or PR of the line before that is recorded as lasting when a line starts; else missing.
+
+    A response lasts that ended with the new treatment, is ongoing or ended later, unless
+    progression came between.
+    """
+    ordered = lines.iloc[np.lexsort((lines["line"], lines[NUMBER]))]
+    course = ["best_response", "response_end_month", "response_end_reason", "progression_month"]
+    before = ordered.groupby(NUMBER)[course].shift()
+    lasts = before["response_end_reason"].isin(["new_treatment", "ongoing"])
+    lasts |= before["response_end_month"] > ordered["start_month"]
+    lasts &= ~(before["progression_month"] <= ordered["start_month"])
+    lasts &= before["best_response"].isin(RESPONSE)
+    return before["best_response"].where(lasts).reindex(lines.index)
+
+
 def unlikely_days(
     days: "pd.Series[float]", of_infusion: bool, cut_off: dt.date | None
 ) -> Iterator[tuple[str, "pd.Series[bool]"]]:
@@ -97,6 +151,15 @@ def unlikely_days(
     if of_infusion:
         expected = f"usually {FIRST_INFUSION.year} or later, since CAR-T was hardly given before"
         yield expected, days < FIRST_INFUSION.toordinal()
+
+
+def _progressions_without_month(salvage: TypedTable) -> list[Problem]:
+    """Best responses of PD without the month of the progression; the first if none has one."""
+    lines = salvage.frame
+    lacking = (lines["best_response"] == "PD") & lines["progression_month"].isna()
+    expected = "usually a month where the best response is PD: without it the line's end is unknown"
+    problems = salvage.problems(lacking, "progression_month", expected)
+    return problems[:1] if lines["progression_month"].isna().all() else problems
 
 
 def _unlikely_months(tables: Mapping[str, TypedTable]) -> list[Problem]:

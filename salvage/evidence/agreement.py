@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from salvage import words
 from salvage.analysis import safety
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import facts, printed_figures, prints_as
@@ -74,8 +75,8 @@ def _agreement(
         entry["printed"],
         all(checks.values()),
         tuple(checks),
-        # A median that is not reached is a finding; without patients there is none.
-        missing=e.value is None and not (e.unit == "months" and e.n),
+        # A median that is not reached is a finding; one that cannot be estimated is none.
+        missing=e.value is None and not e.method.endswith(words.NOT_REACHED),
         estimate=e,
     )
 

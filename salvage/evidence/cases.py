@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -30,6 +31,13 @@ _PARTS: Final = tuple(part.name for part in fields(Figure))
 _COUNTS: Final = ("events", "n", "deaths", "total", "sum", "censored", "sizes", "scale",
                   "categories", "responses", "complete", "table", "start", "end")  # fmt: skip
 _FLAGS: Final = {"true": True, "false": False}
+#: How parts are usually printed together, in this order.
+_FORMS: Final = (
+    "{events}/{n} ({percent})", "{events} ({percent})", "{percent} of {n}", "{percent}",
+    "{events}/{n}", "{sum} = {total}", "{arms}", "{ratio}", "median {median}", "{value}",
+    " ({low} to {high})", ", P {p}",
+)  # fmt: skip
+_JOINED: Final = {"sum": " + ", "arms": " against "}
 _HINTS: Final = {
     "low": "a lower limit of",
     "high": "an upper limit of",
@@ -67,12 +75,17 @@ class Audited:
     chance: str
 
     @property
-    def shown(self) -> str:
-        """The figure in a line: its label, and as quoted, else its parts."""
-        span, label = self.given.get("span"), self.given.get("label")
-        parts = [f"{key} {_line(part)}" for key, part in self.given.items() if key not in _SAID]
+    def printed(self) -> str:
+        """The figure in a line, as quoted, else as it is usually printed."""
+        span = self.given.get("span")
         quoted = span.get("text") if isinstance(span, dict) else None
-        return (f"{label}: " if label else "") + str(quoted or ", ".join(parts))
+        return str(quoted or _usual(self.given))
+
+    @property
+    def shown(self) -> str:
+        """The figure in a line, with its label if it has one."""
+        label = self.given.get("label")
+        return f"{label}: {self.printed}" if label else self.printed
 
     @property
     def hint(self) -> str:
@@ -87,8 +100,20 @@ class Audited:
         return "\n    ".join(wrapped)
 
 
-def _line(part: Any) -> str:
-    return ", ".join(map(str, part)) if isinstance(part, list) else str(part)
+def _usual(given: dict[str, Any]) -> str:
+    """The parts as they are usually printed, those without a usual form with their names."""
+    parts = {
+        key: _JOINED.get(key, " and ").join(map(str, part)) if isinstance(part, list) else str(part)
+        for key, part in given.items()
+        if key not in _SAID
+    }
+    shown = ""
+    for form in _FORMS:
+        keys = re.findall(r"{(\w+)}", form)
+        if parts.keys() >= set(keys):
+            shown += form.format(**{key: parts.pop(key) for key in keys})
+    rest = [f"{key.replace('_', ' ')} {part}" for key, part in parts.items()]
+    return ", ".join(filter(None, [shown.removeprefix(", "), *rest]))
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -151,18 +176,18 @@ def _mappings(reader: Reader, content: Any, place: str) -> list[dict[str, Any]]:
         reader.wrong(place, content, "a list, each item after a dash")
         return []
     return [
-        _typed(figure)
+        typed(figure)
         for i, item in enumerate(listed, 1)
         if (figure := reader.mapping(item, f"{place}[{i}]"))
     ]
 
 
-def _typed(part: Any, key: str = "") -> Any:
+def typed(part: Any, key: str = "") -> Any:
     """A part as given, counts as whole numbers and flags as such."""
     if isinstance(part, dict):
-        return {name: _typed(value, name) for name, value in part.items()}
+        return {name: typed(value, name) for name, value in part.items()}
     if isinstance(part, list):
-        return [_typed(value, key) for value in part]
+        return [typed(value, key) for value in part]
     if key in _COUNTS and part.isascii() and part.isdigit():
         return int(part)
     return _FLAGS.get(part.lower(), part) if key == "whole" else part

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
+from salvage import words
 from salvage.cohort.cells import DAYS_PER_MONTH
 from salvage.cohort.schema import CATEGORY_KEYS
+from salvage.evidence.cases import Audited, Case, audit_cases, typed
 from salvage.evidence.rounding import Printed, numerators
 from salvage.paths import COMPARATORS
 from salvage.records import Kind, Reader, one_of
@@ -30,6 +32,18 @@ RATES: Final[tuple[Measure, ...]] = ("orr", "cr")
 TIMES: Final = ("os_median", "pfs_median", "followup_median")
 PROPORTIONS: Final = ("os_rate", "pfs_rate", "local_control", "nrm")
 RATIOS: Final = ("os_hr", "pfs_hr", "c_index")
+MEASURES: Final = {
+    "os_median": "median OS",
+    "pfs_median": "median PFS",
+    "followup_median": "median follow-up",
+    "os_rate": "OS",
+    "pfs_rate": "PFS",
+    "local_control": "local control",
+    "nrm": "NRM",
+    "os_hr": "hazard ratio of OS",
+    "pfs_hr": "hazard ratio of PFS",
+    "c_index": "C index",
+}
 #: Months of each unit of time.
 MONTHS: Final = {"months": 1.0, "weeks": 7 / DAYS_PER_MONTH, "days": 1 / DAYS_PER_MONTH}
 #: Units in which a measure may be printed.
@@ -167,11 +181,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Comparators:
-    """Every source and what it printed, in the order of the file."""
+    """Every source and what it printed, in the order of the file; and by the key of each source all
+    its figures as printed, to be audited."""
 
     studies: dict[str, Publication]
     rates: tuple[Rate, ...]
     outcomes: tuple[Outcome, ...]
+    cases: dict[str, Case]
 
 
 # --- reading the file -----------------------------------------------------------------------------
@@ -187,7 +203,7 @@ def read(path: Path) -> Comparators:
     """Read a file of comparators. Raises InputError that lists every problem."""
     reader = Reader(path.name, f"{path} cannot be used")
     content = reader.mapping(reader.load(path), "") or {}
-    reader.known(content, ("studies", "rates", "outcomes"), "")
+    reader.known(content, ("studies", "rates", "outcomes", "figures"), "")
     studies: dict[str, Publication] = {}
     listed = reader.value(tuple[Publication, ...], content.get("studies", ""), "studies")
     for number, study in enumerate(listed, 1):
@@ -200,8 +216,49 @@ def read(path: Path) -> Comparators:
     )
     rates = reader.value(tuple[Rate, ...], content.get("rates", ""), "rates")
     outcomes = reader.value(tuple[Outcome, ...], content.get("outcomes", ""), "outcomes")
+    others = [reader.mapping(item, "figures") or {} for item in content.get("figures", [])]
+    for number, other in enumerate(others, 1):
+        reader.one_of(other.get("study", ""), studies, f"figures[{number}].study")
     reader.check()
-    return Comparators(studies, tuple(map(_with_count, rates)), tuple(map(_in_months, outcomes)))
+    printed = [
+        *((rate["study"], _rate_figure(rate)) for rate in content.get("rates", [])),
+        *((o["study"], _outcome_figure(o)) for o in content.get("outcomes", []) if "value" in o),
+        *((other.pop("study"), other) for other in others),
+    ]
+    cases = {
+        key: Case(study.label, "", tuple(typed(figure) for of, figure in printed if of == key))
+        for key, study in studies.items()
+    }
+    return Comparators(
+        studies, tuple(map(_with_count, rates)), tuple(map(_in_months, outcomes)), cases
+    )
+
+
+def _rate_figure(rate: dict[str, str]) -> dict[str, Any]:
+    """A rate as a file of cases has it; its n counts where it is a share of all of them."""
+    category = words.CATEGORIES_SHORT.get(rate["category"], "mixed therapies")
+    label = f"{words.MEASURES_SHORT[rate['measure']]}, {rate.get('group', category)}"
+    printed = rate["printed"]
+    kind = "value" if "low" in rate else "percent"
+    parts = ("events", "n") if rate.get("pool") or "/" in printed else ()
+    return {
+        "label": label,
+        **({} if "/" in printed else {kind: printed}),
+        **{part: rate[part] for part in (*parts, "low", "high") if part in rate},
+    }
+
+
+def _outcome_figure(outcome: dict[str, str]) -> dict[str, Any]:
+    """A median, ratio or share over time as a file of cases has it."""
+    measure, group = outcome["measure"], outcome["group"]
+    kind = "median" if measure in TIMES else "ratio" if measure.endswith("_hr") else "value"
+    over_time = measure in PROPORTIONS and "low" not in outcome
+    return {
+        "label": f"{MEASURES[measure]}, {group}",
+        "percent" if over_time else kind: outcome["value"],
+        **({"of": "survival"} if over_time else {}),
+        **{part: outcome[part] for part in ("low", "high") if part in outcome},
+    }
 
 
 def _with_count(rate: Rate) -> Rate:
@@ -227,6 +284,12 @@ def _in_months(outcome: Outcome) -> Outcome:
     unit = "months" if outcome.unit in MONTHS else outcome.unit
     read_in = outcome.read_in or outcome.study.read_in
     return replace(outcome, value=value, low=low, high=high, unit=unit, read_in=read_in)
+
+
+@cache
+def audited(key: str) -> list[Audited]:
+    """The audit of all figures that a source printed."""
+    return audit_cases([comparators().cases[key]])
 
 
 # --- looking up -----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from salvage.evidence.feasible_tables import TableFacts, feasible_tables
 from salvage.evidence.printed import RatioCheck, RatioFact, check_ratio, follow_up
 from salvage.evidence.rounding import Printed, PrintedP, numerators
 from salvage.records import Kind, whole_number
-from salvage.stats.exact import exact_kx2
+from salvage.stats.exact import fisher_2x2
 
 Verdict = Literal[
     "possible", "truncated", "other_method", "other_denominator", "impossible", "question"
@@ -387,7 +387,7 @@ def _tests(one: tuple[int, int], other: tuple[int, int]) -> dict[str, float]:
     from scipy.special import chdtrc
 
     (a, n), (b, m) = one, other
-    fisher = exact_kx2((a, b), (n, m))
+    fisher = {"Fisher's test": fisher_2x2(a, n, b, m).p} if n and m else {}
     margins = n * m * (a + b) * (n + m - a - b)
     difference = abs(a * (m - b) - b * (n - a))
 
@@ -397,7 +397,7 @@ def _tests(one: tuple[int, int], other: tuple[int, int]) -> dict[str, float]:
         return float(chdtrc(1, (n + m) * max(0.0, difference - correction) ** 2 / margins))
 
     return {
-        **({} if fisher is None else {"Fisher's test": fisher}),
+        **fisher,
         "chi-squared": chi_squared(0.0),
         "chi-squared with Yates' correction": chi_squared((n + m) / 2),
     }

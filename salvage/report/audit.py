@@ -146,7 +146,7 @@ def standard_error() -> Text:
         f"{audit.estimates()[f'audit.{id}'].value:.4f}"
         for id in ("se.low", "se.high", "se.low_with_p", "se.high_with_p", "p.low", "p.high")
     )
-    share = percent(audit.estimates()["audit.p.share"].value)
+    share = percent(audit.estimates()["audit.p.share"].value, decimal=True)
     printed = provenance.printed_figures()["cox.late_vs_early.hr"]["printed"]
     return text(
         CLEARED,
@@ -210,8 +210,8 @@ def follow_up_table() -> Table:
         ("Patients", f"{check.patients}"),
         ("Most patients censored", f"{check.censored}"),
         ("Fewest at risk just before the median survival", f"{check.at_risk}"),
-        ("Lowest reverse Kaplan-Meier estimate there", percent(check.lowest)),
-        ("What a median would need", percent(0.5)),
+        ("Lowest reverse Kaplan-Meier estimate there", percent(check.lowest, decimal=True)),
+        ("What a median would need", percent(0.5, decimal=True)),
     ]
     return Table(
         CLEARED,
@@ -233,9 +233,10 @@ def follow_up() -> Text:
         CLEARED,
         f"With at most {words.count(check.censored, 'patient')} censored, at least {check.at_risk}"
         " are still at risk at the median survival. The reverse curve falls only at censorings, so"
-        f" it is at {percent(check.lowest)} or more there and cannot have reached one half. The"
-        " printed median follow-up fits the median of the observed times, dead or alive, which is"
-        " short because patients died. A follow-up from another time origin cannot be excluded.",
+        f" it is at {percent(check.lowest, decimal=True)} or more there and cannot have reached one"
+        " half. The printed median follow-up fits the median of the observed times, dead or alive,"
+        " which is short because patients died. A follow-up from another time origin cannot be"
+        " excluded.",
     )
 
 
@@ -247,9 +248,9 @@ def feasible_tables() -> Text:
         CLEARED,
         f"{_count('audit.tables.count')} tables of events, responses and complete responses"
         f" over six labelled categories are feasible, {_count('audit.tables.count_capped')}"
-        f" if no patient has a category twice. In {percent(share)} of them {smallest} events are"
-        f" second CAR-T infusions, and in all others {words.listing(others, 'or')}. A share of"
-        " tables is a count and not a probability.",
+        f" if no patient has a category twice. In {percent(share, decimal=True)} of them {smallest}"
+        f" events are second CAR-T infusions, and in all others {words.listing(others, 'or')}. A"
+        " share of tables is a count and not a probability.",
     )
 
 

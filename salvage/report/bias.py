@@ -4,23 +4,20 @@ from typing import Final
 
 from salvage import words
 from salvage.analysis import bias, prognosis, simulate, survival
+from salvage.analysis.estimate import Estimate
 from salvage.cohort import Cohort
 from salvage.display import figures, show
 from salvage.display.show import CLEARED, Absent, Box, Figure, Table, Text, text
-from salvage.display.wording import months, percent, ratio, reason, sentence, value_text
+from salvage.display.wording import missing, months, percent, ratio, reason, sentence, value_text
 from salvage.report.shared import (
-    few_deaths,
     marks,
     not_estimable,
     paragraph,
     ratio_cells,
     this_cohort,
 )
-from salvage.stats.survival import KM
 from salvage.synthetic import spread
 
-# Patients at risk at a death: with fewer, one death moves a curve by more than a tenth.
-FEW_AT_RISK: Final = 10
 VERDICTS: Final = {
     "cox.late_vs_early.hr": "biased: nobody relapses late without living until then",
     "cox.late_vs_early.from_relapse.hr": (
@@ -31,12 +28,14 @@ VERDICTS: Final = {
     "cox.late_vs_early.landmark.hr": "not repaired: late patients have yet to relapse",
 }
 BEGINNINGS: Final = {
-    "cox.late_vs_early.hr": "From infusion, as published",
+    "cox.late_vs_early.hr": "From infusion",
     "cox.late_vs_early.from_relapse.hr": "From relapse",
     "cox.late_vs_early.from_salvage.hr": "From the first salvage line",
     "cox.late_vs_early.delayed_entry.hr": "From infusion, delayed entry at relapse",
     "cox.late_vs_early.landmark.hr": "From a landmark at the cut-off",
 }
+#: A permutation null in which fewer draws than this lie beyond the observed ratio makes it unusual.
+RARE: Final = 0.05
 WORLDS: Final = {
     "default": "Constant hazard after relapse",
     "equal_medians": "Relapse later, survival after it shorter",
@@ -47,29 +46,37 @@ WORLDS: Final = {
 
 
 def answer(cohort: Cohort) -> Box:
-    """The ratio over cohorts that agree with the abstract, without any effect, and in this
-    cohort."""
-    hr = spread.measured()["cox.from_relapse.hr"].dropna()
-    published = ratio(bias.published_hr())
+    """In a hospital's book its own contrast and null, then the index study; the other way round in
+    that of the index study."""
+    own = f"{_own_contrast(cohort)} {_own_null(cohort)}".strip()
+    index = _index_study()
     return show.answer(
         cohort.study,
-        f"The published hazard ratio of death, late against early relapse, is {published}. It is"
-        f" biased by time. Counted from relapse, it ranges from {ratio(hr.min())} to"
-        f" {ratio(hr.max())} over the {len(spread.measured())} cohorts found that agree with every"
-        " published figure. The published figures cannot show whether late relapse is better,"
-        " worse or neither.",
+        *((*index, own) if cohort.study.synthetic else (own, " ".join(index))),
+        name="answer-bias",
+    )
+
+
+def _index_study() -> tuple[str, str]:
+    """The published ratio over cohorts that agree with the abstract, and without any effect."""
+    hr = spread.measured()["cox.from_relapse.hr"].dropna()
+    published = ratio(bias.published_hr())
+    return (
+        "The hazard ratio of death that the index study prints, late against early relapse, is"
+        f" {published}. It is biased by time. Counted from relapse, it ranges from"
+        f" {ratio(hr.min())} to {ratio(hr.max())} over the {len(spread.measured())} cohorts found"
+        " that agree with every published figure. The published figures cannot show whether late"
+        " relapse is better, worse or neither.",
         "In simulated worlds in which relapse timing has no effect, the published analysis gives"
         f" a ratio of {published} or less in {_share_over_worlds('infusion')} of cohorts. Counted"
         f" from relapse it does so in {_share_over_worlds('relapse')}.",
-        _own_contrast(cohort),
-        name="answer-bias",
     )
 
 
 def _share_over_worlds(analysis: str) -> str:
     """Lowest and highest share of cohorts at or below the published ratio, over the worlds."""
     shares = bias.null_table()["share_hr"].xs(analysis, level="analysis")
-    return f"{percent(shares.min(), 0)} to {percent(shares.max(), 0)}"
+    return f"{percent(shares.min())} to {percent(shares.max())}"
 
 
 def _own_contrast(cohort: Cohort) -> str:
@@ -78,9 +85,39 @@ def _own_contrast(cohort: Cohort) -> str:
         return f"In {this_cohort(cohort.study)} late and early relapse cannot be compared."
     after = sentence(relapse) if relapse.value is not None else words.NOT_ESTIMABLE
     return (
-        f"In {this_cohort(cohort.study)} the ratio is {ratio(infusion.value)} from infusion and "
-        f"{after} from relapse."
+        f"In {this_cohort(cohort.study)} the hazard ratio of death, late against early relapse, is"
+        f" {ratio(infusion.value)} from infusion and {after} from relapse."
     )
+
+
+def _own_null(cohort: Cohort) -> str:
+    """What the cohort's own null says of the observed ratio; empty where there is none."""
+    estimates = bias.estimates(cohort)
+    null, share = (estimates[f"bias.permutation_null.{key}"] for key in ("hr", "share"))
+    if null.value is None or share.value is None:
+        return ""
+    if share.value < RARE:
+        verdict = "So low a ratio is rare in them: guaranteed time alone does not explain it."
+    elif share.value > 1 - RARE:
+        verdict = "Most are lower: after late relapse survival was, if anything, the shorter."
+    else:
+        verdict = "The observed ratio is one that guaranteed time alone gives."
+    return (
+        "Where its survival after relapse is dealt to its times of relapse at random, the ratio"
+        f" from infusion has a geometric mean of {ratio(null.value)} over {share.n:,} draws (5% to"
+        f" 95% of them {ratio(null.low)} to {ratio(null.high)}), and {percent(share.value)} are"
+        f" at or below the observed one. {verdict}"
+    )
+
+
+def permutation_distribution(cohort: Cohort) -> Figure | Absent:
+    """The ratio from infusion in draws without any effect, from the cohort's own patients."""
+    why = bias.why_no_permutation(cohort)
+    observed = prognosis.late_against_early(cohort, "os").value
+    null = (
+        None if why else figures.Null("Clock from infusion", bias.permutation_null(cohort).log_hr)
+    )
+    return figures.permutation_distribution(cohort.study, null, observed, why)
 
 
 def null_distribution() -> Figure | Absent:
@@ -100,26 +137,38 @@ def origins(cohort: Cohort) -> Table:
     return Table(
         cohort.study,
         "tab-bias-origins",
-        "Late against early relapse, by five ways to count time." + few_deaths(contrasts),
+        "Late against early relapse, by five ways to count time.",
         ("Clock", "Patients", "Deaths", "HR", "95% CI", "P", "What it is worth"),
         [
-            (BEGINNINGS[e.id], f"{e.n:,}", f"{e.events:,}", *ratio_cells(e), VERDICTS[e.id])
+            (
+                _beginning(cohort, e),
+                f"{e.n:,}",
+                f"{e.events:,}",
+                *ratio_cells(e),
+                VERDICTS[e.id],
+            )
             for e in contrasts
         ],
         [
             f"Late means a relapse after month {cohort.study.early_relapse_months:g}. A ratio"
             " below 1 favours late relapse.",
             *([f"Methods: {'; '.join(methods)}."] if methods else []),
-            *not_estimable((BEGINNINGS[e.id], e) for e in contrasts),
+            *not_estimable((_beginning(cohort, e), e) for e in contrasts),
         ],
         marks(contrasts),
         left=(0, 6),
     )
 
 
+def _beginning(cohort: Cohort, e: Estimate) -> str:
+    """Where the clock starts; in the book of the index study, which analysis was published."""
+    published = cohort.study.synthetic and e.id == "cox.late_vs_early.hr"
+    return BEGINNINGS[e.id] + (", as published" if published else "")
+
+
 def origin_forest(cohort: Cohort) -> Figure | Absent:
     """Late against early relapse from each beginning."""
-    rows = [figures.row_of(e, BEGINNINGS[e.id]) for e in bias.contrasts(cohort)]
+    rows = [figures.row_of(e, _beginning(cohort, e)) for e in bias.contrasts(cohort)]
     return figures.origin_forest(cohort.study, rows)
 
 
@@ -144,7 +193,7 @@ def spread_of_ratios() -> Table:
         CLEARED,
         "tab-bias-spread",
         "Late against early relapse on survival from relapse, over cohorts that agree with every"
-        " published figure.",
+        " published figure of the index study.",
         (
             "Cut-off, months",
             "Cohorts found",
@@ -190,7 +239,7 @@ def null_table() -> Table:
                 label,
                 f"{setting.median_relapse:g}, {setting.median_survival:g}; {setting.cutoff:g}",
                 f"{ratio(infusion['hr'])} ({ratio(infusion['low'])} to {ratio(infusion['high'])})",
-                percent(infusion["share_hr"], 0),
+                percent(infusion["share_hr"]),
                 *map(ratio, others),
             )
         )
@@ -210,7 +259,8 @@ def null_table() -> Table:
         ),
         rows,
         (
-            f"{bias.SETTING.cohorts:,} cohorts of {bias.SETTING.patients} patients in each world."
+            f"{bias.SETTING.cohorts:,} cohorts of {bias.SETTING.patients} patients, as many as the"
+            " index study has, in each world."
             " Geometric means; cohorts without a contrast are left out and counted in the results"
             " file.",
             "Months to relapse are log-normal; survival after relapse is drawn independently of"
@@ -230,24 +280,51 @@ def null() -> Text:
         f"A ratio of {published} or less is common without any effect: in"
         f" {_share_over_worlds('infusion')} of the cohorts, by world. Among simulated cohorts near"
         " the printed median and range of survival it is found in"
-        f" {percent(near['share_hr'], 0)} of {near['cohorts']:,.0f}. The published ratio cannot"
+        f" {percent(near['share_hr'])} of {near['cohorts']:,.0f}. The published ratio cannot"
         " tell an effect from none.",
     )
 
 
 def landmark(cohort: Cohort) -> Text:
-    """The landmark's own figures, in this cohort and without effect."""
+    """The landmark's own figures; in the book of the index study beside the simulated worlds with
+    the same cut-off."""
     e = bias.estimates(cohort)["cox.late_vs_early.landmark.hr"]
-    means = bias.null_table()["hr"].xs("landmark", level="analysis")
+    cut = cohort.study.early_relapse_months
+    alike = [key for key, world in simulate.SETTINGS.items() if world.cutoff == cut]
+    without_effect = ""
+    if cohort.study.synthetic and alike:
+        means = bias.null_table()["hr"].xs("landmark", level="analysis")[alike]
+        without_effect = (
+            "In simulated cohorts without any effect and with this cut-off its geometric mean is"
+            f" {ratio(means.min())} to {ratio(means.max())}, by world, and not 1."
+        )
     return text(
         cohort.study,
         paragraph(
             f"In {this_cohort(cohort.study)} the landmark gives {sentence(e)}."
             if e.value is not None
             else f"In {this_cohort(cohort.study)} a landmark at the cut-off cannot be used.",
-            "In simulated cohorts without any effect its geometric mean is"
-            f" {ratio(means.min())} to {ratio(means.max())}, by world, and not 1.",
+            without_effect,
         ),
+    )
+
+
+def responders(cohort: Cohort) -> Text:
+    """Responders against others by two ways to count time, and how long they were sure to live."""
+    honest, naive = bias.response_contrasts(cohort)
+    patients = bias.first_responses(cohort)
+    waits = patients["response"].dropna()
+    here, treated = this_cohort(cohort.study), words.count(len(patients), "treated patient")
+    if honest.value is None and naive.value is None:
+        why = reason(honest.method)
+        return text(cohort.study, f"In {here} responders cannot be compared with others: {why}.")
+    return text(
+        cohort.study,
+        f"In {here} {len(waits):,} of {treated} responded, after a median of"
+        f" {months(float(waits.median()))} months from the start of the first salvage line: so long"
+        " they were certain to live. The hazard ratio of death, responders against others, is"
+        f" {sentence(honest)} with the response counted from its day on. As if known from the"
+        f" start, it would be {sentence(naive)}.",
     )
 
 
@@ -262,8 +339,8 @@ def per_month(cohort: Cohort) -> Text:
         )
     return text(
         cohort.study,
-        f"In {this_cohort(cohort.study)} each further month to relapse goes with a hazard ratio of"
-        f" {sentence(e)}, counted from relapse.",
+        f"In {this_cohort(cohort.study)} a relapse {words.months(prognosis.relapse_unit(cohort))}"
+        f" later goes with a hazard ratio of {sentence(e)}, counted from relapse.",
     )
 
 
@@ -279,45 +356,19 @@ def delayed_entry(cohort: Cohort) -> Text:
     They had to live until then to be treated: delayed entry allows for that.
     """
     delayed = bias.estimates(cohort)["os.delayed_entry.median"]
-    if delayed.value is None:
+    start = "Counting each treated patient as at risk only from the first salvage line,"
+    plain = value_text(survival.estimates(cohort)["os.median"])
+    if missing(delayed):
         return text(
-            cohort.study, "With delayed entry at the first salvage line, the median is not reached."
+            cohort.study,
+            f"{start} no median can be estimated: {reason(delayed.method)}. Counting all from"
+            f" infusion, it is {plain}.",
         )
-    plain = survival.estimates(cohort)["os.median"]
+    if delayed.value is None:
+        return text(cohort.study, f"{start} the median is not reached.")
     return text(
         cohort.study,
-        _delayed_median(bias.delayed_entry_curve(cohort), delayed.value, value_text(plain)),
+        f"{start} the median overall survival from infusion is {value_text(delayed)}; counting all"
+        f" from infusion, it is {plain}.",
         "Delayed entry is right only if the time of entry says nothing of the survival after it.",
-    )
-
-
-def _delayed_median(curve: KM, value: float, plain: str) -> str:
-    """The median with delayed entry beside the plain one, unless too few are at risk before it."""
-    fewest = bias.fewest_at_risk(curve, value)
-    month = months(value)
-    if fewest >= FEW_AT_RISK or f"{month} months" == plain:
-        return (
-            "Counting each treated patient as at risk only from the first salvage line, the median"
-            f" overall survival from infusion is {month} months; counting all from infusion, it is"
-            f" {plain}."
-        )
-    if curve.at(value).value == 0 and fewest == 1:
-        return (
-            "Counting each treated patient as at risk only from the first salvage line, no median"
-            f" can be estimated: 1 patient was at risk at {month} months and died, so the curve"
-            f" falls to zero and stays there. Counting all from infusion, the median is {plain}."
-        )
-    if curve.at(value).value == 0:
-        return (
-            "Counting each treated patient as at risk only from the first salvage line, no median"
-            f" can be estimated: all {fewest} patients at risk at {month} months died, so the"
-            " curve falls to zero and stays there. Counting all from infusion, the median is"
-            f" {plain}."
-        )
-    at_risk = "1 patient was" if fewest == 1 else f"{fewest} patients were"
-    return (
-        "Counting each treated patient as at risk only from the first salvage line, the median"
-        f" overall survival from infusion is {month} months, which cannot be used: at one death"
-        f" before it only {at_risk} at risk, and one death among so few moves the curve far."
-        f" Counting all from infusion, the median is {plain}."
     )

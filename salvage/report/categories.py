@@ -5,16 +5,17 @@ from typing import Final
 import pandas as pd
 
 from salvage import words
-from salvage.analysis import response, survival
+from salvage.analysis import least, response, survival
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import POOR_ECOG
 from salvage.cohort.study import Study
 from salvage.display import show
 from salvage.display.show import Absent, Box, Table, Text
-from salvage.display.wording import interval_text, months, p_phrase, percent, sentence
+from salvage.display.wording import median_text, p_phrase, percent, rate_text, sentence
 from salvage.evidence import audit
 from salvage.report.shared import (
+    END_NOTE,
     EXACT_NOTE,
     MEDIAN_NOTE,
     NE_NOTE,
@@ -26,14 +27,16 @@ from salvage.report.shared import (
     known_share,
     marks,
     median,
-    median_row,
+    median_cells,
     no_response_times,
     of,
     rate_cells,
     rate_row,
     responses_note,
+    rule_rows,
     spread,
     this_cohort,
+    undated_note,
 )
 from salvage.stats import exact
 
@@ -48,20 +51,20 @@ def answer(cohort: Cohort, key: str) -> Box | Absent:
     name = f"answer-{words.slug(key)}"
     if lines.empty:
         return absent_category(cohort.study, key, name)
-    rates, medians = response.estimates(cohort), survival.line_estimates(cohort)
-    orr, pfs = rates[f"orr.{key}"], medians[f"pfs.{key}.median"]
+    rates, medians = response.estimates(cohort), survival.line_medians(cohort, key)
+    orr = rates[f"orr.{key}"]
     patients = words.count(lines["patient_id"].nunique(), "patient")
     lasting = (
         "Median survival from the start of the line was"
         f" {median(medians[f'os_from_start.{key}.median'])}."
     )
-    if pfs.n:
-        lasting = f"Median progression-free survival was {median(pfs)}. {lasting}"
     sure = (
         "The data are compatible with a true response rate anywhere from"
-        f" {percent(orr.low, 0)} to {percent(orr.high, 0)}."
+        f" {percent(orr.low)} to {percent(orr.high)}."
     )
-    if len(lines) < SMALL_GROUP:
+    if len(lines) < least.PERCENT:
+        sure = "So few lines tell next to nothing of the true response rate."
+    elif len(lines) < SMALL_GROUP:
         sure += (
             f" With {words.count(len(lines), 'line')}, one more or one fewer response moves the"
             f" rate by {100 / len(lines):.0f} percentage points."
@@ -72,9 +75,32 @@ def answer(cohort: Cohort, key: str) -> Box | Absent:
         f" {words.category_prose(key, cohort.study.labels)} in"
         f" {words.count(len(lines), 'salvage line')}. The objective response rate was"
         f" {sentence(orr)}; the complete response rate was {sentence(rates[f'cr.{key}'])}.",
-        lasting,
+        f"{_progression_free(cohort, key)} {lasting}".lstrip(),
         sure,
         name=name,
+    )
+
+
+def _progression_free(cohort: Cohort, key: str) -> str:
+    """Median PFS over all lines and at the first salvage line; empty if not recorded.
+
+    The index study counts lines, so its book begins with them; another begins with patients.
+    """
+    every = survival.line_medians(cohort, key)[f"pfs.{key}.median"]
+    first = survival.line_medians(cohort, key, "first")[f"pfs.first_line.{key}.median"]
+    if not every.n:
+        return ""
+    over_lines, per_patient = median(every), median(first, "patient")
+    if first.n in (0, every.n):
+        return f"Median progression-free survival was {over_lines}."
+    if cohort.study.synthetic:
+        return (
+            f"Median progression-free survival was {over_lines} over all lines and {per_patient}"
+            " at the first salvage line, per patient."
+        )
+    return (
+        f"Median progression-free survival was {per_patient} at the first salvage line, per"
+        f" patient, and {over_lines} over all lines."
     )
 
 
@@ -295,17 +321,19 @@ def targets_compared(cohort: Cohort) -> Text | Absent:
         f"Complete responses: {a:,} of {n:,} with a switched target, {b:,} of {m:,} with the same"
         f" target (Fisher's exact test, {p_phrase(exact.fisher_2x2(a, n, b, m).p)})."
     )
+    if n < least.PERCENT:
+        return show.text(cohort.study, compared)
     interval = (
-        f"The exact interval of the switched group runs from {percent(switched.low, 0)} to"
-        f" {percent(switched.high, 0)}."
+        f"The exact interval of the switched group runs from {percent(switched.low)} to"
+        f" {percent(switched.high)}."
     )
     if a * m > b * n:
         pooled = (a + b) / (n + m)
         interval += (
             f" If switching made no difference and each infusion had the pooled rate of"
-            f" {percent(pooled, 0)}, a group of {n:,} would still show"
+            f" {percent(pooled)}, a group of {n:,} would still show"
             f" {words.count(a, 'or more complete response', 'or more complete responses')}"
-            f" with probability {percent(response.at_least(a, n, pooled), 0)}."
+            f" with probability {percent(response.at_least(a, n, pooled))}."
         )
     return show.text(
         cohort.study,
@@ -352,7 +380,7 @@ def by_intent(cohort: Cohort) -> Shown:
                     f"{response.responded(part, 'orr').sum():,}",
                     f"{response.responded(part, 'cr').sum():,}",
                     f"{part['next_start'].notna().sum():,}",
-                    months(alive.value),
+                    median_text(alive),
                 )
             )
     return Table(
@@ -401,7 +429,7 @@ def response_and_duration(cohort: Cohort, key: str) -> Text | Absent:
     if cohort.category(key).empty:
         return absent_category(cohort.study, key)
     orr = response.estimates(cohort)[f"orr.{key}"]
-    dor = survival.line_estimates(cohort)[f"dor.{key}.median"]
+    dor = survival.line_medians(cohort, key)[f"dor.{key}.median"]
     if not orr.events:
         return Absent(
             cohort.study,
@@ -434,20 +462,19 @@ def duration_by_category(cohort: Cohort) -> Shown:
     """Response and its duration side by side over the categories: high response need not last."""
     if not cohort.has("salvage", "response_month"):
         return Absent(cohort.study, no_response_times(cohort))
-    rates, medians = response.estimates(cohort), survival.line_estimates(cohort)
-    rows = []
+    rates, rows = response.estimates(cohort), []
     for key in words.CATEGORIES:
-        orr, dor = rates[f"orr.{key}"], medians[f"dor.{key}.median"]
+        orr = rates[f"orr.{key}"]
+        dor = survival.line_medians(cohort, key)[f"dor.{key}.median"]
         if orr.n:
             rows.append(
                 (
                     words.category(key, cohort.study.labels),
                     f"{orr.events:,} / {orr.n:,}",
-                    percent(orr.value),
+                    rate_text(orr),
                     f"{dor.n:,}",
                     f"{dor.events:,}",
-                    months(dor.value) if dor.n else NONE,
-                    interval_text(dor) if dor.n else NONE,
+                    *(median_cells(dor) if dor.n else (NONE, NONE)),
                 )
             )
     return Table(
@@ -464,7 +491,7 @@ def duration_by_category(cohort: Cohort) -> Shown:
             "95% CI",
         ),
         rows,
-        ("A response ends by progression or death; a new treatment censors it.",),
+        ("A response ends by progression or death; a next line does not end it.",),
         own_mark(cohort.study),
     )
 
@@ -533,13 +560,9 @@ def durations(cohort: Cohort, key: str) -> Shown:
     if lines.empty:
         return absent_category(cohort.study, key)
     waits = (lines["response_month"] - lines["start_month"]).dropna()
-    medians = survival.line_estimates(cohort)
     rows = [
         ("Time to response, median (range)", f"{len(waits):,}", NONE, spread(waits), NONE),
-        *(
-            median_row(label, medians[f"{duration}.{key}.median"])
-            for duration, label in words.DURATIONS.items()
-        ),
+        *(row for duration in words.DURATIONS for row in rule_rows(cohort, duration, key)),
     ]
     return Table(
         cohort.study,
@@ -547,6 +570,11 @@ def durations(cohort: Cohort, key: str) -> Shown:
         f"{words.category(key, cohort.study.labels)}: how soon and for how long.",
         ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
         rows,
-        (MEDIAN_NOTE, "Duration of response: responding lines only; a new treatment censors."),
+        (
+            MEDIAN_NOTE,
+            "Duration of response: responding lines only.",
+            END_NOTE,
+            *filter(None, [undated_note(cohort, key)]),
+        ),
         own_mark(cohort.study),
     )

@@ -3,23 +3,32 @@
 from typing import Final
 
 from salvage import words
-from salvage.analysis import comparison, response
+from salvage.analysis import comparison, least, response
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.display import show
 from salvage.display.show import Absent, Box, Table, Text, text
-from salvage.display.wording import interval_text, p_phrase, p_value, percent, ratio
+from salvage.display.wording import (
+    interval_text,
+    p_phrase,
+    p_value,
+    percent,
+    rate_text,
+    ratio,
+    value_text,
+)
 from salvage.report.shared import EXACT_NOTE, NE_NOTE, NONE, WILSON_NOTE, Shown, marks, this_cohort
-from salvage.stats.clustered import OddsRatio
-from salvage.stats.exact import fisher_2x2
+from salvage.stats.exact import DRAWS, Fisher
 
 ALPHA: Final = 0.05
 LARGE_DIFFERENCE: Final = 0.2
 SMALL_MOVE: Final = 0.005
 SHRUNKEN_NOTE: Final = (
     "Shrunken: posterior mean and central 95% interval of a hierarchical beta-binomial model. "
-    "Each category borrows strength from the others, small categories most."
+    "Each category borrows strength from the others, small categories most. Each counts with its "
+    "effective lines, which allows for patients who repeat within it, not for those who stand in "
+    "several."
 )
 ONE_CATEGORY: Final = (
     "The lines of this cohort are all of one category: there is nothing to compare."
@@ -52,10 +61,10 @@ def _spread(cohort: Cohort, measure: str) -> str:
     rates = _rates(cohort, measure)
     low, high = min(rates.values()), max(rates.values())
     name = words.MEASURES[measure].lower()
-    if low == high:
-        return f"The {name} was {percent(low)} in each category."
     lowest, highest = (_counts_at(cohort, measure, rate) for rate in (low, high))
-    return f"The {name} ran from {percent(low)} ({lowest}) to {percent(high)} ({highest})."
+    if low == high:
+        return f"The {name} was the same in each category: {lowest}."
+    return f"The {name} ran from {lowest} to {highest}."
 
 
 def _rates(cohort: Cohort, measure: str) -> dict[str, float]:
@@ -71,7 +80,7 @@ def _counts_at(cohort: Cohort, measure: str, rate: float) -> str:
     rates = {key: estimates[f"{measure}.{key}"] for key in CATEGORY_KEYS}
     return words.listing(
         [
-            f"{words.category(key, cohort.study.labels)} {e.events:,}/{e.n:,}"
+            f"{value_text(e)} with {words.category(key, cohort.study.labels)}"
             for key, e in rates.items()
             if e.value == rate
         ]
@@ -82,7 +91,16 @@ def _rao_scott(cohort: Cohort, measure: str) -> str:
     """What the Rao-Scott test says, in words that do not say more."""
     test = comparison.rao_scott(cohort, measure)
     if test is None:
-        return f"No test across categories is possible: {comparison.no_rao_scott(cohort, measure)}."
+        why, p = (
+            comparison.no_rao_scott(cohort, measure),
+            comparison.exact_p(comparison.counts(cohort, measure)),
+        )
+        if p is None:
+            return f"No test across categories is possible: {why}."
+        return (
+            f"There is no Rao-Scott test: {why}. The exact test, which takes lines as independent,"
+            f" gives {p_phrase(p.p)}."
+        )
     if test.p < ALPHA:
         return (
             "A spread of this size would be unusual if all categories had the same rate "
@@ -104,7 +122,7 @@ def _rao_scott(cohort: Cohort, measure: str) -> str:
 def could_show(cohort: Cohort) -> str:
     """The response rate that the two largest categories could have told from a given one."""
     pair = comparison.detectable(cohort)["largest"]
-    base, power = percent(response.BASE_RATE, 0), percent(response.POWER, 0)
+    base, power = percent(response.BASE_RATE), percent(response.POWER)
     first, second = (
         f"{words.category(key, cohort.study.labels)}, {words.count(lines, 'line')}"
         for key, lines in ((pair.first, pair.n_first), (pair.second, pair.n_second))
@@ -117,7 +135,7 @@ def could_show(cohort: Cohort) -> str:
         )
     return (
         f"With a response rate of {base} in one of its two largest categories ({first}; {second}), "
-        f"only a rate of {percent(response.BASE_RATE + pair.difference, 0)} or more in the other, "
+        f"only a rate of {percent(response.BASE_RATE + pair.difference)} or more in the other, "
         f"{100 * pair.difference:.0f} percentage points higher, would have been shown with {power} "
         "power."
     )
@@ -139,10 +157,10 @@ def rates(cohort: Cohort, measure: str) -> Shown:
             (
                 label,
                 f"{exact.events:,} / {exact.n:,}",
-                _number(exact.value),
+                rate_text(exact).rstrip("%"),
                 interval_text(exact),
                 interval_text(wilson),
-                _number(shrunken.value),
+                NONE if shrunken.value is None else rate_text(shrunken).rstrip("%"),
                 interval_text(shrunken) if shrunken.value is not None else NONE,
             )
         )
@@ -166,25 +184,30 @@ def rates(cohort: Cohort, measure: str) -> Shown:
     )
 
 
-def _number(rate: float | None) -> str:
-    return NONE if rate is None else percent(rate).rstrip("%")
-
-
 def shrinkage(cohort: Cohort, measure: str) -> Text:
     """What shrinkage does to the highest and the lowest rate, and why."""
     name = words.MEASURES[measure].lower()
     why = comparison.no_shrinkage(comparison.counts(cohort, measure))
     if why:
         return text(cohort.study, f"The {name} is not shrunken: {why}.")
-    raw, estimates = _rates(cohort, measure), comparison.estimates(cohort)
-    shrunken = {key: estimates[f"{measure}.{key}.shrunken"].value or 0.0 for key in raw}
+    model, counted = comparison.shrink(cohort, measure), comparison.counts(cohort, measure)
+    assert model is not None  # there is no reason why not
+    means = dict(zip(CATEGORY_KEYS, model.mean, strict=True))
+    sizes = dict(zip(CATEGORY_KEYS, counted.n, strict=True))
+    # The rate of fewer lines is given nowhere.
+    raw = {k: rate for k, rate in _rates(cohort, measure).items() if sizes[k] >= least.PERCENT}
+    shrunken = {key: means[key] or 0.0 for key in raw}
+    prior = (
+        f"Another prior, which pools more, moves no rate by more than {100 * model.moved:.1f} "
+        "percentage points."
+    )
     top, bottom = max(raw, key=raw.__getitem__), min(raw, key=raw.__getitem__)
     if raw[top] == raw[bottom]:
         return text(
             cohort.study, f"The {name} is the same in each category, so there is nothing to shrink."
         )
     if max(abs(shrunken[key] - raw[key]) for key in raw) < SMALL_MOVE:
-        return text(cohort.study, f"Shrinkage hardly changes the {name} of any category.")
+        return text(cohort.study, f"Shrinkage hardly changes the {name} of any category. {prior}")
     moves = words.listing(
         [
             f"{words.category(key, cohort.study.labels)} from {percent(raw[key])} to "
@@ -198,12 +221,12 @@ def shrinkage(cohort: Cohort, measure: str) -> Text:
             "The highest of several raw rates is, on average, too high: it was picked because it "
             f"was the highest. Shrinkage draws each {name} towards a common mean, which is itself "
             "estimated, the more so the fewer its lines. Here the highest rate moves down and the "
-            f"lowest up: {moves}.",
+            f"lowest up: {moves}. {prior}",
         )
     return text(
         cohort.study,
         f"Shrinkage draws each {name} towards a common mean, which is itself estimated, the more "
-        f"so the fewer its lines: {moves}.",
+        f"so the fewer its lines: {moves}. {prior}",
     )
 
 
@@ -246,11 +269,17 @@ def across(cohort: Cohort) -> Shown:
         )
         rows.append((name, "Rao-Scott", "Yes", statistic, rao_scott))
         rows.append((name, "Exact, k x 2", "No", NONE, exact))
-        for which, why in (
-            ("Rao-Scott", comparison.no_rao_scott(cohort, measure)),
-            ("exact", comparison.no_exact(comparison.counts(cohort, measure))),
-        ):
-            reasons += [f"No {which} test of {name}: {why}."] if why else []
+        p = comparison.exact_p(comparison.counts(cohort, measure))
+        if p is None:
+            reasons.append(f"No test of {name}: {comparison.no_rao_scott(cohort, measure)}.")
+        elif test is None:
+            why = comparison.no_rao_scott(cohort, measure)
+            reasons.append(f"No Rao-Scott test of {name}: {why}.")
+        if p is not None and p.error is not None:
+            reasons.append(
+                f"The exact P of {name} is from {DRAWS:,} tables drawn at random: standard error "
+                f"{p.error:.2g}."
+            )
     return Table(
         cohort.study,
         "tab-compared-tests",
@@ -258,8 +287,10 @@ def across(cohort: Cohort) -> Shown:
         ("Measure", "Test", "Allows for repeated patients", "F (df)", "P"),
         rows,
         (
-            "The exact test takes lines as independent. It is shown as the usual choice, "
-            "and is not valid here if lines of one patient are alike.",
+            "The exact test takes lines as independent. It is not valid here if lines of one "
+            "patient are alike. The Rao-Scott test allows for that; it needs "
+            f"{least.EVENTS} lines with a response, as many without, and {least.GROUP} lines in "
+            "each category.",
             *reasons,
         ),
         own_mark(cohort.study),
@@ -278,7 +309,7 @@ def tests(cohort: Cohort) -> Text:
 
 
 def pairs(cohort: Cohort, measure: str) -> Shown:
-    """Odds ratios against the category with most lines; no P for a measure in which a cell is 0."""
+    """Odds ratios against the category with most lines, with exact intervals."""
     compared = comparison.pairs(cohort, measure)
     name = words.MEASURES[measure]
     if compared.reason:
@@ -286,105 +317,82 @@ def pairs(cohort: Cohort, measure: str) -> Shown:
             cohort.study, f"{name}: no odds ratios between categories, because {compared.reason}."
         )
     counted = comparison.counts(cohort, measure)
-    ratios = {r.category: r for r in compared.ratios}
-    with_p = compared.method == comparison.GEE
-    last = ("95% CI", "P", "P, Holm") if with_p else ("Exact 95% CI", "Middle 95% of samples")
     rows = []
     for key, events, n in zip(CATEGORY_KEYS, counted.events, counted.n, strict=True):
-        if not n:
-            continue
-        if key == compared.reference:
-            cells = ["1 (reference)", *(NONE for _ in last)]
-        elif with_p:
-            p, holm = ratios[key].p, compared.holm.get(key)
-            cells = [
-                *_ratio_cells(ratios[key]),
-                *(NONE if v is None else p_value(v) for v in (p, holm)),
-            ]
-        else:
-            odds_ratio, middle = _ratio_cells(ratios[key])
-            cells = [odds_ratio, _exact_limits(counted, key, compared.reference), middle]
-        label = words.category(key, cohort.study.labels)
-        rows.append((label, f"{events:,} / {n:,}", *cells))
+        if n:
+            label = words.category(key, cohort.study.labels)
+            ratio_ = compared.ratios.get(key)
+            cells = (
+                ("1 (reference)", NONE, NONE, NONE)
+                if ratio_ is None
+                else (*_ratio_cells(ratio_), _p(compared.holm[key]))
+            )
+            rows.append((label, f"{events:,} / {n:,}", *cells))
     reference = words.category(compared.reference, cohort.study.labels)
+    reasons = dict.fromkeys(filter(None, map(comparison.no_point, compared.ratios.values())))
     return Table(
         cohort.study,
         f"tab-compared-pairs-{measure}",
-        f"{name}: odds ratio of each category against {reference}.",
-        ("Category", f"{words.MEASURES_SHORT[measure]} / lines", "Odds ratio", *last),
+        f"{name}: odds ratio of each category against {reference}, lines taken as independent.",
+        (
+            "Category",
+            f"{words.MEASURES_SHORT[measure]} / lines",
+            "Odds ratio",
+            "Exact 95% CI",
+            "P",
+            "P, Holm",
+        ),
         rows,
-        _pair_notes(compared),
+        (
+            "Conditional maximum likelihood estimates with Fisher's exact intervals and tests. "
+            "They take lines as independent: if lines of one patient are alike, the intervals are "
+            "too narrow. The reference is the category with most lines.",
+            *(f"A dash in place of an odds ratio: {why}." for why in reasons),
+        ),
         own_mark(cohort.study),
     )
 
 
-def _ratio_cells(r: OddsRatio) -> tuple[str, str]:
-    """The odds ratio and its limits."""
-    if r.odds_ratio is None:
-        return NONE, NONE
-    return ratio(r.odds_ratio), f"{ratio(r.low)} to {ratio(r.high)}"
-
-
-def _exact_limits(counted: comparison.CategoryCounts, key: str, reference: str) -> str:
-    """Exact limits of the conditional odds ratio, lines as independent; the P is not shown."""
-    row, base = (CATEGORY_KEYS.index(k) for k in (key, reference))
-    test = fisher_2x2(counted.events[row], counted.n[row], counted.events[base], counted.n[base])
+def _ratio_cells(test: Fisher) -> tuple[str, str, str]:
+    """Odds ratio, exact limits and P, as far as the two categories have them."""
     if test.low is None:
-        return NONE
-    return f"{ratio(test.low)} to {ratio(test.high) if test.high is not None else 'no limit'}"
+        return NONE, NONE, NONE
+    point = NONE if comparison.no_point(test) else ratio(test.odds_ratio)
+    high = "no limit" if test.high is None else ratio(test.high)
+    return point, f"{ratio(test.low)} to {high}", p_value(test.p)
 
 
-def _pair_notes(compared: comparison.Pairs) -> list[str]:
-    if compared.method == comparison.GEE:
-        notes = [
-            "Generalised estimating equations with independence; standard errors of Mancl and "
-            "DeRouen, which allow for patients who repeat and for few patients. "
-            "The reference is the category with most lines."
-        ]
-        reasons = sorted({why for r in compared.ratios if (why := comparison.unknown(r))})
-        return notes + [f"A dash where not estimable: {why}." for why in reasons]
-    return [
-        "In at least one category none or all of the lines responded, so no P is given for any "
-        "pair. The odds ratios are approximate: Firth's estimate. The exact intervals are "
-        "conditional and take lines as independent. The reference is the category with most lines.",
-        "The middle 95% of the odds ratios in samples of patients drawn with replacement allows "
-        "for patients who repeat. It is no confidence interval: it is too narrow where responses "
-        "are few.",
-    ]
+def _p(p: float | None) -> str:
+    return NONE if p is None else p_value(p)
 
 
 def multiplicity(cohort: Cohort) -> Text:
     """How many comparisons were made, and what chance alone would bring."""
     if _one_category(cohort):
         return text(cohort.study, ONE_CATEGORY)
-    counted = [comparison.counts(cohort, measure) for measure in comparison.MEASURES]
-    categories = len(counted[0].present)
+    categories = len(comparison.counts(cohort, "orr").present)
     possible = words.count(categories * (categories - 1) // 2, "pair")
     sentences = [
         f"The {categories} categories with lines form {possible}, and there are two measures."
     ]
     printed = sum(
-        pair.p is not None
+        p is not None
         for measure in comparison.MEASURES
-        for pair in comparison.pairs(cohort, measure).ratios
+        for p in comparison.pairs(cohort, measure).holm.values()
     )
-    if printed:
-        sentences.append(f"This chapter prints {words.count(printed, 'pairwise P-value')}.")
-    elif all(c.zero_cell for c in counted):
-        sentences.append(
-            "No pair has a P-value here, because for each measure at least one category has no "
-            "response or only responses."
-        )
-    else:
-        sentences.append("No pair has a P-value here.")
+    sentences.append(
+        f"This chapter prints {words.count(printed, 'pairwise P-value')}."
+        if printed
+        else "No pair has a P-value here."
+    )
     if printed > 1:
-        chance = percent(1 - (1 - ALPHA) ** printed, 0)
+        chance = percent(1 - (1 - ALPHA) ** printed)
         sentences.append(
             "If all rates were equal and the tests independent, the chance of at least one P below "
             f"{ALPHA} would be {chance}. Holm's adjustment allows for the pairs of one measure."
         )
     if printed:
-        sentences.append("No comparison was prespecified, and none is confirmatory.")
+        sentences.append("No comparison here is confirmatory.")
     return text(cohort.study, " ".join(sentences))
 
 
@@ -402,7 +410,7 @@ def detectable(cohort: Cohort) -> Shown:
             f"{pair.n_first:,} and {pair.n_second:,}",
             percent(base),
             percent(base + pair.difference) if pair.difference is not None else NONE,
-            f"{100 * pair.difference:.1f}" if pair.difference is not None else NONE,
+            f"{100 * pair.difference:.0f}" if pair.difference is not None else NONE,
         )
         for name, pair in pairs_of_categories.items()
         if name == "largest" or pair != pairs_of_categories["largest"]
@@ -410,12 +418,12 @@ def detectable(cohort: Cohort) -> Shown:
     return Table(
         cohort.study,
         "tab-compared-detectable",
-        f"The smallest difference from a response rate of {percent(base, 0)} that two categories"
+        f"The smallest difference from a response rate of {percent(base)} that two categories"
         " could have shown.",
         ("Categories", "Lines", "Rate in one, %", "Rate in the other, %", "Difference, points"),
         [tuple(cell.rstrip("%") for cell in row) for row in rows],
         (
-            f"With {percent(response.POWER, 0)} power at a two-sided level of 5%, by the arcsine "
+            f"With {percent(response.POWER)} power at a two-sided level of 5%, by the arcsine "
             "transformation, for one comparison and with lines as if independent. "
             "Several comparisons, and patients who repeat, make the difference larger. The rate in "
             "one category is chosen; from another rate, another difference could be shown.",

@@ -11,10 +11,11 @@ from salvage.disclosure.estimates import screened
 from salvage.display import figures, show
 from salvage.display.figures import Compared
 from salvage.display.show import CLEARED, Absent, Box, Figure, Table, Text, text
-from salvage.display.wording import interval_text, percent, sentence
+from salvage.display.wording import interval_text, median_text, percent, rate_text, sentence
 from salvage.evidence import comparators
 from salvage.evidence.comparators import NotPooled, Outcome, Rate
-from salvage.report.shared import marks, paragraph, this_cohort
+from salvage.evidence.verdicts import Verdict
+from salvage.report.shared import marks, not_estimable, paragraph, this_cohort
 from salvage.stats.pooling import FEWEST
 
 FEW_LINES: Final = 200
@@ -30,6 +31,15 @@ DERIVED_NOTE: Final = (
     "An interval is exact where the count is printed, or where one count alone rounds to the"
     " printed rate; otherwise as printed, or a dash."
 )
+#: Each verdict on a printed figure, as a table says it.
+FITS: Final[dict[Verdict, str]] = {
+    "possible": "fit",
+    "truncated": "cut off",
+    "other_method": "by another method",
+    "other_denominator": "of another n",
+    "impossible": "do not fit",
+    "question": "open",
+}
 RESPONSE_TO: Final = {
     "bispecific": "bispecific antibodies",
     "second_cart": "a second CAR-T infusion",
@@ -150,7 +160,7 @@ def own_first_lines(cohort: Cohort) -> Table | Absent:
         " all lines.",
         ("Category", "Counted", "CR or PR", "ORR", "95% CI, %"),
         [
-            (category, counted, f"{e.events} / {e.n}", percent(e.value), interval_text(e))
+            (category, counted, f"{e.events} / {e.n}", rate_text(e), interval_text(e))
             for category, counted, e in rates
         ],
         ("Other cohorts count patients, so the first row of each category is the one to compare.",),
@@ -171,6 +181,7 @@ def studies() -> Table:
                     _size(study) if i == 0 else "",
                     *_median_cells(outcome),
                     study.read_in if i == 0 else "",
+                    _fitting(study.key) if i == 0 else "",
                 )
             )
     return Table(
@@ -178,14 +189,47 @@ def studies() -> Table:
         "tab-context-studies",
         "Other cohorts of patients with large B-cell lymphoma after CAR-T: size, median overall"
         " survival and where its clock starts.",
-        ("Study", "Patients", "Group", "Median OS, months", "Clock", "Read in"),
+        ("Study", "Patients", "Group", "Median OS, months", "Clock", "Read in", "Its figures"),
         rows,
         (
             "Printed in weeks or days: converted at 30.4375 days a month. Secondary: read in"
             " another document that quotes the study.",
+            "Its figures: how many of all that are quoted here fit what is printed with them;"
+            " open where that cannot be decided. The next table lists each.",
         ),
         ("published",),
-        left=(0, 1, 2, 4, 5),
+        left=(0, 1, 2, 4, 5, 6),
+        folded=True,
+    )
+
+
+def _fitting(key: str) -> str:
+    """How many of a study's printed figures have each verdict."""
+    found = [one.finding.verdict for one in comparators.audited(key)]
+    said = (f"{found.count(verdict)} {word}" for verdict, word in FITS.items() if verdict in found)
+    return ", ".join(said)
+
+
+def printed_figures() -> Table:
+    """Every printed figure of the other cohorts with its verdict and the arithmetic."""
+    rows = [
+        (one.case.name, one.given.get("label", ""), one.printed,
+         FITS[one.finding.verdict], one.finding.arithmetic)
+        for key in comparators.comparators().studies
+        for one in comparators.audited(key)
+    ]  # fmt: skip
+    return Table(
+        CLEARED,
+        "tab-context-audit",
+        "Which printed figures of the other cohorts fit what is printed with them.",
+        ("Study", "Figure", "As printed", "Verdict", "Arithmetic"),
+        rows,
+        (
+            "As printed in the abstract or where it is quoted. A verdict is about digits: another"
+            " method, another number of patients and a misprint look alike.",
+        ),
+        ("published", "implied"),
+        left=(0, 1, 2, 3, 4),
         folded=True,
     )
 
@@ -289,7 +333,8 @@ def pooling_table() -> Table:
                 ("not pooled", pooled.reason)
                 if isinstance(pooled, NotPooled)
                 else (
-                    f"{percent(pooled.value)} ({100 * pooled.low:.1f} to {100 * pooled.high:.1f})",
+                    f"{percent(pooled.value, decimal=True)}"
+                    f" ({100 * pooled.low:.1f} to {100 * pooled.high:.1f})",
                     f"tau2 {pooled.tau2:.2f}; prediction interval"
                     f" {100 * pooled.predicted_low:.1f} to {100 * pooled.predicted_high:.1f}",
                 )
@@ -371,3 +416,73 @@ def _rate_cells(rate: Rate) -> tuple[str, ...]:
         rate.printed if rate.n is None or "/" in rate.printed else f"{rate.printed} of {rate.n}"
     )
     return printed, interval, rate.counted, rate.read_in
+
+
+#: What is stated of the first salvage line of each patient besides its response.
+FIRST_DURATIONS: Final = ("pfs", "ttnt", "os_from_start")
+
+
+def first_lines(cohort: Cohort, category: str = response.ALL) -> Table | Absent:
+    """Response, PFS, TTNT and survival of each patient's first salvage line, then what other
+    studies printed of PFS; in one category, or in all."""
+    every = category == response.ALL
+    medians = survival.line_medians(cohort, category, "first")
+    own = {
+        words.MEASURES["orr"]: response.estimates(cohort)[f"orr.first_line.{category}"],
+        **{
+            words.DURATIONS[d]: medians[f"{d}.first_line.{category}.median"]
+            for d in FIRST_DURATIONS
+        },
+    }
+    here = "Synthetic cohort" if cohort.study.synthetic else "This cohort"
+    shown = zip(own, screened(cohort, [*own.values()]), strict=True)
+    used = {measure: e for measure, e in shown if e.n}
+    rows = [
+        (
+            here,
+            measure,
+            f"{e.events:,} / {e.n:,}",
+            _first_cell(e),
+            "start of the line" if e.unit == "months" else "–",
+        )
+        for measure, e in used.items()
+    ]
+    others = [
+        (
+            label(outcome),
+            words.DURATIONS["pfs"],
+            "–" if outcome.n is None else f"– / {outcome.n:,}",
+            *_median_cells(outcome)[1:],
+        )
+        for outcome in comparators.outcomes("pfs_median")
+        if outcome.category == (None if every else category)
+    ]
+    if not rows and not others:
+        return Absent(
+            CLEARED,
+            "No other study of this book's list prints the progression-free survival of this "
+            "category.",
+        )
+    treatment = "" if every else f"{words.category_prose(category, cohort.study.labels)} as "
+    beside = ", beside the progression-free survival that other studies printed" if others else ""
+    return Table(
+        CLEARED,
+        "tab-context-first-line" if every else f"tab-{words.slug(category)}-first-line",
+        f"{words.capital(treatment + 'the first salvage line of each patient')}{beside}.",
+        ("Cohort", "Measure", "Events / patients", "% or months (95% CI)", "Clock starts at"),
+        [*rows, *others],
+        (
+            "A patient counts once. Medians by Kaplan-Meier, or as printed.",
+            *not_estimable(
+                (measure, e) for measure, e in used.items() if median_text(e) == words.NOT_ESTIMABLE
+            ),
+        ),
+        (*(("published",) if others else ()), *marks([*used.values()])),
+        left=(0, 1, 4),
+    )
+
+
+def _first_cell(e: Estimate) -> str:
+    """A rate in percent or a median in months, with its interval where it has one."""
+    value = median_text(e) if e.unit == "months" else rate_text(e)
+    return value if e.low is None and e.high is None else f"{value} ({interval_text(e)})"

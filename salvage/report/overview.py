@@ -13,7 +13,7 @@ from salvage.cohort import Cohort, once
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.display import show
 from salvage.display.show import Box, Table, Text
-from salvage.display.wording import interval_text, percent, sentence
+from salvage.display.wording import interval_text, sentence, value_text
 from salvage.report.shared import (
     EXACT_NOTE,
     NE_NOTE,
@@ -31,19 +31,39 @@ from salvage.report.shared import (
 
 
 def answer(cohort: Cohort) -> Box:
-    """Lines, patients, and response over all lines and at first line."""
-    estimates = response.estimates(cohort)
-    orr, cr, first = (estimates[id] for id in ("orr.all", "cr.all", "orr.first_line.all"))
-    at_first = (
-        "At the first salvage line, with one line per patient, the objective response rate was"
-        f" {sentence(first)}. Other cohorts after CAR-T failure usually report this rate."
-    )
+    """Lines, patients, and response at the first salvage line and over all lines."""
     return show.answer(
         cohort.study,
-        f"{_received(cohort)} Over all lines, the objective response rate was {sentence(orr)} and"
-        f" the complete response rate {sentence(cr)}.",
-        at_first if first.n != orr.n else "",
+        f"{_received(cohort)} {rates_in_short(cohort)}",
+        evaluable_in_short(cohort),
         name="answer-overview",
+    )
+
+
+def rates_in_short(cohort: Cohort) -> str:
+    """The response rates, the one first that :func:`response.leading` names."""
+    estimates = response.estimates(cohort)
+    first, first_cr = estimates["orr.first_line.all"], estimates["cr.first_line.all"]
+    over_all, cr = estimates["orr.all.wilson"], estimates["cr.all.wilson"]
+    if first.n == over_all.n:
+        return (
+            f"The objective response rate was {sentence(first)} and the complete response rate"
+            f" {sentence(first_cr)}."
+        )
+    allowed = (
+        "" if interval_text(over_all) == NONE else "; these intervals allow for patients who repeat"
+    )
+    if response.leading(cohort) is over_all:
+        return (
+            "Over all lines, as the index study counts them, the objective response rate was"
+            f" {sentence(over_all)} and the complete response rate {sentence(cr)}{allowed}. At the"
+            " first salvage line, one for each patient, the objective response rate was"
+            f" {sentence(first)}, which is assumed."
+        )
+    return (
+        "At the first salvage line, one for each patient, the objective response rate was"
+        f" {sentence(first)} and the complete response rate {sentence(first_cr)}. Over all lines"
+        f" they were {sentence(over_all)} and {sentence(cr)}{allowed}."
     )
 
 
@@ -252,13 +272,18 @@ def responses(cohort: Cohort) -> Table:
 
 def evaluable(cohort: Cohort) -> Text:
     """Lines without an evaluable response, and how they count."""
+    return show.text(cohort.study, evaluable_in_short(cohort))
+
+
+def evaluable_in_short(cohort: Cohort) -> str:
+    """The share of lines without an evaluable response, and how they count."""
+    lines = len(cohort.salvage)
     missing = int((cohort.salvage["best_response"] == "NE").sum())
     if missing == 0:
-        return show.text(cohort.study, "Every line has an evaluable best response.")
-    return show.text(
-        cohort.study,
-        f"{words.count(missing, 'line')} could not be evaluated and "
-        f"{'counts' if missing == 1 else 'count'} as no response.",
+        return "Every line has an evaluable best response."
+    return (
+        f"Of {words.count(lines, 'line')}, {of(missing, lines)} could not be evaluated and"
+        f" {'counts' if missing == 1 else 'count'} as no response."
     )
 
 
@@ -274,8 +299,10 @@ ABOVE_ONE: Final = 1.005
 
 def rates(cohort: Cohort) -> Table:
     """ORR, CR and PR over all lines and over first lines: both intervals, effective n."""
-    sets = {"All lines": "all", "First line of each patient": "first_line.all"}
+    sets = {"First salvage line of each patient": "first_line.all", "All lines": "all"}
     estimates, groups = response.estimates(cohort), response.groups(cohort)
+    if response.leading(cohort).id.startswith("orr.all"):
+        sets = dict(reversed(sets.items()))
     rows = []
     shown: list[Estimate] = []
     for label, key in sets.items():
@@ -287,7 +314,7 @@ def rates(cohort: Cohort) -> Table:
     return Table(
         cohort.study,
         "tab-overview-rates",
-        "Response rates over all salvage lines, and over the first line of each patient.",
+        "Response rates at the first salvage line of each patient, and over all salvage lines.",
         ("Set of lines", *RATE_HEAD[1:], "Effective lines"),
         rows,
         (EXACT_NOTE, WILSON_NOTE, EFFECTIVE_NOTE, NE_NOTE),
@@ -323,8 +350,8 @@ def independence(cohort: Cohort) -> Text:
             cohort.study,
             opening,
             f"{which} responded, so the data do not show how alike the lines of one "
-            "patient are. The effective number is then taken as the number of lines, and both "
-            "intervals may be too narrow.",
+            f"patient are. The effective number is then taken as the {patients:,} patients; the "
+            "exact interval may be too narrow.",
         )
     effective = response.effective_lines(cohort, "orr", cohort.salvage)
     if n / effective > ABOVE_ONE:
@@ -340,7 +367,7 @@ def independence(cohort: Cohort) -> Text:
         )
     later_lines = cohort.salvage[cohort.salvage["line"] > 1]
     first, later = (
-        f"{percent(e.value)} ({e.events:,} of {e.n:,})"
+        value_text(e)
         for e in (
             estimates["orr.first_line.all"],
             response.rate_of(cohort.study, "orr", later_lines, "later_line.all"),
@@ -349,8 +376,10 @@ def independence(cohort: Cohort) -> Text:
     return show.text(
         cohort.study,
         opening,
-        f"{effect} The exact interval runs from {interval_text(exact)}%; "
+        effect
+        if interval_text(exact) == NONE
+        else f"{effect} The exact interval runs from {interval_text(exact)}%; "
         f"the Wilson interval on the effective number from {interval_text(wilson)}%.",
-        "Counting only the first line of each patient avoids the problem: "
-        f"{first} of the first lines and {later} of the later lines responded.",
+        "Counting only the first salvage line of each patient avoids the problem: "
+        f"{first} of the first salvage lines and {later} of the later lines responded.",
     )

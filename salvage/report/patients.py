@@ -9,16 +9,15 @@ import pandas as pd
 
 from salvage import words
 from salvage.analysis import prognosis, survival
-from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import ADVERSE_EVENTS, POOR_ECOG, RESPONSE, SALVAGE
 from salvage.cohort.study import Study
-from salvage.display import show
+from salvage.display import show, wording
 from salvage.display.figures.style import MOST_PATIENTS
 from salvage.display.show import CLEARED, Box, Table, Text
-from salvage.display.wording import interval_text, months
-from salvage.report.shared import NONE, known_share, marks, of, spread, this_cohort
+from salvage.display.wording import median, months
+from salvage.report.shared import NONE, known_share, marks, median_cells, of, spread, this_cohort
 
 #: Alive at last contact: with fewer, the reverse Kaplan-Meier median is imprecise.
 FEW_ALIVE: Final = 10
@@ -36,7 +35,7 @@ def answer(cohort: Cohort) -> Box:
         cohort.study,
         f"{_received(cohort)} {_died(cohort)} {_relapsed(cohort)}",
         f"{_observed(cohort)} By reverse Kaplan-Meier, the median follow-up was"
-        f" {_with_interval(survival.estimates(cohort)[REVERSE])}.",
+        f" {median(survival.estimates(cohort)[REVERSE])}.",
         name="answer-cohort",
     )
 
@@ -90,15 +89,6 @@ def _observed(cohort: Cohort) -> str:
     if len(cohort.patients) == 1:
         return f"The patient was observed for {shortest} months from the first CAR-T infusion."
     return f"Every patient was observed for {shortest} months from the first CAR-T infusion."
-
-
-def _with_interval(e: Estimate) -> str:
-    """``14.0 months (95% CI 9.9 to not reached)``, or that it was not reached."""
-    if e.value is None:
-        return words.NOT_REACHED
-    if e.low is None and e.high is None:
-        return f"{months(e.value)} months"
-    return f"{months(e.value)} months (95% CI {interval_text(e)})"
 
 
 def treated(cohort: Cohort) -> Text:
@@ -378,6 +368,7 @@ def follow_up(cohort: Cohort) -> Table:
     estimates = survival.estimates(cohort)
     observed, reverse = estimates[OBSERVED], estimates[REVERSE]
     shortest, longest = (months(estimates[f"os.range.{end}"].value) for end in ("min", "max"))
+    middle, interval = median_cells(reverse)
     rows = [
         (
             "Observed time, all patients",
@@ -391,9 +382,9 @@ def follow_up(cohort: Cohort) -> Table:
         (
             "Reverse Kaplan-Meier, all patients",
             f"{reverse.n:,}",
-            months(reverse.value),
+            middle,
             NONE,
-            interval_text(reverse),
+            interval,
         ),
     ]
     return Table(
@@ -423,6 +414,13 @@ def why_follow_up_differs(cohort: Cohort) -> Text:
     n = len(cohort.patients)
     alive = n - int(cohort.patients["died"].sum())
     observed = months(survival.estimates(cohort)[OBSERVED].value)
+    reverse = survival.estimates(cohort)[REVERSE]
+    if alive == n and wording.missing(reverse):
+        return show.text(
+            cohort.study,
+            "No patient died, so every observed time is a time of follow-up. The reverse "
+            f"Kaplan-Meier median cannot be given: {wording.reason(reverse.method)}.",
+        )
     if alive == n:
         return show.text(
             cohort.study,
@@ -449,13 +447,15 @@ def why_follow_up_differs(cohort: Cohort) -> Text:
 def _reverse_median(cohort: Cohort, alive: int) -> str:
     """The reverse Kaplan-Meier median beside the observed one, and how imprecise it is."""
     observed, reverse = (survival.estimates(cohort)[id] for id in (OBSERVED, REVERSE))
+    if wording.missing(reverse):
+        return f"Here it cannot be given: {wording.reason(reverse.method)}."
     if reverse.value is None:
         return (
             "Here its curve, which falls only where a follow-up ended alive "
             f"(in {words.count(alive, 'patient')}), does not reach one half, "
             "so the median is not reached."
         )
-    value = _with_interval(reverse)
+    value = median(reverse)
     if months(reverse.value) == months(observed.value):
         beside = f"Here the answer is {value}, the same to the printed digit."
     elif reverse.value > (observed.value or 0):
@@ -542,7 +542,7 @@ def _unusual_entries(cohort: Cohort) -> str:
         return "The check of the data found no error and nothing unusual."
     entries = words.count(len(problems), "unusual entry", "unusual entries")
     named = "; ".join(
-        f"{p.file}, row {p.row}, {p.column}: {p.value} ({p.expected})"
+        f"{p.file}, row {p.row}, {p.column}: {p.value or 'blank'} ({p.expected})"
         for p in problems[:MOST_LISTED]
     )
     rest = len(problems) - MOST_LISTED

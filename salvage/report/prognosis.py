@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from salvage import words
-from salvage.analysis import prognosis
+from salvage.analysis import least, prognosis
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
@@ -14,7 +14,6 @@ from salvage.display.show import Absent, Box, Figure, Table, Text, text
 from salvage.display.wording import p_phrase, p_value, ratio, reason, sentence
 from salvage.report.shared import (
     Shown,
-    few_deaths,
     marks,
     not_estimable,
     paragraph,
@@ -117,10 +116,10 @@ def contrast_forest(cohort: Cohort) -> Figure | Absent:
 def origins(cohort: Cohort) -> Table:
     """Relapse timing, in two groups and as months, from infusion and from relapse."""
     rows = [
-        (words.FACTORS[key], clock, e)
-        for key, contrasts in (
-            ("late", _late_against_early(cohort)),
-            ("relapse_month", _per_month(cohort)),
+        (label, clock, e)
+        for label, contrasts in (
+            (words.FACTORS["late"], _late_against_early(cohort)),
+            (prognosis.month_from_infusion(cohort).label, _per_month(cohort)),
         )
         for clock, e in zip(("First CAR-T infusion", "Relapse"), contrasts, strict=True)
     ]
@@ -129,7 +128,7 @@ def origins(cohort: Cohort) -> Table:
     return Table(
         cohort.study,
         "tab-prognosis-origins",
-        "Relapse timing by where the clock starts." + few_deaths(estimates),
+        "Relapse timing by where the clock starts.",
         ("Factor", "Clock starts at", "Patients", "Deaths", "Hazard ratio", "95% CI", "P"),
         [(label, clock, *_sizes(e), *_cells(e)) for label, clock, e in rows],
         [
@@ -185,7 +184,7 @@ def contrast_tests(cohort: Cohort) -> Shown:
     return Table(
         cohort.study,
         "tab-prognosis-tests",
-        "Late against early relapse: the P-value by four tests." + few_deaths(tests),
+        "Late against early relapse: the P-value by four tests.",
         ("Test", "P, from infusion", "P, from relapse"),
         [
             (words.capital(label), *(NONE if e.p is None else p_value(e.p) for e in pair))
@@ -211,10 +210,10 @@ def months_to_relapse(cohort: Cohort) -> Text | Absent:
         )
     return text(
         cohort.study,
-        "A cut-off throws away what lies on either side of it. As a number, the hazard ratio of "
-        f"each later month of relapse was {_ratio_or_reason(infusion)} from infusion and"
-        f" {_ratio_or_reason(relapse)} from relapse. From infusion, each later month is also a"
-        " month lived.",
+        "A cut-off throws away what lies on either side of it. As a number, the hazard ratio of a "
+        f"relapse {words.months(prognosis.relapse_unit(cohort))} later was"
+        f" {_ratio_or_reason(infusion)} from infusion and {_ratio_or_reason(relapse)} from relapse."
+        " From infusion, each later month is also a month lived.",
     )
 
 
@@ -263,8 +262,7 @@ def univariable(cohort: Cohort) -> Shown:
     return Table(
         cohort.study,
         "tab-prognosis-univariable",
-        f"Each factor alone: hazard ratio of death, counted from relapse. {tests}."
-        + few_deaths(tested),
+        f"Each factor alone: hazard ratio of death, counted from relapse. {tests}.",
         ("Factor", "Patients", "Deaths", "Hazard ratio", "95% CI", "P", "P, Holm"),
         [
             (label, *_sizes(e), *_cells(e), NONE if holm is None else p_value(holm))
@@ -276,11 +274,21 @@ def univariable(cohort: Cohort) -> Shown:
             P_NOTE,
             f"P, Holm: adjusted for {tests} by Holm's method.",
             "Patients without a value of the factor are left out of its model.",
+            *_not_evaluable(cohort),
             *reasons,
         ],
         marks([*factors.values()]),
         folded=True,
     )
+
+
+def _not_evaluable(cohort: Cohort) -> list[str]:
+    """How many patients the response to the first CAR-T leaves out, not being evaluable."""
+    number = int((cohort.patients["cart_best_response"] == "NE").sum())
+    if not number:
+        return []
+    patients = words.count(number, "patient")
+    return [f"The response to the first CAR-T was not evaluable in {patients}, left out there."]
 
 
 def replaced(cohort: Cohort) -> Text:
@@ -308,7 +316,7 @@ def replaced(cohort: Cohort) -> Text:
 
 
 def _covariates(cohort: Cohort) -> dict[str, Estimate]:
-    """The ratios of the prespecified model by the label of the covariate."""
+    """The ratios of the model of two covariates by the label of the covariate."""
     fitted, by_id = prognosis.prespecified(cohort), prognosis.estimates(cohort)
     return {
         label: by_id[f"cox.prespecified.{key}.hr"]
@@ -317,7 +325,7 @@ def _covariates(cohort: Cohort) -> dict[str, Estimate]:
 
 
 def model_table(cohort: Cohort) -> Shown:
-    """The prespecified model: months to relapse and ECOG, OS from relapse, Firth's penalty."""
+    """The model of two covariates: months to relapse and ECOG, OS from relapse, Firth's penalty."""
     fitted, covariates = prognosis.prespecified(cohort), _covariates(cohort)
     if fitted.model is None:
         labels = words.listing([f"“{label}”" for label in fitted.labels])
@@ -336,8 +344,7 @@ def model_table(cohort: Cohort) -> Shown:
     return Table(
         cohort.study,
         "tab-prognosis-model",
-        "The one multivariable model, of two prespecified covariates."
-        + prognosis.caution(fitted.events, len(fitted.keys)),
+        "The one multivariable model: two covariates, the same for every cohort.",
         ("Covariate", "Hazard ratio", "95% profile CI", "P"),
         [(label, *_cells(e)) for label, e in covariates.items()],
         notes,
@@ -346,11 +353,12 @@ def model_table(cohort: Cohort) -> Shown:
 
 
 def model(cohort: Cohort) -> Text | Absent:
-    """The prespecified model in words: its size, and what it found."""
+    """The model of two covariates in words: its size, and what it found."""
     fitted = prognosis.prespecified(cohort)
     if fitted.model is None:
-        return Absent(cohort.study, f"The prespecified model cannot be estimated: {fitted.reason}.")
-    compared = "fewer than" if fitted.sparse else "at least"
+        return Absent(
+            cohort.study, f"The model of two covariates cannot be estimated: {fitted.reason}."
+        )
     left_out = (
         "1 patient without a recorded covariate was left out."
         if fitted.left_out == 1
@@ -364,8 +372,7 @@ def model(cohort: Cohort) -> Text | Absent:
         cohort.study,
         paragraph(
             f"The model has {words.count(fitted.events, 'death')} for {len(fitted.keys)}"
-            f" covariates, {fitted.events_per_variable:g} for each: {compared} the customary"
-            f" {prognosis.EVENTS_PER_VARIABLE}.",
+            f" covariates, at least {least.EVENTS} for each.",
             left_out if fitted.left_out else "",
             f"The hazard ratios were {words.listing(ratios)}.",
         ),
@@ -373,7 +380,7 @@ def model(cohort: Cohort) -> Text | Absent:
 
 
 def proportional_table(cohort: Cohort) -> Shown:
-    """Tests of proportional hazards of the two prespecified covariates, and the global test."""
+    """Tests of proportional hazards of the two covariates, and the global test."""
     hazards = prognosis.proportionality(cohort)
     if hazards.tests is None:
         return Absent(cohort.study, f"Proportional hazards cannot be tested: {hazards.reason}.")
@@ -445,13 +452,11 @@ def sweep_table(cohort: Cohort) -> Table:
         sizes = f"{len(cohort.patients) - late:,}", f"{late:,}"
         contrasts = *_ratio_and_p(infusion[cut]), *_ratio_and_p(relapse[cut])
         rows.append((f"{cut:g}{own}", *sizes, *contrasts))
-    missing = "Not estimable: one group has no patient, or the deaths hold no information."
     estimates = [*infusion.values(), *relapse.values()]
     return Table(
         cohort.study,
         "tab-prognosis-sweep",
-        "Late against early relapse at each cut-off in use: hazard ratio of death."
-        + few_deaths(estimates),
+        "Late against early relapse at each cut-off in use: hazard ratio of death.",
         (
             "Cut-off, months",
             "Early, patients",
@@ -465,7 +470,9 @@ def sweep_table(cohort: Cohort) -> Table:
         [
             WALD_NOTE,
             *_firth_note(estimates),
-            *([missing] if any(e.value is None for e in estimates) else []),
+            *not_estimable(
+                (f"month {cut:g}", e) for by_cut in (infusion, relapse) for cut, e in by_cut.items()
+            ),
             "The rows use the same patients, so they are not independent. P-values are unadjusted.",
         ],
         own_mark(cohort.study),

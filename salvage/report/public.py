@@ -23,15 +23,22 @@ from salvage.display import figures, show
 from salvage.display.show import CLEARED, Absent, Box, Figure, Shown, Table
 from salvage.display.wording import (
     interval_text,
-    months,
     p_value,
-    percent,
+    rate_text,
     ratio,
     sentence,
     value_text,
 )
 from salvage.report.safety import nothing
-from salvage.report.shared import EXACT_NOTE, NE_NOTE, absent_category, of, responses_note
+from salvage.report.shared import (
+    EXACT_NOTE,
+    NE_NOTE,
+    absent_category,
+    median_cells,
+    of,
+    rate_cells,
+    responses_note,
+)
 
 MASKED: Final = "hidden"
 NONE_OF_NONE: Final = "0 / 0"
@@ -95,9 +102,7 @@ def _rate(release: Release, measure: str, category: str, line: str = ALL) -> Est
 def _rate_cells(e: Estimate | None) -> tuple[str, str, str]:
     if e is None:
         return MASKED, MASKED, MASKED
-    if not e.n:
-        return NONE_OF_NONE, "–", "–"
-    return f"{e.events:,} / {e.n:,}", percent(e.value).rstrip("%"), interval_text(e)
+    return rate_cells(e)
 
 
 # What the short answer of a page can say: the label of each estimate, by its id. A count follows
@@ -107,6 +112,7 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
         "n.patients": "patients",
         "n.events": "salvage lines",
         "deaths": "deaths",
+        "orr.first_line.all": "objective response rate at the first salvage line",
         "orr.all": "objective response rate over all lines",
         "os.from_relapse.median": "median overall survival from relapse",
     },
@@ -118,8 +124,9 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "overview": {
         "n.events": "salvage lines",
-        "orr.all": "objective response rate",
-        "cr.all": "complete response rate",
+        "orr.first_line.all": "objective response rate at the first salvage line",
+        "orr.all": "objective response rate over all lines",
+        "cr.all": "complete response rate over all lines",
     },
     "compared": {
         "orr.all": "objective response rate over all categories",
@@ -148,7 +155,17 @@ ANSWERS: Final[Mapping[str, Mapping[str, str]]] = {
 def answer(release: Release, page: str) -> Box:
     """The short answer of a page, as far as the release has it."""
     released = estimates.estimates(release)
-    return _answer({label: released.get(id) for id, label in ANSWERS[page].items()})
+    labels = _published_first(release.study, ANSWERS[page])
+    return _answer({label: released.get(id) for id, label in labels.items()})
+
+
+def _published_first(study: Study, labels: Mapping[str, str]) -> Mapping[str, str]:
+    """The labels, in a synthetic study the rate over all lines before that of the first salvage
+    line."""
+    swapped = {"orr.first_line.all": "orr.all", "orr.all": "orr.first_line.all"}
+    if not study.synthetic or not swapped.keys() <= labels.keys():
+        return labels
+    return {id: labels[id] for id in (swapped.get(id, id) for id in labels)}
 
 
 def _answer(by_label: Mapping[str, Estimate | None]) -> Box:
@@ -226,17 +243,18 @@ def six_numbers(release: Release) -> Table:
         "deaths": "Deaths",
         "os.median": "Median OS from infusion",
         "os.from_relapse.median": "Median OS from relapse",
+        "orr.first_line.all": "Objective response rate, first salvage line",
         "orr.all": "Objective response rate, all salvage lines",
     }
     rows = []
-    for id, label in labels.items():
+    for id, label in _published_first(release.study, labels).items():
         e = estimates.estimates(release).get(id)
         value, interval = (MASKED, MASKED) if e is None else (value_text(e), interval_text(e))
         rows.append((label, value, "–" if id in COUNTS else interval))
     return _table(
         release,
         "tab-summary-cohort",
-        "The cohort in six numbers.",
+        "The cohort in numbers.",
         ("Quantity", "Value", "95% CI"),
         rows,
         (TIMES_NOTE,),
@@ -314,7 +332,7 @@ def lines(release: Release) -> Table:
         "Salvage lines by category: all, first and later lines.",
         ("Category", *LINE_NAMES.values()),
         rows,
-        ("A first line is one patient's first treatment after CAR-T failure.",),
+        ("A first salvage line is one patient's first treatment after CAR-T failure.",),
     )
 
 
@@ -482,7 +500,7 @@ def origins(release: Release) -> Table | None:
         for name, e in estimates.medians(release, origin).items():
             group = "all patients" if name == ALL else words.RELAPSE_GROUPS[name].lower()
             fixed = [_at(estimate) if name == ALL else NOT_AT_STEP for estimate in at]
-            median = f"{months(e.value)} ({interval_text(e)})"
+            median = "{} ({})".format(*median_cells(e))
             rows.append((f"{ORIGINS[origin]}, {group}", f"{e.events:,} / {e.n:,}", median, *fixed))
     if not rows:
         return None
@@ -500,7 +518,7 @@ def origins(release: Release) -> Table | None:
 def _at(e: Estimate | None) -> str:
     if e is None:
         return NOT_AT_STEP
-    return percent(e.value).rstrip("%") + ("" if e.low is None else f" ({interval_text(e)})")
+    return rate_text(e).rstrip("%") + ("" if e.low is None else f" ({interval_text(e)})")
 
 
 def contrasts(release: Release, name: str) -> Table | None:

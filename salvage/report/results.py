@@ -27,6 +27,7 @@ def headline(cohort: Cohort) -> dict[str, Estimate]:
             *survival.estimates(cohort).values(),
             *response.estimates(cohort).values(),
             *survival.line_estimates(cohort).values(),
+            *survival.competing_estimates(cohort).values(),
             *prognosis.estimates(cohort).values(),
             *safety.estimates(cohort).values(),
         ]

@@ -16,7 +16,7 @@ from salvage.cohort.schema import FATAL_GRADE
 from salvage.cohort.study import Study
 from salvage.display import show
 from salvage.display.show import Absent, Box, Cleared, Table, Text, text
-from salvage.display.wording import interval_text, percent
+from salvage.display.wording import interval_text, rate_text, sentence
 from salvage.report.shared import NONE, Shown, marks, of, this_cohort
 
 Part = TypeVar("Part")
@@ -99,10 +99,9 @@ def _affected(cohort: Cohort) -> str:
 
 
 def _share(e: Estimate, treated: int) -> str:
-    """``48.3% of treated patients (14/29; 95% CI 29.4 to 67.5)``."""
-    inside = f"{e.events:,}/{e.n:,}; 95% CI {interval_text(e)}"
+    """``14/29 (48%; 95% CI 29 to 67) of treated patients``."""
     known = "" if e.n == treated else " of whom that is known"
-    return f"{percent(e.value)} of treated patients{known} ({inside})"
+    return f"{sentence(e)} of treated patients{known}"
 
 
 def _of_graded(severe: int, patients: int, ungraded: int) -> str:
@@ -191,7 +190,7 @@ def overall(cohort: Cohort) -> Shown:
                 if e.value is None
                 else (
                     f"{e.events:,} / {e.n:,}",
-                    percent(e.value).rstrip("%"),
+                    rate_text(e).rstrip("%"),
                     interval_text(e),
                     number,
                 )

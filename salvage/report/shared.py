@@ -6,19 +6,33 @@ from typing import Final
 import pandas as pd
 
 from salvage import words
-from salvage.analysis import prognosis
+from salvage.analysis import response, survival
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import Mark
 from salvage.cohort import Cohort
 from salvage.cohort.schema import RESPONSE
 from salvage.cohort.study import Study
+from salvage.display import wording
 from salvage.display.show import Absent, Table
-from salvage.display.wording import interval_text, months, p_value, percent, ratio, reason
+from salvage.display.wording import (
+    interval_text,
+    median_text,
+    missing,
+    p_value,
+    percent,
+    rate_text,
+    ratio,
+    reason,
+    value_text,
+)
 
 Shown = Table | Absent
-NONE: Final = "–"
+NONE: Final = words.NONE
 
-EXACT_NOTE: Final = "Exact: Clopper-Pearson interval, as if lines were independent."
+EXACT_NOTE: Final = (
+    "Exact: Clopper-Pearson interval, as if lines were independent. Below 5 lines no percentage is"
+    " given."
+)
 WILSON_NOTE: Final = (
     "Wilson: interval on the effective number of lines, which allows for patients who have several"
     " lines."
@@ -37,8 +51,9 @@ def marks(estimates: Sequence[Estimate]) -> tuple[Mark, ...]:
 
 
 def of(part: int, total: int) -> str:
-    """``5 (42%)``; ``0`` without a percentage when there is nothing to divide by."""
-    return f"{part:,} ({100 * part / total:.0f}%)" if total else f"{part:,}"
+    """``5 (42%)``; without a percentage where it would rest on too few."""
+    share = percent(part / total, total) if total else NONE
+    return f"{part:,}" if share == NONE else f"{part:,} ({share})"
 
 
 def known_share(chosen: "pd.Series[bool]", values: pd.Series) -> str:
@@ -80,7 +95,7 @@ def rate_cells(e: Estimate) -> tuple[str, str, str]:
     """Responses of all lines, rate and interval in percent; dashes for a set without lines."""
     if e.value is None:
         return "0 / 0", NONE, NONE
-    return f"{e.events:,} / {e.n:,}", percent(e.value).rstrip("%"), interval_text(e)
+    return f"{e.events:,} / {e.n:,}", rate_text(e).rstrip("%"), interval_text(e)
 
 
 def rate_row(label: str, exact: Estimate, wilson: Estimate) -> tuple[str, ...]:
@@ -92,7 +107,46 @@ def median_row(label: str, e: Estimate) -> tuple[str, ...]:
     """Label, n, events, median and interval of an estimate in months."""
     if not e.n:
         return (label, "0", NONE, words.NOT_ESTIMABLE, NONE)
-    return (label, f"{e.n:,}", f"{e.events:,}", months(e.value), interval_text(e))
+    return (label, f"{e.n:,}", f"{e.events:,}", *median_cells(e))
+
+
+def median_cells(e: Estimate) -> tuple[str, str]:
+    """Median and interval in months."""
+    return median_text(e), NONE if missing(e) else interval_text(e)
+
+
+END_NOTE: Final = (
+    "A line, and a response, ends with the first progression recorded for the patient, on whatever "
+    "line, or with death. A next line does not end it; the rows under it count it otherwise."
+)
+
+
+def rule_rows(cohort: Cohort, duration: str, category: str = response.ALL) -> list[tuple[str, ...]]:
+    """Median DOR or PFS of a category's lines, by each rule for the end of a line."""
+    times = survival.line_times(cohort, duration, category)
+    medians = survival.line_medians(cohort, category)
+    rows = [median_row(words.DURATIONS[duration], medians[f"{duration}.{category}.median"])]
+    if times is None or not times.n:
+        return rows
+    for rule in survival.RULES_OF[duration][1:]:
+        if rule != "earliest" or times.undated:
+            e = medians[f"{duration}.{category}.{rule}.median"]
+            rows.append(median_row(f"– {survival.RULES[rule]}", e))
+    return rows
+
+
+def undated_note(cohort: Cohort, category: str = response.ALL) -> str:
+    """How many lines end in a progression without a month, and where it was put; empty if none."""
+    times = survival.line_times(cohort, "pfs", category)
+    if times is None or not times.undated:
+        return ""
+    if times.no_months:
+        return f"No median of progression-free survival: {times.no_months}."
+    return (
+        f"{times.undated:,} of {words.count(times.n, 'line')} end in a progression whose month is "
+        "not recorded. It stands as late as it can be: at the next line, the end of treatment, "
+        "death or last contact, whichever comes first."
+    )
 
 
 def ratio_cells(e: Estimate) -> tuple[str, str, str]:
@@ -106,18 +160,12 @@ def not_estimable(rows: Iterable[tuple[str, Estimate]]) -> list[str]:
     """Why rows of a table (label, estimate) are not estimable: one note for each reason."""
     labels: dict[str, list[str]] = {}
     for label, e in rows:
-        if e.value is None:
+        if missing(e):
             labels.setdefault(reason(e.method), []).append(label)
     return [
         f"Not estimable ({why}): {'; '.join(dict.fromkeys(missing))}."
         for why, missing in labels.items()
     ]
-
-
-def few_deaths(estimates: Iterable[Estimate]) -> str:
-    """The caution in a caption of models of one covariate, where one of them has few deaths."""
-    deaths = {e.events or 0 for e in estimates if e.value is not None}
-    return prognosis.caution(min(deaths), least=len(deaths) > 1) if deaths else ""
 
 
 def paragraph(*sentences: str) -> str:
@@ -140,11 +188,7 @@ def this_cohort(study: Study) -> str:
 def median(e: Estimate, unit: str = "line") -> str:
     """``3.1 months (95% CI 1.2 to not reached)``, or that it was not reached with events and
     denominator."""
-    if e.value is None:
-        return (
-            f"not reached ({words.count(e.events or 0, 'event')} in {words.count(e.n or 0, unit)})"
-        )
-    if e.low is None and e.high is None:
-        return f"{months(e.value)} months (95% CI {words.NOT_ESTIMABLE})"
-    low = months(e.low) if e.low is not None else words.NOT_ESTIMABLE
-    return f"{months(e.value)} months (95% CI {low} to {months(e.high)})"
+    if e.value is not None:
+        return wording.median(e)
+    counted = f"{words.count(e.events or 0, 'event')} in {words.count(e.n or 0, unit)}"
+    return f"{value_text(e)} ({reason(e.method) if missing(e) else counted})"

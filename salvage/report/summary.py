@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from salvage import __version__, words
-from salvage.analysis import comparison, provenance, safety
+from salvage.analysis import comparison, provenance, response, safety
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
@@ -15,7 +15,6 @@ from salvage.display.show import CLEARED, Box, Cover, Table, Text
 from salvage.display.wording import (
     interval_text,
     p_phrase,
-    percent,
     ratio,
     sentence,
     value_and_parts,
@@ -23,6 +22,7 @@ from salvage.display.wording import (
 )
 from salvage.evidence.agreement import Agreement, agreements
 from salvage.report.comparison import could_show
+from salvage.report.overview import evaluable_in_short, rates_in_short
 from salvage.report.results import headline
 from salvage.report.shared import NONE, median, this_cohort
 
@@ -32,13 +32,12 @@ Estimates = Mapping[str, Estimate]
 SMALL_GROUP: Final = 50
 NO_ADVERSE_EVENT: Final = "no adverse event recorded"
 VERDICT: Final = {True: "✓ agrees", False: "differs"}
-SIX: Final = (
+FIVE: Final = (
     "n.patients",
     "n.events",
     "deaths",
     "followup.reverse_km.median",
     "os.median",
-    "orr.all",
 )
 
 
@@ -72,8 +71,7 @@ def answer(cohort: Cohort) -> Box:
     """The answer of the whole book in three sentences."""
     return show.answer(
         cohort.study,
-        f"{_survival(cohort)} The objective response rate over all lines was"
-        f" {sentence(headline(cohort)['orr.all'])}.",
+        f"{_survival(cohort)} {rates_in_short(cohort)} {evaluable_in_short(cohort)}",
         _against_published(cohort),
         ranking(cohort),
         name="answer-summary",
@@ -134,7 +132,12 @@ def ranking(cohort: Cohort) -> str:
 
 def six_numbers(cohort: Cohort) -> Table:
     """The cohort in six numbers, each with its interval and where it comes from."""
-    estimates = headline(cohort)
+    estimates, leading = headline(cohort), response.leading(cohort)
+    how = (
+        "its interval allows for patients with several lines (Wilson on the effective n)"
+        if leading.method.startswith(response.WILSON_EFFECTIVE)
+        else "one line for each patient, with the exact interval"
+    )
     return Table(
         cohort.study,
         "tab-summary-cohort",
@@ -147,11 +150,11 @@ def six_numbers(cohort: Cohort) -> Table:
                 NONE if e.unit == "count" else interval_text(e),
                 _provenance(e),
             )
-            for e in (estimates[id] for id in SIX)
+            for e in (*(estimates[id] for id in FIVE), leading)
         ],
         (
             "Follow-up by reverse Kaplan-Meier; overall survival from the first CAR-T infusion;"
-            " rate over salvage lines, its interval exact, as if lines were independent.",
+            f" response rate: {how}.",
         ),
         left=(0, 3),
     )
@@ -220,12 +223,12 @@ def _highest(study: Study, estimates: Estimates, measure: str) -> tuple[str, str
     if not top:
         return f"No line brought a {words.RESPONDED[measure]}.", NONE
     if len(leaders) == len(rates) > 1:
-        return f"All {len(leaders)} categories alike: {percent(top)}.", NONE
+        return f"All {len(leaders)} categories have the same rate.", NONE
     small = any((rates[key].n or 0) < SMALL_GROUP for key in leaders)
     maximum = f"A maximum over {'small' if small else 'unrandomised'} groups: no ranking"
     if len(leaders) > 1:
         share = words.count(len(leaders), "category", "categories")
-        return f"{share} share the highest rate, {percent(top)}.", maximum
+        return f"{share} share the highest rate.", maximum
     leader = f"{words.category(leaders[0], study.labels)}: {sentence(rates[leaders[0]])}."
     return leader, maximum if len(rates) > 1 else "The only category with lines"
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from salvage import words
-from salvage.analysis import survival
+from salvage.analysis import least, survival
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import own_mark
 from salvage.analysis.survival import FIXED_MONTHS
@@ -11,19 +11,23 @@ from salvage.cohort import Cohort
 from salvage.cohort.schema import RESPONSE
 from salvage.display import figures, show
 from salvage.display.show import Absent, Box, Figure, Table, Text, text
-from salvage.display.wording import interval_text, months, percent
+from salvage.display.wording import interval_text, months, percent, rate_text, reason
 from salvage.report.shared import (
+    END_NOTE,
     NONE,
     Shown,
     marks,
     median,
+    median_cells,
     median_row,
     no_response_times,
+    not_estimable,
+    rule_rows,
     spread,
     this_cohort,
+    undated_note,
 )
 
-BEYOND: Final = "†"
 ORIGINS: Final = {
     "os": "First CAR-T infusion",
     "os.from_relapse": "Relapse",
@@ -32,10 +36,10 @@ ORIGINS: Final = {
 LOG_LOG_NOTE: Final = (
     "Kaplan-Meier with log-log 95% intervals, as R's survival package prints them."
 )
-BEYOND_NOTE: Final = (
-    f"{BEYOND} Beyond the last observation of this origin: the last value is carried on."
+BEYOND_NOTE: Final = "A dash: beyond the last observation, where the curve was above 0."
+NO_LIMITS_NOTE: Final = (
+    "Before the first death, and where every patient at risk has died, there is no interval."
 )
-NO_LIMITS_NOTE: Final = "Where every patient at risk has died the curve is 0 and has no interval."
 
 
 def answer(cohort: Cohort) -> Box:
@@ -79,7 +83,7 @@ def _guaranteed(share: Estimate) -> str:
         return "Salvage began in the month of infusion, so it guarantees no survival time."
     return (
         "Of the time from infusion that was observed in treated patients, "
-        f"{percent(share.value, 0)} lies before their first salvage line. Nobody who received "
+        f"{percent(share.value)} lies before their first salvage line. Nobody who received "
         "salvage could have died in that time. Survival from infusion is therefore not the "
         "survival that follows salvage."
     )
@@ -92,8 +96,10 @@ def by_origin(cohort: Cohort) -> Table:
     at_months = {id: [estimates[f"{id}.at.{month}"] for month in FIXED_MONTHS] for id in ORIGINS}
     used = [e for id in ORIGINS for e in (medians[id], *at_months[id])]
     notes = [LOG_LOG_NOTE]
-    notes += [BEYOND_NOTE] if any(map(_beyond, used)) else []
-    notes += [NO_LIMITS_NOTE] if any(e.value == 0 for e in used if e.unit == "probability") else []
+    notes += [BEYOND_NOTE] if any(e.method.endswith(survival.BEYOND) for e in used) else []
+    at_an_end = any(e.unit == "probability" and e.value in (0, 1) for e in used)
+    notes += [NO_LIMITS_NOTE] if at_an_end else []
+    notes += not_estimable((label, medians[id]) for id, label in ORIGINS.items())
     return Table(
         cohort.study,
         "tab-survival-origins",
@@ -118,25 +124,20 @@ def by_origin(cohort: Cohort) -> Table:
     )
 
 
-def _beyond(e: Estimate) -> bool:
-    return e.method.endswith(survival.BEYOND)
-
-
 def _survival_cell(e: Estimate) -> str:
     """Value and interval of a survival at a month, in percent."""
     if e.value is None:
         return NONE
-    value = f"{100 * e.value:.1f}{BEYOND if _beyond(e) else ''}"
-    return value if e.low is None and e.high is None else f"{value} ({interval_text(e)})"
+    value = rate_text(e).rstrip("%")
+    return value if value == NONE or e.low is None else f"{value} ({interval_text(e)})"
 
 
 def _median_cell(e: Estimate) -> str:
     """Value and interval of a median in months; one that is not reached keeps its lower limit."""
     if not e.n:
         return NONE
-    if e.low is None and e.high is None:
-        return months(e.value)
-    return f"{months(e.value)} ({interval_text(e)})"
+    middle, interval = median_cells(e)
+    return middle if e.low is None and e.high is None else f"{middle} ({interval})"
 
 
 def why_biased(cohort: Cohort) -> Text:
@@ -169,7 +170,8 @@ def reading(cohort: Cohort) -> Text:
     if infusion is None or relapse is None:
         return text(
             cohort.study,
-            "At least one of the medians is not reached, so their difference cannot be stated. "
+            "At least one of the medians is not reached or rests on too few patients, so their "
+            "difference cannot be stated. "
             "Survival at fixed months can still be read from the table.",
         )
     if months(infusion) == months(relapse):
@@ -210,7 +212,7 @@ def restricted_means(cohort: Cohort) -> Shown:
     if month is None:
         return Absent(
             cohort.study,
-            "No restricted mean can be given: from one of the origins nobody was observed at all.",
+            f"No restricted mean can be given: there is {survival.NO_HORIZON}.",
         )
     means = {id: survival.estimates(cohort)[f"{id}.rmst"] for id in ORIGINS}
     return Table(
@@ -221,9 +223,9 @@ def restricted_means(cohort: Cohort) -> Shown:
         [median_row(label, means[id]) for id, label in ORIGINS.items()],
         (
             f"The area under the Kaplan-Meier curve up to {words.months(month)}. The horizon is "
-            "the longest whole month that the follow-up from every origin reaches; without a whole "
-            "month, the last observation.",
-            "Normal interval with R's standard error.",
+            f"the last whole month at which a tenth and at least {least.AT_RISK} patients are at "
+            "risk from every origin.",
+            "Normal interval with R's standard error; none where nobody died within the horizon.",
         ),
         marks([*means.values()]),
     )
@@ -250,13 +252,8 @@ def follow_up(cohort: Cohort) -> Table:
         [
             ("Observed time, median", f"{observed.n:,}", months(observed.value), NONE),
             ("Observed time, shortest to longest", f"{shortest.n:,}", extremes, NONE),
-            ("Overall survival, median", f"{os.n:,}", months(os.value), interval_text(os)),
-            (
-                "Follow-up, median by reverse Kaplan-Meier",
-                f"{reverse.n:,}",
-                months(reverse.value),
-                interval_text(reverse),
-            ),
+            ("Overall survival, median", f"{os.n:,}", *median_cells(os)),
+            ("Follow-up, median by reverse Kaplan-Meier", f"{reverse.n:,}", *median_cells(reverse)),
         ],
         (
             "Observed time runs to death or last contact. A range is not a confidence interval.",
@@ -302,54 +299,126 @@ def observed_range(cohort: Cohort) -> Text:
 
 
 def responses(cohort: Cohort) -> Shown:
-    """Duration of response over all lines, with a new treatment as censoring and as an event."""
-    censored, event = _response_medians(cohort)
-    if not censored.n:
+    """Duration of response and PFS over all lines, by each rule for the end of a line."""
+    responses, lines = (survival.line_times(cohort, key) for key in ("dor", "pfs"))
+    if not any(times is not None and times.n for times in (responses, lines)):
         return Absent(cohort.study, no_response_times(cohort))
-    notes = [
-        "From the first CR or PR to progression or death. A patient counts once for each line."
-    ]
-    untimed = int(cohort.salvage["best_response"].isin(RESPONSE).sum()) - censored.n
+    notes = [END_NOTE, "A patient counts once for each line."]
+    untimed = int(cohort.salvage["best_response"].isin(RESPONSE).sum())
+    untimed -= responses.n if responses is not None else 0
     if untimed:
         notes.append(f"{words.count(untimed, 'response')} without a recorded month left out.")
     return Table(
         cohort.study,
         "tab-survival-response-duration",
-        "Duration of response over all salvage lines.",
-        ("Rule", "Responses", "Ended", "Median, months", "95% CI, months"),
-        [
-            median_row("A new treatment censors", censored),
-            median_row("A new treatment is an event", event),
-        ],
-        notes,
+        "Duration of response and progression-free survival over all salvage lines.",
+        ("Duration", "Lines", "Events", "Median, months", "95% CI, months"),
+        [*rule_rows(cohort, "dor"), *rule_rows(cohort, "pfs")],
+        [*notes, *filter(None, [undated_note(cohort)])],
         own_mark(cohort.study),
     )
 
 
-def _response_medians(cohort: Cohort) -> tuple[Estimate, Estimate]:
-    """Median duration of response over all lines: a new treatment censors, or is an event."""
-    estimates = survival.line_estimates(cohort)
-    return estimates["dor.all.median"], estimates["dor.all.new_treatment_event.median"]
-
-
 def response_reading(cohort: Cohort) -> Text | Absent:
-    """Duration of response over all lines, under both rules for a new treatment."""
-    censored, event = _response_medians(cohort)
-    if not censored.n:
+    """Duration of response over all lines, and what the next lines change in it."""
+    medians = survival.line_medians(cohort)
+    main, censored, event = (
+        medians[f"dor.all.{rule}median"]
+        for rule in ("", "censored_at_next_line.", "next_line_event.")
+    )
+    if not main.n:
         return Absent(cohort.study, no_response_times(cohort))
-    lines, changed = censored.n, (event.events or 0) - (censored.events or 0)
-    duration = median(censored, "response")
+    ended = (
+        f"{words.count(main.n, 'response')} with a recorded beginning lasted a median of "
+        f"{median(main, 'response')}."
+        if main.value is not None
+        else f"The median duration of {words.count(main.n, 'response')} was "
+        f"{median(main, 'response')}."
+    )
+    lines = survival.with_outcome(cohort)
+    held = lines[lines["best_response"].isin(RESPONSE) & lines["response_month"].notna()]
+    end, event_then = survival.end_of_line(held)
+    changed = int(((held["next_start"] < end) | (held["next_start"] == end) & ~event_then).sum())
     return text(
         cohort.study,
-        f"The median duration of {words.count(lines, 'response')} was {duration}."
-        if censored.value is None
-        else f"{words.count(lines, 'response')} with a recorded beginning lasted a median of "
-        f"{duration}.",
-        f"A new treatment began before progression or death in {words.count(changed, 'response')}. "
-        f"If it counts as an event, the median is {median(event, 'response')}."
+        ended,
+        f"A next line began before progression or death in {words.count(changed, 'response')}. "
+        f"Censored there, the median is {median(censored, 'response')}; with the next line as an "
+        f"event it is {median(event, 'response')}."
         if changed
-        else "No response ended in a new treatment, so both rules give the same result.",
+        else "No next line began before progression or death, so all rules give the same result.",
     )
 
 
-# --- a second implementation ----------------------------------------------------------------------
+# --- what comes first -----------------------------------------------------------------------------
+
+#: The ids of competing causes, and among what they are counted.
+COMPETING: Final = (
+    (survival.NEXT_LINE, "", "salvage lines, from their start"),
+    (survival.NEXT_LINE, "first_line.", "first salvage lines, from their start"),
+    (survival.FIRST_SALVAGE, "", "patients, from relapse"),
+    (survival.DEATHS, "", "patients, from relapse"),
+)
+
+
+def competing(cohort: Cohort) -> Table | Absent:
+    """Cumulative incidence of what can come next, where one comes before the other."""
+    estimates = survival.competing_estimates(cohort)
+    rows, used, notes = [], [], []
+    for causes, group, among in COMPETING:
+        by_cause = {
+            label: [estimates[f"cif.{cause}.{group}at.{month}"] for month in FIXED_MONTHS]
+            for cause, label in causes.items()
+        }
+        first = next(iter(by_cause.values()))[0]
+        if first.value is None:
+            labels = words.listing([*by_cause]).lower()
+            notes.append(f"Among {among}, {labels} are not given: {reason(first.method)}.")
+            continue
+        for label, at in by_cause.items():
+            used += at
+            events = f"{at[0].events:,} / {at[0].n:,}"
+            rows.append((label, among, events, *map(_survival_cell, at)))
+    if not rows:
+        return Absent(cohort.study, " ".join(notes))
+    unknown = survival.deaths_without_cause(cohort)
+    if unknown and estimates["cif.nrm.at.3"].value is not None:
+        deaths = words.count(unknown, "death")
+        notes.append(f"{deaths} without a recorded cause stand in neither row of causes.")
+    notes += ["A dash: beyond the last observation."] if any(e.value is None for e in used) else []
+    return Table(
+        cohort.study,
+        "tab-survival-competing",
+        "What came first: cumulative incidence of treatment and of death.",
+        (
+            "Event",
+            "Among",
+            "Events / all",
+            *(f"{words.months(month)}, % (95% CI)" for month in FIXED_MONTHS),
+        ),
+        rows,
+        ("Aalen-Johansen estimates with log-log 95% intervals.", *notes),
+        marks(used),
+        left=(0, 1),
+    )
+
+
+READ_AT: Final = 6
+
+
+def competing_reading(cohort: Cohort) -> Text:
+    """How many lines were followed by another, and how many by death alone."""
+    estimates = survival.competing_estimates(cohort)
+    next_line, death = (estimates[f"cif.{cause}.at.{READ_AT}"] for cause in survival.NEXT_LINE)
+    if next_line.value is None or death.value is None:
+        return text(
+            cohort.study,
+            f"What came first within {words.months(READ_AT)} of a line cannot be stated: "
+            f"{reason(next_line.method)}.",
+        )
+    return text(
+        cohort.study,
+        f"Within {words.months(READ_AT)} of the start of a line, a next line followed "
+        f"{percent(next_line.value, next_line.n)} of lines, and in "
+        f"{percent(death.value, death.n)} the patient died before a next line.",
+    )

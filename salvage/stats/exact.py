@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
+from scipy.optimize import brentq
+from scipy.stats import random_table
 
-from salvage.stats._arrays import Floats, Ints, as_counts, finite
+from salvage.stats._arrays import Bools, Floats, Ints, as_counts
 from salvage.stats.intervals import check_counts
 
-#: Above this many partial tables the exact test would take more than a few seconds.
+#: Above this many partial tables they are drawn, not enumerated: it would take seconds.
 EXACT_TABLES = 5_000_000
+#: How many tables are drawn, and from which seed.
+DRAWS, SEED = 100_000, 20_260_203
+#: Tables whose probabilities differ by less, relatively, count as equally likely, as in R.
+_EQUAL = math.log1p(1e-7)
+#: Log odds ratios are looked for between these; e^60 is beyond any count.
+_FARTHEST = 60.0
 
 
-def exact_kx2(events: Sequence[int], n: Sequence[int]) -> float | None:
+class ExactP(NamedTuple):
+    """An exact P; where tables were drawn, `error` is its standard error, else None."""
+
+    p: float
+    error: float | None
+
+
+def exact_kx2(events: Sequence[int], n: Sequence[int]) -> ExactP | None:
     """Exact P that k proportions are equal, given all margins.
 
     Parameters
@@ -27,33 +43,41 @@ def exact_kx2(events: Sequence[int], n: Sequence[int]) -> float | None:
     Returns
     -------
     The probability of all tables that are no more likely than the one seen; tables within a
-    relative 1e-7 of it count as equally likely, as in R `fisher.test`. 1 where all or none
-    respond. None with fewer than two groups, or when more than `EXACT_TABLES` partial tables
-    would have to be held.
+    relative 1e-7 of it count as equally likely. 1 where all or none respond. Where more than
+    `EXACT_TABLES` partial tables would have to be held, the share among `DRAWS` drawn tables and
+    the one seen. None with fewer than two groups.
 
     Raises
     ------
     ValueError
         Unless 0 <= events <= n in every group.
 
-    Method: Freeman and Halton 1951, by enumeration.
+    Method: Freeman and Halton 1951, by enumeration; tables are drawn by scipy's `random_table`
+    from a fixed seed, as R `fisher.test(simulate.p.value = TRUE)`.
 
-    >>> round(exact_kx2([3, 0, 2], [4, 5, 3]), 4)
+    >>> round(exact_kx2([3, 0, 2], [4, 5, 3]).p, 4)
     0.0467
     """
     seen, sizes = as_counts(events, n)
     used = sizes > 0
-    seen, sizes = seen[used], sizes[used]
+    # Sorted, so that the tables drawn do not depend on the order of groups.
+    order = np.lexsort((seen[used], sizes[used]))
+    seen, sizes = seen[used][order], sizes[used][order]
     total, everyone = int(seen.sum()), int(sizes.sum())
     if len(sizes) < 2:
         return None
+    if total in (0, everyone):
+        return ExactP(1.0, None)
+    observed = float(_log_choose(sizes, seen).sum()) + _EQUAL
     tables = _log_weights(sizes, total)
     if tables is None:
-        return None
-    observed = float(_log_choose(sizes, seen).sum())
-    extreme = tables[tables <= observed + math.log1p(1e-7)]
+        drawn = random_table(sizes, [total, everyone - total]).rvs(DRAWS, random_state=SEED)
+        weights = _log_choose(sizes, drawn[:, :, 0].astype(np.int64)).sum(axis=1)
+        p = (1 + int((weights <= observed).sum())) / (1 + DRAWS)
+        return ExactP(p, math.sqrt(p * (1 - p) / DRAWS))
     all_tables = float(_log_choose(np.array([everyone]), np.array([total]))[0])
-    return min(1.0, float(np.sort(np.exp(extreme - all_tables)).sum()))
+    extreme = np.exp(tables[tables <= observed] - all_tables)
+    return ExactP(min(1.0, float(np.sort(extreme).sum())), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +88,7 @@ class Fisher:
     no odds ratio and no limit, and `p` is 1.
     """
 
-    p: float | None
+    p: float
     odds_ratio: float | None
     low: float | None
     high: float | None
@@ -93,19 +117,37 @@ def fisher_2x2(events: int, n: int, other_events: int, other_n: int) -> Fisher:
     >>> round(test.p, 4), round(test.odds_ratio, 1)
     (0.0052, 16.7)
     """
-    from scipy.stats import contingency
-
     check_counts(events, n)
     check_counts(other_events, other_n)
-    if events + other_events in (0, n + other_n):
+    total = events + other_events
+    if total in (0, n + other_n):
         return Fisher(1.0, None, None, None)
-    p = exact_kx2((events, other_events), (n, other_n))
-    table = [[events, n - events], [other_events, other_n - other_events]]
-    conditional = contingency.odds_ratio(table, kind="conditional")
-    interval = conditional.confidence_interval(0.95)
+    cell = np.arange(max(0, total - other_n), min(n, total) + 1)
+    sizes = np.full(len(cell), n), np.full(len(cell), other_n)
+    log_weight = _log_choose(sizes[0], cell) + _log_choose(sizes[1], total - cell)
+
+    def likely(log_odds: float) -> Floats:
+        log_density = log_weight + log_odds * cell
+        density = np.exp(log_density - log_density.max())
+        return np.asarray(density / density.sum(), dtype=np.float64)
+
+    def tail(cells: Bools) -> float:
+        """Where the log odds make these cells as likely as an interval leaves out on one side."""
+        return _root(lambda x: float(likely(x)[cells].sum()) - 0.025)
+
+    extreme = log_weight <= log_weight[cell == events] + _EQUAL
+    lowest, highest = events == cell[0], events == cell[-1]
     return Fisher(
-        p, finite(float(conditional.statistic)), float(interval.low), finite(float(interval.high))
+        min(1.0, float(np.sort(likely(0)[extreme]).sum())),
+        0.0 if lowest else None if highest else _root(lambda x: float(likely(x) @ cell) - events),
+        0.0 if lowest else tail(cell >= events),
+        None if highest else tail(cell <= events),
     )
+
+
+def _root(of: Callable[[float], float]) -> float:
+    """The odds ratio at whose logarithm a monotone function is 0."""
+    return math.exp(float(brentq(of, -_FARTHEST, _FARTHEST, xtol=1e-12)))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from scipy import special
 
-from salvage.stats._arrays import Bools, Floats, as_counts
+from salvage.stats._arrays import Bools, Floats, as_vector, same_length
 from salvage.stats.intervals import Interval
 
 #: Above this many events in a group there is nothing to shrink, and the quadrature is untested.
@@ -33,22 +33,26 @@ class Shrinkage:
     """Rates that borrow strength from each other: posterior means and central 95% intervals.
 
     One place per group, in the order given; None for a group without events to count.
-    `population` is the posterior mean of the mean rate of groups.
+    `population` is the posterior mean of the mean rate of groups. `moved` is the largest difference
+    that another prior makes to any mean: one uniform in 1/(1+(a+b)^(-1/2)), which draws the rates
+    together more.
     """
 
     mean: tuple[float | None, ...]
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
     population: float
+    moved: float
 
 
-def shrink(events: Sequence[int], n: Sequence[int]) -> Shrinkage | None:
+def shrink(events: Sequence[float], n: Sequence[float]) -> Shrinkage | None:
     """Shrunken rates of k groups by a hierarchical beta-binomial model.
 
     Parameters
     ----------
     events, n
-        Responses and sizes of k groups; a group may be empty.
+        Responses and sizes of k groups, which need not be whole: effective numbers allow for
+        events that are not independent (Chen, Wakefield and Lumley 2014). A group may be empty.
 
     Returns
     -------
@@ -68,9 +72,12 @@ def shrink(events: Sequence[int], n: Sequence[int]) -> Shrinkage | None:
     >>> [round(mean, 2) for mean in rates.mean]
     [0.7, 0.22, 0.41]
     """
-    seen, sizes = as_counts(events, n)
+    seen, sizes = as_vector(events, "events"), as_vector(n, "n")
+    same_length(events=seen, n=sizes)
+    if ((seen < 0) | (seen > sizes)).any():
+        raise ValueError("events must lie between 0 and n")
     used = sizes > 0
-    y, size = seen[used].astype(np.float64), sizes[used].astype(np.float64)
+    y, size = seen[used], sizes[used]
     if len(y) < 2 or not ((y > 0) & (y < size)).any() or size.max() > SHRINKAGE_LIMIT:
         return None
     box = _posterior_box(y, size)
@@ -80,13 +87,16 @@ def shrink(events: Sequence[int], n: Sequence[int]) -> Shrinkage | None:
     peak = float(log_density.max())
     weight = weight * np.exp(log_density - peak)
     total = float(weight.sum())
+    other = weight * (1 - fold) ** 2
+    moved = 0.0
     groups: list[tuple[float | None, float | None, float | None]] = []
-    for responders, number in zip(seen.astype(float), sizes.astype(float), strict=True):
+    for responders, number in zip(seen.tolist(), sizes.tolist(), strict=True):
         if number == 0:
             groups.append((None, None, None))
             continue
         expected = (a + responders) / (a + b + number)
         rate = float(np.sum(weight * expected)) / total
+        moved = max(moved, abs(rate - float(np.sum(other * expected) / other.sum())))
         squared = (
             float(np.sum(weight * expected * (a + responders + 1) / (a + b + number + 1))) / total
         )
@@ -101,7 +111,7 @@ def shrink(events: Sequence[int], n: Sequence[int]) -> Shrinkage | None:
         )
         groups.append((rate, low, high))
     means, lows, highs = zip(*groups, strict=True)
-    return Shrinkage(means, lows, highs, float(np.sum(weight * mean_)) / total)
+    return Shrinkage(means, lows, highs, float(np.sum(weight * mean_)) / total, moved)
 
 
 @cache
@@ -224,7 +234,7 @@ def _narrowed(nodes: Floats, near: Bools, limits: Interval) -> Interval:
 
 def _log_rising(a: Floats, count: float) -> Floats:
     """Log of a (a+1) ... (a+count-1), without the cancellation of two large log gammas."""
-    if count <= _FACTORS:
+    if count <= _FACTORS and count == int(count):
         product = a.copy()
         for more in range(1, int(count)):
             product *= a + more

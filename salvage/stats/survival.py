@@ -381,11 +381,16 @@ def rmst(
 
 @dataclass(frozen=True, slots=True)
 class Incidence:
-    """Cumulative incidence of one cause in the presence of others, at its event times."""
+    """Cumulative incidence of one cause in the presence of others, at its event times.
+
+    `last` is the last observation; `complete` says that nobody was left without an event there, so
+    that the incidence stays what it is.
+    """
 
     n: int
     events: int
     last: float | None
+    complete: bool
     time: Floats
     incidence: Floats
     variance: Floats
@@ -458,6 +463,7 @@ def cumulative_incidence(time: npt.ArrayLike, status: npt.ArrayLike, cause: int 
         n=len(stop),
         events=int(mine.sum()),
         last=float(times[-1]) if size else None,
+        complete=bool(size and leaving[-1] == mine[-1] + others[-1]),
         time=times[shown],
         incidence=incidence[shown],
         variance=variance[shown],

@@ -12,11 +12,27 @@ from fractions import Fraction
 import pandas as pd
 
 from salvage.analysis.provenance import printed_figures, prints_as
-from salvage.cohort.schema import CATEGORY_KEYS, FATAL_GRADE, POOR_ECOG, RESPONSE
+from salvage.cohort.check import check_source
+from salvage.cohort.readers import Source
+from salvage.cohort.schema import (
+    CATEGORY_KEYS,
+    FATAL_GRADE,
+    POOR_ECOG,
+    RESPONSE,
+    SEVERE_GRADE,
+    TABLES,
+)
+from salvage.cohort.study import Study
 from salvage.stats import cox
+from salvage.synthetic.frames import as_text
 
 Frames = Mapping[str, pd.DataFrame]
 FIRST_LINES_AT_MONTH_ONE = 2
+SHORTEST_BEFORE_SECOND_CART = 1.0
+"""Months in which a response comes and is lost again."""
+LATEST_CRS_OR_ICANS = {"second_cart": 0.5, "bispecific": 0.8}
+"""Months from an infusion (two weeks) or from the first step of dose (the first cycle)."""
+_OF_LINE = ["patient_id", "line"]
 
 
 def kaplan_meier_median(months: Iterable[float], died: Iterable[bool]) -> float | None:
@@ -135,11 +151,17 @@ def _leading_term(adverse_events: pd.DataFrame, term: str) -> list[str]:
 def impossible_histories(frames: Frames) -> list[str]:
     """Every record that cannot be a history of a patient, or cannot go with the others.
 
-    Stricter than the checks of a hospital's cohort: it also asks for what a calibrated cohort must
-    hold, such as a documented progression after progressive disease as best response. The course of
+    Every error and warning of a hospital's cohort, and what a calibrated cohort must hold beyond
+    them, such as a documented progression after progressive disease as best response. The course of
     lines, or baseline, is checked if its first column has any value; an absent table is not.
     """
     patients, salvage = frames["patients"], frames["salvage"]
+    texts = {
+        table.name: (as_text(frames[table.name], table.columns), table.name)
+        for table in TABLES
+        if table.name in frames
+    }
+    _, problems = check_source(Source(Study(), texts))
     lines = _with_spans(patients, salvage)
     rules = _timing_rules(lines)
     if _recorded(lines, "response_month"):
@@ -149,11 +171,19 @@ def impossible_histories(frames: Frames) -> list[str]:
         rules["target switch outside, or missing in, a second CAR-T"] = (
             lines["target_switched"].notna() != second
         )
-    wrong = _listed(lines, rules, ["patient_id", "line"])
+    wrong = [str(problem) for problem in problems] + _listed(lines, rules, ["patient_id", "line"])
     wrong += _listed(patients, _patient_rules(patients, salvage), ["patient_id"])
     if "adverse_events" in frames:
+        fatal = frames["adverse_events"].loc[frames["adverse_events"]["grade"] >= FATAL_GRADE]
+        toxic = patients["cause_of_death"].isin(["infection", "treatment"])
+        silent = toxic & ~patients["patient_id"].isin(fatal["patient_id"])
+        wrong += _listed(
+            patients,
+            {"death of a treatment or infection without a fatal event": silent},
+            ["patient_id"],
+        )
         events = frames["adverse_events"].merge(
-            lines[["patient_id", "line", "category", "start_month", "stop"]],
+            lines[[*_OF_LINE, "category", "start_month", "stop", "last", "cause_of_death"]],
             how="left",
             on=["patient_id", "line"],
         )
@@ -187,14 +217,17 @@ def _with_spans(patients: pd.DataFrame, salvage: pd.DataFrame) -> pd.DataFrame:
 def _timing_rules(lines: pd.DataFrame) -> dict[str, pd.Series]:
     group = lines.groupby("patient_id")
     second = lines["category"] == "second_cart"
+    soon = second.groupby(lines["patient_id"]).shift(-1, fill_value=False)
+    soon &= lines["stop"] - lines["start_month"] < SHORTEST_BEFORE_SECOND_CART
     return {
         "starts before relapse": lines["start_month"] < lines["relapse_month"],
         "starts at or after the next line, death or last contact": (
             lines["start_month"] >= lines["stop"]
         ),
         "line numbers are not 1, 2, 3": lines["line"] != group.cumcount() + 1,
-        "a second CAR-T twice": second
-        & lines[second].duplicated("patient_id").reindex(lines.index, fill_value=False),
+        "a response that a second CAR-T leaves no time to lose": (
+            soon & lines["best_response"].isin(RESPONSE)
+        ),
         "a third line in a patient who died at month 1": (
             (lines["os_month"] <= 1) & (lines["line"] > FIRST_LINES_AT_MONTH_ONE)
         ),
@@ -209,10 +242,38 @@ def _course_rules(lines: pd.DataFrame) -> dict[str, pd.Series]:
     dead, last = lines["died"].astype(bool), lines["last"]
     at_end = end == lines["os_month"]
     radiotherapy = lines["category"] == "radiotherapy"
-    target = lines["regimen"].str.removesuffix(" CAR-T")
-    same = lines["category"].eq("second_cart") & (target == lines["cart_target"])
-    switched = lines["category"].eq("second_cart") & (target != lines["cart_target"])
+    second = lines["category"] == "second_cart"
+    target = _target(lines["regimen"])
+    same, switched = (
+        second & (target == lines["cart_target"]),
+        second & (target != lines["cart_target"]),
+    )
+    group = lines.groupby("patient_id")
+    after = group["start_month"].shift(-1)
+    consolidated = group["intent"].shift(-1) == "consolidation"
+    before = best.groupby(lines["patient_id"]).shift()
+    kept = ((before == "CR") & (best == "CR")) | ((before == "PR") & responded)
+    lost = end.where(reason == "progression")
+    active = lost.groupby(lines["patient_id"]).shift().groupby(lines["patient_id"]).ffill()
+    active = active.fillna(lines["relapse_month"])
+    repeated = lines.duplicated(["patient_id", "regimen"]) & ~radiotherapy
     return {
+        "a new line in a response that it does not consolidate": (
+            (reason == "new_treatment") & ~consolidated
+        ),
+        "consolidation that does not keep the response": (
+            (lines["intent"] == "consolidation") & ~kept
+        ),
+        "a long wait for the next line after progression": _above(after - progression, 1.2),
+        "treatment goes on after progression": _above(lines["end_month"] - progression, 0),
+        "more than twelve cycles of glofitamab": (
+            (lines["regimen"] == "glofitamab") & _above(lines["end_month"] - start, 8.3)
+        ),
+        "a regimen given again": repeated,
+        "a second CAR-T that is not yet made": second & _above(1.0 - (start - active), 0),
+        "a second CAR-T without progression before it": second
+        & ~lines["line"].eq(1)
+        & ~(progression.groupby(lines["patient_id"]).shift() <= start),
         "response month without, or missing with, a response": response.notna() != responded,
         "response end without, or missing with, a response": end.notna() != responded,
         "reason of response end without, or missing with, a response": reason.notna() != responded,
@@ -256,6 +317,18 @@ def _course_rules(lines: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
+def _above(months: pd.Series, limit: float) -> pd.Series:
+    """Months above a limit, as they print."""
+    return months.round(6) > limit
+
+
+def _target(product: pd.Series) -> pd.Series:
+    """Target of a CAR-T product by its name; licensed products against lymphoma aim at CD19."""
+    return product.mask(product.str.endswith("leucel", na=False), "CD19").str.removesuffix(
+        " CAR-T (trial)"
+    )
+
+
 def _follows_response(lines: pd.DataFrame) -> pd.Series:
     held = lines["response_end_reason"] == "new_treatment"
     return held.groupby(lines["patient_id"]).shift(1, fill_value=False)
@@ -282,11 +355,9 @@ def _baseline_rules(patients: pd.DataFrame) -> dict[str, pd.Series]:
         + (sites > 1).astype(int)
     )
     complete = patients[items].notna().all(axis=1)
-    target = patients["cart_product"].str.removesuffix(" CAR-T (trial)")
-    target = target.mask(
-        target.str.endswith("autoleucel") | target.str.endswith("ciloleucel"), "CD19"
-    )
+    dead = patients["died"].astype(bool)
     return {
+        "death without a cause": dead & patients["cause_of_death"].isna(),
         "under 18 years": patients["age"] < 18,
         "IPI is not the sum of its items": complete
         & patients["ipi"].notna()
@@ -295,7 +366,8 @@ def _baseline_rules(patients: pd.DataFrame) -> dict[str, pd.Series]:
         "more than one extranodal site below stage IV": (sites > 1) & (stage < 4),
         "cell of origin outside DLBCL": patients["coo"].notna()
         & (patients["histology"] != "DLBCL NOS"),
-        "target does not fit the product": target != patients["cart_target"],
+        "target does not fit the product": _target(patients["cart_product"])
+        != patients["cart_target"],
         "one prior line, but not refractory": (patients["prior_lines"] < 2)
         & (patients["refractory"] != 1),
         "response to the first CAR-T before it could be assessed": (
@@ -310,16 +382,27 @@ def _baseline_rules(patients: pd.DataFrame) -> dict[str, pd.Series]:
 def _adverse_rules(events: pd.DataFrame) -> dict[str, pd.Series]:
     astct = events["term"].isin(["cytokine release syndrome", "ICANS"])
     treated = events["category"].isin(["bispecific", "second_cart"])
-    keys = ["patient_id", "line"]
-    with_crs = events.loc[events["term"] == "cytokine release syndrome", keys]
-    crs = pd.MultiIndex.from_frame(events[keys]).isin(pd.MultiIndex.from_frame(with_crs))
+    with_crs = events.loc[events["term"] == "cytokine release syndrome", _OF_LINE]
+    crs = pd.MultiIndex.from_frame(events[_OF_LINE]).isin(pd.MultiIndex.from_frame(with_crs))
+    since = events["onset_month"] - events["start_month"]
+    cause = events["cause_of_death"].where(events["last"].eq(True))
+    fatal = events["grade"] >= FATAL_GRADE
+    named = ((events["term"] == "infection") & (cause == "infection")) | (
+        (events["term"] != "infection") & (cause == "treatment")
+    )
     return {
+        "CRS or ICANS after the weeks in which it begins": astct
+        & _above(since - events["category"].map(LATEST_CRS_OR_ICANS), 0),
+        "ICANS without CRS": (events["term"] == "ICANS") & ~crs,
+        "severe ICANS after a bispecific antibody": (events["term"] == "ICANS")
+        & (events["category"] == "bispecific")
+        & (events["grade"] >= SEVERE_GRADE),
         "not in a known line": events["category"].isna(),
         "outside its line": (events["onset_month"] < events["start_month"])
         | (events["onset_month"] > events["stop"]),
         "ASTCT is for CRS and ICANS, CTCAE for the rest": astct != (events["scale"] == "ASTCT"),
         "CRS or ICANS without a bispecific antibody or CAR-T": astct & ~treated,
-        "twice in a line": events.duplicated([*keys, "term"]),
+        "twice in a line": events.duplicated([*_OF_LINE, "term"]),
         "fever beside a CRS of the same line": (events["term"] == "fever") & crs,
-        "grade 5 without death": events["grade"] >= FATAL_GRADE,
+        "a fatal event that is not the cause of death": fatal & ~named,
     }

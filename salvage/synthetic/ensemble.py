@@ -76,8 +76,12 @@ PLAN: Final = (
 DRAWN_PER_ROUND, WALKED_PER_ROUND, STEPS = 40_000, 2_000, 400
 TRIES_PER_COHORT = 200
 MOST_LINES = 6
-LIMITS: Final = Limits(once=frozenset({"second_cart"}), apart=frozenset(), manufacture=0)
+LIMITS: Final = Limits(
+    once=frozenset({"second_cart"}), apart=frozenset(), manufacture=0, assessed=0
+)
 SHORTEST_RESPONSE_SPAN: Final[Mapping[str, int]] = {"CR": 8, "PR": 6}
+LOST = 4
+"""Tenths of a month from a response to a second CAR-T: time to lose it again."""
 
 
 class Alternative(NamedTuple):
@@ -203,7 +207,7 @@ def _rows(
     tilt = rng.uniform([-1, -1, -1.5], [2, 1, 1.5])
     traits = [(np.log(k.span), k.line > 1, late[k.patient]) for k in lines]
     weight = np.exp(np.array(traits, dtype=float) @ tilt)
-    best = assign_responders(rng, lines, categories, table, weight, SHORTEST_RESPONSE_SPAN)
+    best = assign_responders(rng, lines, categories, table, weight, SHORTEST_RESPONSE_SPAN, LOST)
     codes = assign_others(rng, lines, best, int(rng.integers(7)))
     switched = assign_switch(rng, categories, codes, *_random_switch(rng, table["second_cart"]))
     return [

@@ -7,8 +7,9 @@ to no possible history; the caller draws again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from salvage.cohort.schema import CATEGORY_KEYS
 
 Ints = NDArray[np.int64]
+Label = TypeVar("Label")
 
 SHORTEST_LINE = 6
 """Tenths of a month between the starts of two lines."""
@@ -33,12 +35,14 @@ class Limits:
     """What a patient's sequence of categories may hold.
 
     once: categories received at most once; apart: categories not received twice in a row;
-    manufacture: tenths of a month from relapse to a second CAR-T at the soonest.
+    manufacture: tenths of a month from relapse to a second CAR-T at the soonest; assessed: from a
+    second CAR-T to the next line at the soonest.
     """
 
     once: frozenset[str]
     apart: frozenset[str]
     manufacture: int
+    assessed: int
 
 
 @dataclass(frozen=True)
@@ -109,13 +113,16 @@ def place_lines(
 def _conflicts(
     lines: Sequence[SalvageLine], categories: Sequence[str], limits: Limits
 ) -> list[int]:
-    """Lines whose category cannot stand: repeated, or a CAR-T sooner than it is made."""
+    """Lines whose category cannot stand: repeated, or a CAR-T before it is made or left unread."""
     seen: set[tuple[int, str]] = set()
     conflicts = []
     for k, (line, category) in enumerate(zip(lines, categories, strict=True)):
         repeated = (line.patient, category) in seen and category in limits.once
         again = line.line > 1 and categories[k - 1] == category and category in limits.apart
-        if repeated or again or (category == "second_cart" and line.wait < limits.manufacture):
+        soon = category == "second_cart" and (
+            line.wait < limits.manufacture or (not line.last and line.span < limits.assessed)
+        )
+        if repeated or again or soon:
             conflicts.append(k)
         seen.add((line.patient, category))
     return conflicts
@@ -127,22 +134,70 @@ def assign_categories(
     table: Mapping[str, AssumedCounts],
     limits: Limits,
 ) -> list[str]:
-    """A random category for each line, within the limits and with the events of the table.
+    """A random category for each line, within the limits and with the events of the table."""
+    keys = [key for key in CATEGORY_KEYS for _ in range(table[key].n)]
+    return _arrange(rng, keys, lambda categories: _conflicts(lines, categories, limits))
 
-    Starts from a random order and swaps what cannot stand with random other lines.
+
+def assign_courses(
+    rng: np.random.Generator,
+    lines: Sequence[SalvageLine],
+    table: Mapping[str, AssumedCounts],
+    limits: Limits,
+    shortest: Callable[[str, str, str | None], int],
+) -> tuple[list[str], dict[int, str]]:
+    """A random category for each line and, by index of the line, CR or PR as the table has them.
+
+    ``shortest`` gives the tenths of a month that a line of a category with "CR" or "PR" lasts at
+    least before a category, or before death or last contact (None). At most one patient dies
+    before a second CAR-T can be assessed.
     """
-    keys = np.repeat(np.array(CATEGORY_KEYS), [table[c].n for c in CATEGORY_KEYS])
-    categories = [str(c) for c in rng.permutation(keys)]
-    wrong = _conflicts(lines, categories, limits)
-    for _ in range(60 * len(lines)):
+
+    def conflicts(labels: Sequence[tuple[str, str]]) -> list[int]:
+        categories = [category for category, _ in labels]
+        wrong = _conflicts(lines, categories, limits)
+        hasty = []
+        for k, (line, (category, code)) in enumerate(zip(lines, labels, strict=True)):
+            following = None if line.last else categories[k + 1]
+            if code and line.span < shortest(category, code, following):
+                wrong.append(k)
+            elif category == "second_cart" and line.span < limits.assessed:
+                hasty.append(k)
+        return wrong + hasty[1:]
+
+    labels = [
+        (key, code)
+        for key, counts in table.items()
+        for code, count in (
+            ("CR", counts.complete),
+            ("PR", counts.responses - counts.complete),
+            ("", counts.n - counts.responses),
+        )
+        for _ in range(count)
+    ]
+    arranged = _arrange(rng, labels, conflicts)
+    best = {k: code for k, (_, code) in enumerate(arranged) if code}
+    return [category for category, _ in arranged], best
+
+
+def _arrange(
+    rng: np.random.Generator, labels: list[Label], conflicts: Callable[[list[Label]], list[int]]
+) -> list[Label]:
+    """The labels in a random order that has no conflicts.
+
+    What cannot stand is swapped with random others; ``conflicts`` names it by index.
+    """
+    order = [labels[k] for k in rng.permutation(len(labels))]
+    wrong = conflicts(order)
+    for _ in range(20 * len(labels)):
         if not wrong:
-            return categories
-        first, second = int(rng.choice(wrong)), int(rng.integers(len(lines)))
-        swapped = categories.copy()
-        swapped[first], swapped[second] = categories[second], categories[first]
-        still = _conflicts(lines, swapped, limits)
+            return order
+        first, second = int(rng.choice(wrong)), int(rng.integers(len(labels)))
+        swapped = order.copy()
+        swapped[first], swapped[second] = order[second], order[first]
+        still = conflicts(swapped)
         if len(still) <= len(wrong):
-            categories, wrong = swapped, still
+            order, wrong = swapped, still
     raise NoHistory
 
 
@@ -164,16 +219,22 @@ def assign_responders(
     table: Mapping[str, AssumedCounts],
     weight: NDArray[np.float64],
     shortest: Mapping[str, int],
+    lost: int,
 ) -> dict[int, str]:
     """CR or PR by index of the line, drawn with ``weight`` among lines that last long enough.
 
-    ``shortest`` gives the shortest span, in tenths of a month, that a line with "CR" or "PR" has.
+    ``shortest`` gives the shortest span, in tenths of a month, that a line with "CR" or "PR" has;
+    it is longer by ``lost`` before a second CAR-T, which finds the response lost.
     """
     best: dict[int, str] = {}
+    room = [
+        line.span - lost * (not line.last and categories[k + 1] == "second_cart")
+        for k, line in enumerate(lines)
+    ]
     for key, counts in table.items():
         pool = [k for k, c in enumerate(categories) if c == key]
         for code, count in (("CR", counts.complete), ("PR", counts.responses - counts.complete)):
-            able = [k for k in pool if k not in best and lines[k].span >= shortest[code]]
+            able = [k for k in pool if k not in best and room[k] >= shortest[code]]
             best.update(dict.fromkeys(_pick(rng, able, weight, count), code))
     return best
 
@@ -184,18 +245,20 @@ def assign_others(
     """Best response of every line: CR and PR as given, else SD, PD or not evaluable.
 
     Not evaluable: at most ``most_ne`` last lines, cut short within a month. Stable disease needs a
-    line of 1.2 months, or it could not have been assessed.
+    line of 1.2 months, or it could not have been assessed; after progressive disease no line lasts
+    more than 2.7 months.
     """
     codes = []
     left = most_ne
     for k, line in enumerate(lines):
         if k in best:
             codes.append(best[k])
-        elif line.last and line.span < 10 and left and rng.random() < 0.4:
+        elif line.last and line.span < 10 and left and rng.random() < 0.6:
             codes.append("NE")
             left -= 1
         else:
-            codes.append("SD" if line.span >= 12 and rng.random() < 0.45 else "PD")
+            stable = line.span > 27 or (line.span >= 12 and rng.random() < 0.45)
+            codes.append("SD" if stable else "PD")
     return codes
 
 

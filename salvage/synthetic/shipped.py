@@ -6,7 +6,7 @@ Whatever the abstract does not print is assumed here, and listed with its reason
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -22,14 +22,22 @@ from salvage.synthetic.lines import (
     Limits,
     NoHistory,
     SalvageLine,
-    assign_categories,
+    assign_courses,
     assign_others,
-    assign_responders,
     assign_switch,
     place_lines,
     spread_lines,
 )
-from salvage.synthetic.records import adverse_event_rows, baseline, line_rows
+from salvage.synthetic.records import (
+    MANUFACTURE,
+    Row,
+    adverse_event_rows,
+    baseline,
+    causes_of_death,
+    intents_of,
+    line_rows,
+    shortest_with_response,
+)
 
 SEED: Final = 20260218
 TABLE: Final[Mapping[str, AssumedCounts]] = {
@@ -50,23 +58,23 @@ EARLY_RELAPSE = 30
 # after relapse is 0: the shipped cohort is not steered towards a hazard ratio from relapse.
 RELAPSE_MEDIAN, RELAPSE_SIGMA, EFFECT, SHAPE = 3.0, 0.8, 0.0, 1.0
 BATCH = 10_000
-TRIES_PER_COHORT = 300
-SHORTEST_RESPONSE_SPAN: Final[Mapping[str, int]] = {"CR": 18, "PR": 12}
+TRIES_PER_COHORT = 500
 LIMITS: Final = Limits(
     once=frozenset({"bispecific", "second_cart", "polatuzumab", "checkpoint"}),
     apart=frozenset({"radiotherapy"}),
-    manufacture=10,  # apheresis and manufacture take about a month
+    manufacture=MANUFACTURE,
+    assessed=10,
 )
-MOST_NOT_EVALUABLE = 4
+MOST_NOT_EVALUABLE = 6
 
 
 def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
     """The tables of the first random cohort that prints every published figure.
 
     Returns the tables of the schema by name, with every column, typed as in a Cohort.
-    Relapse and survival are drawn until a cohort agrees with the abstract and leaves room for the
-    assumed lines and responses; the records around them are drawn after that. The same seed gives
-    the same tables.
+    Relapse and survival are drawn until a cohort agrees with the abstract. Histories are drawn
+    around them until one can be believed; only if none is found, the next cohort is drawn. The same
+    seed gives the same tables.
     """
     rng = np.random.default_rng(seed)
     while True:
@@ -74,9 +82,10 @@ def calibrate(seed: int = SEED) -> dict[str, pd.DataFrame]:
         for k in range(len(cohorts)):
             cohort = cohorts.take(np.array([k]))
             relapse, observed, died = cohort.relapse[0], cohort.observed[0], cohort.died[0]
+            patients = baseline(rng, relapse, observed)
             for _ in range(TRIES_PER_COHORT):
                 with suppress(NoHistory):
-                    return _records(rng, relapse, observed, died)
+                    return _records(rng, relapse, observed, died, patients)
 
 
 def _agreeing(rng: np.random.Generator) -> times.CohortTimes:
@@ -99,26 +108,31 @@ def _lines(
     """Lines with category, best response and target switch."""
     numbers = spread_lines(rng, observed - relapse, observed, LINES_PER_PATIENT, noise=0.6)
     lines = place_lines(rng, relapse, observed, numbers)
-    categories = assign_categories(rng, lines, TABLE, LIMITS)
-    # A longer line more often holds a response: a response delays the next line and death.
-    weight = np.array([line.span for line in lines], dtype=float)
-    best = assign_responders(rng, lines, categories, TABLE, weight, SHORTEST_RESPONSE_SPAN)
+    categories, best = assign_courses(rng, lines, TABLE, LIMITS, shortest_with_response)
     codes = assign_others(rng, lines, best, MOST_NOT_EVALUABLE)
+    intents_of(lines, categories, codes)  # raises at once, before anything slow is drawn
     switched = assign_switch(rng, categories, codes, SWITCHED, SWITCHED_COMPLETE)
     return lines, categories, codes, switched
 
 
 def _records(
-    rng: np.random.Generator, relapse: times.Ints, observed: times.Ints, died: times.Bools
+    rng: np.random.Generator,
+    relapse: times.Ints,
+    observed: times.Ints,
+    died: times.Bools,
+    patients: Sequence[Row],
 ) -> dict[str, pd.DataFrame]:
-    """All tables around given relapse and death times; :class:`NoHistory` if they do not fit."""
+    """All tables around given patients; :class:`NoHistory` if what is drawn does not fit them."""
     lines, categories, codes, switched = _lines(rng, relapse, observed)
-    patients = baseline(rng, relapse)
     events = line_rows(rng, lines, categories, codes, switched, died, patients)
-    adverse = adverse_event_rows(rng, lines, categories)
-    for row, months, last, dead in zip(patients, relapse, observed, died, strict=True):
-        row |= {"relapse_month": months / 10, "os_month": last / 10, "died": dead}
-    return as_frames(patients, events, adverse)
+    causes = causes_of_death(rng, lines, events, died)
+    adverse = adverse_event_rows(rng, lines, events, causes)
+    outcomes = [
+        {"relapse_month": months / 10, "os_month": last / 10, "died": dead, "cause_of_death": cause}
+        for months, last, dead, cause in zip(relapse, observed, died, causes, strict=True)
+    ]
+    known = [row | outcome for row, outcome in zip(patients, outcomes, strict=True)]
+    return as_frames(known, events, adverse)
 
 
 def write(folder: Path, seed: int = SEED) -> list[Path]:

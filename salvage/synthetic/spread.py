@@ -86,6 +86,7 @@ def _measure(cohort: Cohort) -> dict[str, float | None]:
     naive = prognosis.late_against_early(cohort, "os")
     first = cohort.salvage[cohort.salvage["line"] == 1]
     tested = comparison.rao_scott(cohort, "orr")
+    exact = comparison.exact_p(comparison.counts(cohort, "orr"))
     values: dict[str, float | None] = {
         "early_relapse_months": cohort.study.early_relapse_months,
         "deaths": float(cohort.patients["died"].sum()),
@@ -99,7 +100,7 @@ def _measure(cohort: Cohort) -> dict[str, float | None]:
         "cox.from_relapse.p": contrast.p,
         "orr.first_line.all": response.rate_of(cohort.study, "orr", first, "first_line.all").value,
         "orr.rao_scott.p": None if tested is None else tested.p,
-        "orr.exact.p": comparison.exact_p(comparison.counts(cohort, "orr")),
+        "orr.exact.p": None if exact is None else exact.p,
     }
     for key in CATEGORY_KEYS:
         lines = cohort.category(key)

@@ -14,6 +14,7 @@ from salvage import words
 from salvage.analysis import prognosis, survival
 from salvage.analysis.estimate import Estimate
 from salvage.cohort import Cohort, load
+from salvage.display.show import Table
 from salvage.paths import DATA
 from salvage.report import prognosis as report_prognosis
 from salvage.stats import exact
@@ -53,7 +54,11 @@ def cohort(**columns: list[object]) -> Cohort:
         ("ipi", {"ipi": [2, 3, 5]}, [0, 1, 1]),
         ("ecog", {"ecog": [1, 2, None]}, [0, 1, np.nan]),
         ("extranodal_sites", {"extranodal_sites": [1, 2, 0]}, [0, 1, 0]),
-        ("cart_best_response", {"cart_best_response": ["CR", "PR", None]}, [1, 0, np.nan]),
+        (
+            "cart_best_response",
+            {"cart_best_response": ["CR", "PR", None, "NE"]},
+            [1, 0, np.nan, np.nan],
+        ),
         ("histology", {"histology": ["b", "b", "a"]}, [1, 1, 0]),
         # Ties: the first of the alphabet.
         ("coo", {"coo": ["b", "a", None]}, [0, 1, np.nan]),
@@ -73,6 +78,36 @@ def test_the_label_names_the_most_frequent_value() -> None:
     assert factor.label(cohort(age=[1, 2, 3])) == "Histology"
 
 
+@pytest.mark.parametrize(
+    ("times", "unit", "label"),
+    [
+        ([1.0, 1.2, 1.4, 1.6], 1, "Months to relapse, per month"),
+        ([0.0, 2.0, 3.0, 5.0], 1, "Months to relapse, per month"),
+        ([0.0, 2.0, 5.0, 7.0], 3, "Months to relapse, per 3 months"),
+        ([1.0, 5.0, 30.0, 90.0], 12, "Months to relapse, per 12 months"),
+    ],
+)
+def test_the_unit_of_months_to_relapse_lies_within_the_middle_half(
+    times: list[float], unit: int, label: str
+) -> None:
+    made = cohort(relapse_month=times, os_month=[100.0] * 4)
+    factor = next(f for f in prognosis.FACTORS if f.key == "relapse_month")
+    assert factor.label(made) == label
+    np.testing.assert_allclose(factor.values(made), np.array(times) / unit)
+
+
+def test_a_response_that_was_not_evaluable_is_left_out_and_counted() -> None:
+    best = ["CR"] * 8 + ["PR"] * 8 + ["NE"] * 3
+    made = cohort(cart_best_response=best)
+    e = prognosis.estimates(made)["cox.univariable.cart_best_response.hr"]
+    assert e.n == 16
+    assert e.value is not None
+    notes = report_prognosis.univariable(made).notes
+    assert (
+        "The response to the first CAR-T was not evaluable in 3 patients, left out there." in notes
+    )
+
+
 def test_every_baseline_column_has_a_factor() -> None:
     made = cohort(age=[1])
     baseline = set(made.patients.columns) - {"patient_id", "os_month", "died"}
@@ -85,7 +120,8 @@ def test_a_fit_is_that_of_an_independent_implementation() -> None:
     times = survival.from_relapse(made)
     fitted = prognosis.fit(made, ["relapse_month", "age"], times)
     known = made.patients["age"].notna().to_numpy()
-    x = np.column_stack([made.patients["relapse_month"], made.patients["age"] / 10])[known]
+    months_to_relapse = made.patients["relapse_month"] / prognosis.relapse_unit(made)
+    x = np.column_stack([months_to_relapse, made.patients["age"] / 10])[known]
     # Months that differ by a rounding error are one time here and two for statsmodels.
     months = np.round(times.time[known], 9)
     other = PHReg(months, x, times.event[known].astype(int), ties="efron").fit()
@@ -128,18 +164,44 @@ def test_holm_against_statsmodels(p_values: list[float | None]) -> None:
 @pytest.mark.parametrize(
     ("edge", "reason"),
     [
-        ("no_deaths", "no deaths"),
+        ("no_deaths", "0 deaths, fewer than 10"),
         ("everyone_early", "all patients have the same value"),
         ("everyone_late", "all patients have the same value"),
-        ("one_patient_alive", "no deaths"),
+        ("one_patient_alive", "all patients have the same value"),
         ("all_dead_at_once", "all patients at risk died at the same time"),
-        ("one_patient", "one patient alone allows no comparison"),
+        ("one_patient", "all patients have the same value"),
     ],
 )
 def test_a_contrast_that_is_not_there_gives_its_reason(edge: str, reason: str) -> None:
     e = prognosis.late_against_early(EDGES[edge]().cohort(), "os")
     assert (e.value, e.low, e.high, e.p) == (None, None, None, None)
     assert e.method == f"not estimable: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("late", "deaths", "reason"),
+    [
+        (5, 10, ""),
+        (4, 10, "4 patients in one group, fewer than 5"),
+        (5, 9, "9 deaths, fewer than 10"),
+    ],
+)
+def test_a_contrast_needs_ten_deaths_and_five_in_each_group(
+    late: int, deaths: int, reason: str
+) -> None:
+    n = 14
+    made = cohort(
+        relapse_month=[5.0] * late + [1.0] * (n - late),
+        os_month=[6.0 + (7 * i) % 13 for i in range(n)],
+        died=[1] * deaths + [0] * (n - deaths),
+    )
+    found = prognosis.estimates(made)
+    tests = [e for id, e in found.items() if id.startswith("cox.late_vs_early")]
+    assert len(tests) == 10
+    for e in tests:
+        assert (e.value is None) == (e.p is None) == bool(reason), e
+        if reason:
+            assert e.method == f"not estimable: {reason}"
 
 
 def test_a_column_that_is_not_recorded_gives_that_reason() -> None:
@@ -151,7 +213,7 @@ def test_a_column_that_is_not_recorded_gives_that_reason() -> None:
 
 
 def test_covariates_that_determine_one_another_are_refused() -> None:
-    made = cohort(stage=[1, 3, 4, 2, 3], relapse_month=[0.0, 1.0, 1.0, 0.0, 1.0])
+    made = cohort(stage=[1, 3, 4, 2, 3] * 4, relapse_month=[0.0, 1.0, 1.0, 0.0, 1.0] * 4)
     fitted = prognosis.fit(made, ["stage", "relapse_month"], survival.from_infusion(made))
     assert (fitted.model, fitted.reason) == (None, "the covariates determine one another")
 
@@ -179,8 +241,8 @@ def test_no_cox_model_is_marked_where_all_converge() -> None:
     assert "converged" in report_prognosis.replaced(made).plain()
 
 
-@pytest.mark.parametrize(("deaths", "warned"), [(19, True), (20, False)])
-def test_few_events_for_each_covariate_are_warned_of(deaths: int, warned: bool) -> None:
+@pytest.mark.parametrize(("deaths", "enough"), [(19, False), (20, True)])
+def test_two_covariates_need_twenty_deaths(deaths: int, enough: bool) -> None:
     n = 30
     rng = np.random.default_rng(1)
     made = cohort(
@@ -191,9 +253,10 @@ def test_few_events_for_each_covariate_are_warned_of(deaths: int, warned: bool) 
     )
     fitted = prognosis.prespecified(made)
     assert fitted.events == deaths
-    assert fitted.sparse == warned
-    table = report_prognosis.model_table(made)
-    assert ("fewer than 10 for each" in table.plain()) == warned
+    assert (fitted.model is not None) == enough
+    assert isinstance(report_prognosis.model_table(made), Table) == enough
+    why = f"not estimable: {deaths} deaths, fewer than 20"
+    assert all(e.method == why for e in prognosis.prespecified_estimates(made)) != enough
 
 
 # --- sweep ----------------------------------------------------------------------------------------
@@ -264,7 +327,7 @@ def test_nobody_is_called_an_independent_risk_factor() -> None:
 def test_proportional_hazards_have_a_row_for_each_covariate_and_a_global_one() -> None:
     table = report_prognosis.proportional_table(load(DATA))
     assert [row[0] for row in table.rows] == [
-        words.FACTORS["relapse_month"],
+        "Months to relapse, per 3 months",
         words.FACTORS["ecog"],
         "Both together (global)",
     ]

@@ -146,6 +146,23 @@ def test_two_patients_by_hand():
 
 
 @pytest.mark.parametrize(
+    ("entered", "expected"),
+    [
+        # R: coxph(Surv(time, died) ~ g), and with Surv(entry, time, died); coef and se.
+        (False, (-0.0935350109621, 0.674709343997)),
+        (True, (-0.612548921518, 0.684713858106)),
+    ],
+)
+def test_ties_are_efrons_as_in_r(entered, expected):
+    times = np.array([[1, 1, 2, 2, 2, 3, 4, 4, 5, 6, 6, 7.0]])
+    died = np.array([[1, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 0]]) == 1
+    group = np.array([[1, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 1]]) == 1
+    entry = np.array([[0, 0, 1, 0, 0, 2, 0, 3, 0, 0, 4, 0.0]]) if entered else None
+    fit = batched_cox(times, died, group, entry)
+    assert (fit.log_hr[0], fit.se[0]) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(
     ("group", "why"),
     [
         ([False, False, False, False], "nobody is late"),
@@ -199,6 +216,14 @@ def test_simulated_times_follow_the_setting():
         0, abs=0.015
     )
     assert np.allclose(cohorts.survival, cohorts.relapse + cohorts.after)
+
+
+def test_a_lost_patient_is_followed_for_half_of_the_time_on_average():
+    """The moment of the loss is uniform between relapse and death, and shortens the time."""
+    cohorts = simulate(NullSetting(censored=0.5, cohorts=4000, seed=7))
+    lost, kept = cohorts.after[~cohorts.died], cohorts.after[cohorts.died]
+    error = 4 * np.sqrt(lost.var() / len(lost) + kept.var() / (4 * len(kept)))
+    assert abs(lost.mean() - kept.mean() / 2) < error
 
 
 def test_the_same_seed_gives_the_same_figures():

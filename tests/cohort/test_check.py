@@ -338,6 +338,13 @@ UNUSUAL = {
     "a response that ends by the death of a patient who is alive": (
         "salvage.csv", "ongoing", "death", (4, "response_end_reason"),
     ),
+    "a response that is ongoing in the month of death": (
+        "salvage.csv", "3.0,5.0,progression,5.0", "3.0,9.0,ongoing,", (2, "response_end_reason"),
+    ),
+    "a progression without its month": (
+        "salvage.csv", ",,,,6.0,\nB,1,polatuzumab,,4.5,CR", ",,,,,\nB,1,polatuzumab,,4.5,CR",
+        (3, "progression_month"),
+    ),
     "a month of response without one": (
         "salvage.csv", "PD,,,,6.0", "PD,5.5,,,6.0", (3, "response_month"),
     ),
@@ -360,16 +367,92 @@ def test_what_is_unusual_is_a_warning_and_kept(case: str, tmp_path: Path) -> Non
     assert cohort.warnings == tuple(found)
 
 
+def test_progressions_of_which_none_has_its_month_are_one_warning() -> None:
+    made = generate(Recipe(patients=20, response=0.0))
+    bare = replace(made, salvage=made.salvage.drop(columns="progression_month"))
+    found = [w for w in bare.cohort().warnings if w.column == "progression_month"]
+    assert [w.value for w in found] == [""]
+
+
 def test_a_long_gap_between_lines_is_a_warning(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
         {
             "patients.csv": ("2.0,9.0", "2.0,40.0"),
-            "salvage.csv": ("1,5.0,PD,,,,6.0", "1,26.5,PD,,,,"),
+            "salvage.csv": ("1,5.0,PD,,,,6.0", "1,26.5,SD,,,,"),
         },
     )
     _, found = check(folder)
     assert [(p.row, p.column, p.value) for p in found] == [(3, "start_month", "26.5")]
+
+
+COURSE = {
+    "patients.csv": """patient_id,relapse_month,os_month,died,cause_of_death
+A,1,20,1,lymphoma
+""",
+    "salvage.csv": """patient_id,line,category,start_month,best_response,response_month,\
+response_end_month,response_end_reason,progression_month,intent
+A,1,bispecific,2,CR,3,5,progression,5,
+A,2,second_cart,5,CR,6,8,progression,8,
+A,3,other,9,PR,10,12,progression,12,
+""",
+    "adverse_events.csv": "patient_id,line,term,grade\nA,3,sepsis,4\n",
+    "study.yaml": "",
+}
+FIRST, SECOND, THIRD = "CR,3,5,progression,5", "A,2,second_cart,5,CR", "PR,10,12,progression,12"
+AGAINST_THE_COURSE: dict[str, tuple[dict[str, str], list[tuple[int, str]]]] = {
+    "a sound course": ({}, []),
+    "a second CAR-T in a response": (
+        {FIRST: "CR,3,5,new_treatment,"}, [(3, "start_month")],
+    ),
+    "a second CAR-T in a response that ends later": (
+        {FIRST: "PR,3,7,progression,7"}, [(3, "start_month")],
+    ),
+    "a second CAR-T in a response that is called ongoing": (
+        {FIRST: "PR,3,5,ongoing,"}, [(2, "response_end_reason"), (3, "start_month")],
+    ),
+    "a second CAR-T after progression, which the reason forgets": (
+        {FIRST: "CR,3,5,new_treatment,5"}, [],
+    ),
+    "a second CAR-T whose course before is not recorded": ({FIRST: "CR,,,,"}, []),
+    "a second CAR-T that consolidates": (
+        {FIRST: "CR,3,5,new_treatment,", "progression,8,": "progression,8,consolidation"}, [],
+    ),
+    "another line in a response": (
+        {FIRST: "PR,3,5,new_treatment,", "second_cart": "polatuzumab"}, [],
+    ),
+    "a line from CR to SD": (
+        {FIRST: "CR,3,5,new_treatment,", f"{SECOND},6,8,progression,8": "A,2,other,5,SD,,,,8"},
+        [(3, "best_response")],
+    ),
+    "a line from CR to PD": (
+        {FIRST: "CR,3,5,new_treatment,", f"{SECOND},6,8,progression,8": "A,2,other,5,PD,,,,8"}, [],
+    ),
+    "an ongoing response of a patient who died then": (
+        {THIRD: "PR,10,20,ongoing,"}, [(4, "response_end_reason")],
+    ),
+    "a death of lymphoma in response": (
+        {THIRD: "CR,10,20,death,"}, [(4, "response_end_reason")],
+    ),
+    "a death of infection in response": (
+        {THIRD: "CR,10,20,death,", "lymphoma": "infection", "sepsis,4": "sepsis,5"}, [],
+    ),
+    "a death of lymphoma and of an event": ({"sepsis,4": "sepsis,5"}, [(2, "grade")]),
+    "a cause of death of a patient who is alive": ({"20,1,": "20,0,"}, [(2, "cause_of_death")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", AGAINST_THE_COURSE)
+def test_what_contradicts_the_course_is_a_warning(case: str, tmp_path: Path) -> None:
+    changes, places = AGAINST_THE_COURSE[case]
+    assert all(sum(text.count(old) for text in COURSE.values()) == 1 for old in changes)
+    for name, text in COURSE.items():
+        for old, new in changes.items():
+            text = text.replace(old, new)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    cohort, found = check(tmp_path)
+    assert cohort is not None, found
+    assert sorted((p.row, p.column) for p in found) == places
 
 
 # --- encodings ------------------------------------------------------------------------------------

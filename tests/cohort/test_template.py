@@ -12,13 +12,15 @@ import yaml
 
 from salvage import words
 from salvage.__main__ import main
-from salvage.cohort import check, load, schema, study
+from salvage.cohort import Cohort, check, load, schema, study
+from salvage.cohort.cells import months
 from salvage.cohort.dates import INFUSION_DATE, date_columns
 from salvage.cohort.importing import run
 from salvage.cohort.schema import Column, TableSchema
 from salvage.cohort.template import (
     REDCAP_FORM,
     redcap_code,
+    redcap_columns,
     redcap_name,
     sheet_columns,
     write_redcap,
@@ -208,7 +210,7 @@ def test_redcap_fields(redcap: Path) -> None:
     assert all(name.isidentifier() and name == name.lower() for name in names)
     fields = {(row["Form Name"], row["Variable / Field Name"]): row for row in rows}
     for table in schema.TABLES:
-        for column in table.columns:
+        for column in redcap_columns(table):
             if column.kind == "id" and table is not schema.PATIENTS:
                 continue
             row = fields[table.name, redcap_name(table, column)]
@@ -220,34 +222,92 @@ def test_redcap_fields(redcap: Path) -> None:
                 if c
             ]
             assert choices == [redcap_code(code) for code in column.codes]
-            if column.kind in ("integer", "number", "month"):
+            if column.kind in ("integer", "number"):
                 assert row["Text Validation Min"] == f"{column.low:g}"
+    # Dates stand for every month, so that nobody works months out by hand.
+    dates = [row for row in rows if row["Text Validation Type OR Show Slider Number"] == "date_ymd"]
+    months = [c for table in schema.TABLES for c in table.columns if c.kind == "month"]
+    assert len(dates) == len(months) + 1
+    assert {"infusion_date", "relapse_date", "os_date"} <= {
+        r["Variable / Field Name"] for r in dates
+    }
 
 
-def test_an_export_of_redcap_is_imported_by_its_mapping(redcap: Path, tmp_path: Path) -> None:
-    """One row for a patient and one for each instance of a repeating form, as REDCap exports."""
-    names = [row["Variable / Field Name"] for row in dictionary(redcap)]
+#: Rows of an export: one for a patient, and one for each instance of a repeating form.
+ROWS = [
+    {"patient_id": "1", "infusion_date": "2023-01-10", "relapse_date": "2023-04-10",
+     "os_date": "2023-12-01", "died": "1", "sex": "F", "refractory": "0"},
+    {"patient_id": "1", REDCAP_FORM: "salvage", "line": "1", "category": "second_cart",
+     "start_date": "2023-05-01", "best_response": "PR"},
+    {"patient_id": "1", REDCAP_FORM: "adverse_events", "adverse_events_line": "1",
+     "term": "CRS", "grade": "2", "scale": "CTCAE_5_0", "onset_date": "2023-05-03"},
+]  # fmt: skip
+
+
+def export_of(redcap: Path, labels: bool = False, delimiter: str = ",") -> str:
+    """The export of a project made from the dictionary, as REDCap writes it."""
+    fields = dictionary(redcap)
+    names = [row["Variable / Field Name"] for row in fields]
+    label = {row["Variable / Field Name"]: row["Field Label"] for row in fields}
+    label |= {REDCAP_FORM: "Repeat Instrument", "redcap_repeat_instance": "Repeat Instance"}
+    choices = {
+        row["Variable / Field Name"]: dict(
+            one.split(", ", 1)
+            for one in row["Choices, Calculations, OR Slider Labels"].split(" | ")
+        )
+        for row in fields
+        if row["Choices, Calculations, OR Slider Labels"]
+    }
+    choices |= {REDCAP_FORM: {t.name: t.name.replace("_", " ").title() for t in schema.TABLES}}
+    yes_no = {r["Variable / Field Name"] for r in fields if r["Field Type"] == "yesno"}
+    choices |= {name: {"1": "Yes", "0": "No"} for name in yes_no}
     head = ["patient_id", REDCAP_FORM, "redcap_repeat_instance", *names[1:]]
-    rows = [
-        {"patient_id": "1", "relapse_month": "2", "os_month": "9", "died": "1", "sex": "F"},
-        {"patient_id": "1", REDCAP_FORM: "salvage", "line": "1", "category": "second_cart",
-         "start_month": "3", "best_response": "PR"},
-        {"patient_id": "1", REDCAP_FORM: "adverse_events", "adverse_events_line": "1",
-         "term": "CRS", "grade": "2", "scale": "CTCAE_5_0", "onset_month": "3.2"},
-        {"patient_id": "1", REDCAP_FORM: "adverse_events", "term": "ICANS", "scale": "ASTCT"},
-    ]  # fmt: skip
-    export = tmp_path / "export.csv"
-    with export.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, head, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    imported = run(export, redcap.with_suffix(".mapping.yaml"), tmp_path / "out")
-    cohort = imported.cohort
+    done = [f"{table.name}_complete" for table in schema.TABLES]
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=delimiter)
+    writer.writerow([label[n] for n in head] + ["Complete?"] * 3 if labels else [*head, *done])
+    for row in ROWS:
+        cells = [row.get(name, "") for name in head]
+        if labels:
+            cells = [choices.get(n, {}).get(c, c) for n, c in zip(head, cells, strict=True)]
+        writer.writerow([*cells, "2", "", ""])
+    return stream.getvalue()
+
+
+def same_cohort(cohort: Cohort | None) -> None:
     assert cohort is not None
     assert cohort.patients["sex"].tolist() == ["F"]
+    assert cohort.patients["refractory"].tolist() == [0]
+    assert cohort.patients["os_month"].tolist() == [months(325)]
     assert cohort.salvage["category"].tolist() == ["second_cart"]
-    assert cohort.adverse_events["scale"].tolist() == ["CTCAE 5.0", "ASTCT"]
-    assert cohort.adverse_events["line"].tolist()[:1] == [1]
+    assert cohort.salvage["start_month"].tolist() == [months(111)]
+    assert cohort.adverse_events["scale"].tolist() == ["CTCAE 5.0"]
+    assert cohort.adverse_events["line"].tolist() == [1]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^"])
+def test_an_export_of_redcap_is_imported_by_its_mapping(
+    redcap: Path, tmp_path: Path, delimiter: str
+) -> None:
+    export = tmp_path / "export.csv"
+    export.write_text(export_of(redcap, delimiter=delimiter), encoding="utf-8")
+    same_cohort(run(export, redcap.with_suffix(".mapping.yaml"), tmp_path / "out").cohort)
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_an_export_of_redcap_needs_no_question_answered(
+    redcap: Path, tmp_path: Path, labels: bool
+) -> None:
+    """With its labels too, of which three are the same."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "dictionary.csv").write_bytes(redcap.read_bytes())
+    (folder / "export.csv").write_text(export_of(redcap, labels), encoding="utf-8")
+    mapping = tmp_path / "mapping.yaml"
+    assert main(["map", str(folder), "--out", str(mapping)]) == 0
+    asked = [line for line in mapping.read_text(encoding="utf-8").splitlines() if "  # ?" in line]
+    assert [line.split(":")[0].strip() for line in asked] == ["title"]
+    same_cohort(run(folder, mapping, tmp_path / "out").cohort)
 
 
 def test_the_redcap_mapping_is_not_written_over(tmp_path: Path) -> None:

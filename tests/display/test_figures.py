@@ -478,11 +478,9 @@ def test_durations_without_a_column_are_left_out_and_named() -> None:
 
 def test_each_panel_of_a_category_has_its_own_curve() -> None:
     cohort = shipped()
-    lines = survival.with_outcome(cohort)
-    lines = lines[lines["category"] == "second_cart"]
     made = drawn(figures.line_curves(cohort, "second_cart"))
     for axes, key in zip(made.figure.axes, ("pfs", "ttnt", "os_from_start"), strict=True):
-        times = survival.line_times(cohort, lines, key)
+        times = survival.line_times(cohort, key, "second_cart")
         assert plotted(axes, times.label, 2.0) == pytest.approx(times.curve().at(2.0).value)
         assert table_of(axes)[0.0] == [
             times.n,
@@ -902,7 +900,8 @@ def test_the_null_histograms_count_every_cohort_once() -> None:
     share = np.mean(found["infusion"].log_hr <= np.log(hr))
     assert f"{100 * share:.0f}% are 0.44 or lower" in made.alt
     assert "one without contrast: 1" in made.caption
-    assert "300 simulated cohorts of 29 patients in one world (as drawn)" in made.caption
+    assert "300 simulated cohorts of the size of the index study, 29 patients" in made.caption
+    assert "in one world (as drawn)" in made.caption
     none = [figures.Null("none", np.array([np.nan]))]
     nothing = figures.null_distribution(none, hr, patients=29, world="as drawn")
     assert isinstance(nothing, show.Absent)

@@ -44,7 +44,7 @@ def test_the_facts_of_one_study(tmp_path):
     assert max(map(len, lines)) <= 100
     text = " ".join(" ".join(lines).split())
     for phrase in (
-        "possible: ORR: events 24, n 58, printed 41.4%",
+        "possible: ORR: 24/58, printed 41.4%",
         "24 of 58 is 41.379%.",
         "66.7% is printed without its n.",
         "3 of 10 is 0.30000.",

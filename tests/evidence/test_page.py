@@ -31,9 +31,9 @@ def test_every_figure_has_its_verdict_arithmetic_and_question(cases):
     for said in (
         "154 of 238 is 64.71%, which is 64% with the digits cut off.",
         "It would fit with a lower limit of 0.971.",
-        "Were the digits of “percent 64%, events 154, n 238” cut off, and not rounded?",
-        "Of how many patients is “percent 62.2%, n 40” the share? It would fit with an n of 37.",
-        "Could “ratio 1.21, low 0.95, high 1.14” be checked against the data?",
+        "Were the digits of “154/238 (64%)” cut off, and not rounded?",
+        "Of how many patients is “62.2% of 40” the share? It would fit with an n of 37.",
+        "Could “1.21 (0.95 to 1.14)” be checked against the data?",
         "Is 2.57 a mean of whole numbers?",
         "by a landmark or with a time-dependent covariate?",
         "What an audit cannot say",

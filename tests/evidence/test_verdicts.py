@@ -120,16 +120,13 @@ def test_tests_of_two_groups_are_scipys(one, other):
 
 def test_the_arithmetic_shows_the_numbers():
     found = {one.shown: one.finding.arithmetic for one in CASES}
-    assert found["percent 64%, events 154, n 238"] == (
-        "154 of 238 is 64.71%, which is 64% with the digits cut off."
-    )
+    assert found["154/238 (64%)"] == ("154 of 238 is 64.71%, which is 64% with the digits cut off.")
     assert found["mean 4.74, n 25, whole True"] == (
         "No whole sum over 25 prints 4.74: 118/25 is 4.7200 and 119/25 is 4.7600."
     )
-    assert "middle at 2.788" in found["ratio 1.970, low 1.944, high 3.997"]
+    assert "middle at 2.788" in found["1.970 (1.944 to 3.997)"]
     assert (
-        "needs 27 deaths or more, and 26 deaths"
-        in (found["ratio 0.44, low 0.21, high 0.95, n 29, deaths 26"])
+        "needs 27 deaths or more, and 26 deaths" in (found["0.44 (0.21 to 0.95), n 29, deaths 26"])
     )
 
 

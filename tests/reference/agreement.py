@@ -317,21 +317,9 @@ def rao_scotts() -> Iterator[Case]:
         yield Case([getattr(ours, f) for f in fields], [found["rao_scott"][f] for f in fields])
 
 
-def odds_ratios() -> Iterator[Case]:
-    for data, found in categories():
-        if "gee" not in found:
-            continue
-        gee = found["gee"]
-        rows = data["y"], data["category"], data["patient"]
-        ours = clustered.gee_independence(*rows, gee["reference"])
-        yield Case(
-            [*(o.log_odds_ratio for o in ours), *(o.se for o in ours)], [*gee["coef"], *gee["se"]]
-        )
-
-
 def exact_tests() -> Iterator[Case]:
     for row in answers("exact"):
-        yield Case([exact.exact_kx2(row["events"], row["n"])], [row["p"]])
+        yield Case([exact.exact_kx2(row["events"], row["n"]).p], [row["p"]])
 
 
 def fisher_tests() -> Iterator[Case]:
@@ -458,13 +446,6 @@ METHODS = (
         effective_numbers,
     ),
     Method("Rao-Scott test", '`survey::svychisq(statistic = "F")`', "", {}, rao_scotts),
-    Method(
-        "Odds ratios, patients as clusters",
-        "`geepack::geeglm`, errors of Mancl and DeRouen",
-        "",
-        {},
-        odds_ratios,
-    ),
     Method("Exact test of several proportions", "`fisher.test`", "", {}, exact_tests),
     Method(
         "Fisher's odds ratio and interval",

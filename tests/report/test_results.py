@@ -93,7 +93,15 @@ def sound(found: list[Estimate]) -> None:
             assert e.low is None or e.low <= e.value + 1e-9, e
             assert e.high is None or e.value <= e.high + 1e-9, e
         if e.value is None and e.unit in ("proportion", "ratio", "rate"):
-            assert (e.low, e.high) == (None, None), e
+            # Of an odds ratio that is 0 or infinite, the exact limit on the other side is known.
+            known = e.low if e.method.endswith("infinite") else e.high
+            if e.method.endswith(("the estimate is 0", "the estimate is infinite")):
+                assert known is not None, e
+            else:
+                assert (e.low, e.high) == (None, None), e
+        # Limits of no width would say that nothing is uncertain; a median with ties can have them.
+        if e.low is not None and e.high is not None and e.unit in ("probability", "ratio"):
+            assert e.low < e.high or e.id.startswith("spread."), e
         if e.unit in ("proportion", "probability"):
             assert all(-1e-12 <= v <= 1 + 1e-12 for v in numbers), e
         elif e.unit in ("months", "ratio", "count", "events", "rate"):

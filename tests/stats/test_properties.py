@@ -295,20 +295,6 @@ def test_comparisons_of_categories(rows: tuple, seed: int) -> None:
     assert_close(found, clustered.rao_scott(*other), 1e-7)
     if found is not None:
         assert 0 <= found.p <= 1
-    reference = category[0]
-    ratios = clustered.gee_independence(y, category, patient, reference)
-    assert_finite(ratios)
-    assert_close(ratios, clustered.gee_independence(*other, reference), 1e-7)
-    assert len(ratios) == len(set(category)) - 1
-    for ratio in ratios:
-        assert (ratio.p is None) == (ratio.reason is not None)
-        assert_inside(ratio.low, ratio.odds_ratio, ratio.high)
-        mine = y[category == ratio.category]
-        if mine.all() or not mine.any():
-            assert ratio.p is None
-    for ratio in clustered.firth_odds_ratio(y, category, patient, reference, seed=seed, draws=50):
-        assert_finite(ratio)
-        assert_inside(ratio.low, ratio.odds_ratio, ratio.high)
 
 
 @QUICK
@@ -318,14 +304,14 @@ def test_exact_tests(rows: tuple) -> None:
     groups = [y[category == c] for c in sorted(set(category))]
     events, n = [int(g.sum()) for g in groups], [len(g) for g in groups]
     p = exact.exact_kx2(events, n)
-    assert p is None if len(n) < 2 else 0 < p <= 1
+    assert p is None if len(n) < 2 else 0 < p.p <= 1
     if p is not None:
-        assert exact.exact_kx2(events[::-1], n[::-1]) == pytest.approx(p, rel=1e-9)
+        assert exact.exact_kx2(events[::-1], n[::-1]) == p
         fisher = exact.fisher_2x2(events[0], n[0], events[1], n[1])
         assert_finite(fisher)
         assert_inside(fisher.low, fisher.odds_ratio, fisher.high)
         two = exact.exact_kx2(events[:2], n[:2])
-        assert fisher.p == pytest.approx(two, rel=1e-12)
+        assert fisher.p == pytest.approx(two.p, rel=1e-9)
 
 
 @settings(max_examples=8, deadline=None)

@@ -53,9 +53,13 @@ def test_shrinkage_agrees_with_another_quadrature(y: list, n: list) -> None:
     assert shrinkage_by_dblquad(y, n, 0, found.high[0]) == pytest.approx(0.975, abs=1e-4)
 
 
-def test_shrinkage_agrees_with_a_fine_grid() -> None:
-    """The six assumed categories on the axes of Gelman et al.: log(a/b) and log(a+b)."""
-    y, n = (np.array(v, dtype=float) for v in ASSUMED)
+@pytest.mark.parametrize(
+    "counts", [ASSUMED, ([4.5, 3.2, 3, 5.5, 0.9, 4.4], [10.8, 8.1, 8, 8.25, 5.4, 11.5])]
+)
+def test_shrinkage_agrees_with_a_fine_grid(counts: tuple[list[float], list[float]]) -> None:
+    """Six categories on the axes of Gelman et al., log(a/b) and log(a+b): whole and effective
+    numbers."""
+    y, n = (np.array(v, dtype=float) for v in counts)
     x, t = np.meshgrid(np.linspace(-9, 9, 301), np.linspace(-9, 16, 401), indexing="ij")
     total = np.exp(t)
     a, b = total * special.expit(x), total * special.expit(-x)
@@ -65,16 +69,23 @@ def test_shrinkage_agrees_with_a_fine_grid() -> None:
         log_density += special.betaln(a + r, b + m - r) - special.betaln(a, b)
     weight = np.exp(log_density - log_density.max())
     weight /= weight.sum()
-    found = shrinkage.shrink(*ASSUMED)
+    found = shrinkage.shrink(*counts)
     assert found is not None
+    # Another prior, uniform in 1/(1 + (a+b)^(-1/2)), is this one times the square of that.
+    other = weight / (1 + total**-0.5) ** 2
+    moved = 0.0
     for group in range(6):
         mean = np.sum(weight * (a + y[group]) / (total + n[group]))
+        again = np.sum(other * (a + y[group]) / (total + n[group])) / other.sum()
+        moved = max(moved, abs(again - mean))
         # The prior's tail beyond the grid, of weight exp(-16/2), is what the tolerance is for.
         assert found.mean[group] == pytest.approx(mean, abs=1e-4)
         for limit, p in ((found.low[group], 0.025), (found.high[group], 0.975)):
             below = special.betainc(a + y[group], b + n[group] - y[group], limit)
             assert np.sum(weight * below) == pytest.approx(p, abs=1e-4)
     assert found.population == pytest.approx(np.sum(weight * a / total), abs=1e-4)
+    assert found.moved == pytest.approx(moved, abs=1e-4)
+    assert 0.005 < found.moved < 0.05
 
 
 def test_shrinkage_pulls_towards_the_middle() -> None:

@@ -54,6 +54,7 @@ def run(source: Path, mapping_file: Path, out: Path) -> Imported:
     unused = tuple(sorted(present - used))
     cells = [cell for entry in mapping.entries for cell in entry.columns.values()]
     taken = {cell.source for cell in cells} | {entry.source for entry in mapping.entries}
+    taken |= {join.source for source in mapping.sources.values() for join in source.join}
     idle = tuple(name for name in mapping.sources if name not in taken)
     return Imported(out, mapped, cohort, tuple(errors), unused, idle, removed, settings)
 

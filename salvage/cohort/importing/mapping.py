@@ -138,7 +138,8 @@ class Time:
 class MappedCell(Time):
     """How one column of the cohort is filled: from the first of some columns that is not blank, or
     with a value; ``unit`` and ``date`` are those of a month, ``in_line`` the time by which a row of
-    another source belongs to a salvage line."""
+    another source belongs to a salvage line. With ``from_zero`` only times from time zero on count:
+    an earlier relapse, such as one before the CAR-T, is another."""
 
     value: _Text | None = None
     values_: dict[_Key, _Text] | None = None
@@ -152,6 +153,7 @@ class MappedCell(Time):
     take: Annotated[str, one_of(TAKES)] = ""
     where: tuple[Condition, ...] = ()
     in_line: Time | None = None
+    from_zero: bool = False
 
     @property
     def recodes(self) -> bool:
@@ -187,6 +189,8 @@ class MappedCell(Time):
             yield "", "", "with source: by (its column of patient ids) and take"
         if self.keep_unlisted and (self.otherwise is not None or not self.recodes):
             yield "keep_unlisted", "true", "values or patterns beside it, and no otherwise"
+        if self.from_zero and self.take not in BY_TIME:
+            yield "from_zero", "true", "earliest or latest to take"
         if self.in_line is not None and (self.match or not self.in_line.column):
             yield "in_line", "", "the column of a time, and no match"
         if self.source is not None and self.value is not None:

@@ -540,6 +540,10 @@ class _EntryRows:
             rank = self._days(
                 meant.where(meant.notna(), cells["text"]), cell, column.name, cell.source
             )
+        if cell.from_zero and self._origin is not None:
+            zero = self._origin.day.groupby(self.ids[self._origin.day.index]).first()
+            early = since(rank, cells["key"].map(zero).astype(float), cell) < 0
+            cells, rank, meant = cells[~early], rank[~early], meant[~early]
         return ranked(cells, rank, meant == "PD")
 
     def _unread(

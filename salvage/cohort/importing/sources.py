@@ -14,6 +14,7 @@ from salvage.cohort.importing.mapping import (
     MappingError,
     is_mapped_name,
 )
+from salvage.cohort.importing.matching import key_of
 from salvage.problems import Problem
 from salvage.records import Reader
 
@@ -39,8 +40,45 @@ def read_sources(root: Path, mapping: Mapping) -> dict[str, pd.DataFrame]:
             problems += wrong
     if problems:
         raise MappingError("The files cannot be read", problems)
-    _check_columns(mapping, tables)
-    return tables
+    joined = _joined(mapping, tables)
+    _check_columns(mapping, joined)
+    return joined
+
+
+def _joined(
+    mapping: Mapping, tables: AbstractMapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Every source with the columns of those that it is joined to."""
+    subject = f"The mapping {mapping.name} does not fit the files"
+    reader = Reader(mapping.name, subject, MappingError)
+    joined = dict(tables)
+    for name, source in mapping.sources.items():
+        for number, join in enumerate(source.join, 1):
+            place, by = f"sources.{name}.join[{number}]", join.by or join.on
+            other = tables.get(join.source)
+            reader.one_of(join.source, list(tables), f"{place}.source")
+            if other is None:
+                continue
+            reader.one_of(join.on, list(tables[name].columns), f"{place}.on")
+            reader.one_of(by, list(other.columns), f"{place}.by")
+            if join.on not in tables[name] or by not in other:
+                continue
+            other = other[other[by] != ""]
+            keys, wanted = other[by].map(key_of), tables[name][join.on].map(key_of)
+            twice = other[by][keys.duplicated()]
+            if len(twice):
+                reader.wrong(
+                    place, twice.iloc[0], f"each value of {by} in one row of {join.source}"
+                )
+            elif not wanted.isin(keys).any():
+                expected = f"a value of {by} in {join.source}; none of {join.on} is one"
+                reader.wrong(place, "", expected)
+            else:
+                beside = other.add_prefix(f"{join.source}.").set_index(pd.Index(keys))
+                beside = beside.reindex(wanted).fillna("").set_axis(joined[name].index)
+                joined[name] = joined[name].join(beside)
+    reader.check()
+    return joined
 
 
 def place_of(root: Path, source: SourceFile) -> Path | None:
@@ -59,6 +97,8 @@ def _check_columns(mapping: Mapping, tables: AbstractMapping[str, pd.DataFrame])
             columns = [str(column) for column in tables[source].columns]
             if name and name not in columns:
                 expected = f"a column of {source}: {', '.join(columns)}"
+                if "Repeat Instrument" in columns:
+                    expected = "raw data; this export of REDCap has labels, for which map drafts"
                 reader.wrong(place, name, expected, columns)
     reader.check()
 

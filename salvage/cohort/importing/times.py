@@ -15,7 +15,7 @@ from salvage.cohort.schema import Column
 from salvage.cohort.typed import read_column
 
 #: Ways to write a date that are tried beside those of the mapping.
-_USUAL: Final = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y",
+USUAL: Final = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y",
                  "%d%b%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%Y%m%d", AUTO_DATE)  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def dates_read(
         for form in time.date
         if form != AUTO_DATE
     ]
-    readings = {form: _read(distinct, form, beside) for form in dict.fromkeys((*_USUAL, *swapped))}
+    readings = {form: _read(distinct, form, beside) for form in dict.fromkeys((*USUAL, *swapped))}
     by_pattern = {form: int(counts[found.notna()].sum()) for form, found in readings.items()}
     most = max(by_pattern, key=by_pattern.__getitem__)
     better = most if by_pattern[most] > read else ""

@@ -17,7 +17,12 @@ from salvage.display.figures.kaplan_meier import (
     os_from_infusion,
     os_from_relapse,
 )
-from salvage.display.figures.null_effect import Null, null_distribution, origin_forest
+from salvage.display.figures.null_effect import (
+    Null,
+    null_distribution,
+    origin_forest,
+    permutation_distribution,
+)
 from salvage.display.figures.published import Spread, open_ranges, se_region, spread_over_cohorts
 from salvage.display.figures.responses import (
     forest_rates,
@@ -50,6 +55,7 @@ __all__ = [
     "os_from_infusion",
     "os_from_relapse",
     "overview",
+    "permutation_distribution",
     "relapse_timeline",
     "response_bars",
     "response_bars_by_line",

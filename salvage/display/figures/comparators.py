@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from salvage import words
 from salvage.analysis.estimate import Unit
 from salvage.analysis.provenance import MARKS, Mark
 from salvage.cohort.study import Study
 from salvage.display.figures import style
 from salvage.display.figures.forest import Band, ForestLine, draw
 from salvage.display.show import CLEARED, Absent, Cleared, Figure
-from salvage.display.wording import number
+from salvage.display.wording import number, percent
 
 OTHER: Final = style.Look("white")
 
@@ -92,14 +93,28 @@ def _line(row: Compared, unit: Unit) -> ForestLine:
     band = Band(row.value, row.low, row.high, marker="s" if row.has_interval else "o")
     n = "" if row.n is None else f"{row.n:,}"
     counts = n if row.n is None or row.events is None else f"{row.events:,}/{n}"
-    value, low, high = (number(v, unit).removesuffix("%") for v in (row.value, row.low, row.high))
-    text = f"{value} ({low} to {high})" if row.has_interval else value
+    value, interval = _numbers(row, unit)
+    text = f"{value} ({interval})" if interval else value
+    text = text.replace("%", "")
     return ForestLine(row.label, (band,), (counts, text), style.ALL if row.own else OTHER, detail)
 
 
 def _part(row: Compared, unit: Unit) -> str:
-    value, low, high = (number(v, unit) for v in (row.value, row.low, row.high))
+    value, interval = _numbers(row, unit)
     # Rows of the book's cohort differ in what they count, and in nothing else.
     label = f"{row.label}, {row.counted}" if row.own and row.counted else row.label
-    interval = f" (95% CI {low} to {high})" if row.has_interval else ""
-    return f"{label}: {value}{interval}"
+    return f"{label}: {value}{f' (95% CI {interval})' if interval else ''}"
+
+
+def _numbers(row: Compared, unit: Unit) -> tuple[str, str]:
+    """Value and interval; what a study prints keeps its decimal, and few lines have no rate."""
+    parts = (row.value, row.low, row.high)
+    if unit != "proportion":
+        value, low, high = (number(part, unit) for part in parts)
+    elif row.own:
+        value = percent(row.value, row.n, decimal=row.mark == "published")
+        low, high = (percent(part, row.n) for part in parts[1:])
+    else:
+        value, low, high = (percent(part, decimal=True) for part in parts)
+    shown = row.has_interval and words.NONE not in (low, high)
+    return value, f"{low} to {high}" if shown else ""

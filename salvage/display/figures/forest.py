@@ -10,7 +10,6 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from salvage import words
 from salvage.analysis.estimate import Estimate
-from salvage.analysis.prognosis import caution
 from salvage.analysis.provenance import own_mark
 from salvage.cohort import Cohort
 from salvage.cohort.study import Study
@@ -191,7 +190,6 @@ def cox_forest(
         f"Method: {'; '.join(methods)}." if methods else "",
         "An arrow marks a limit beyond the axis." if cut else "",
         note.strip(),
-        _caution(known).strip(),
     )
     return Figure(
         study,
@@ -201,12 +199,6 @@ def cox_forest(
         f"{what}. {'; '.join(_ratio_part(row) for row in rows)}.",
         own_mark(study),
     )
-
-
-def _caution(rows: Sequence[Row]) -> str:
-    """The caution for the row with the fewest deaths."""
-    deaths = {row.events for row in rows if row.events is not None}
-    return caution(min(deaths), least=len(deaths) > 1) if deaths else ""
 
 
 def ratio_limits(rows: Sequence[Row]) -> tuple[float, float]:

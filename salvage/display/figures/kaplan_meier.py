@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from salvage import words
 from salvage.analysis import survival
 from salvage.analysis.provenance import own_mark
-from salvage.analysis.response import responded
+from salvage.analysis.response import ALL, responded
 from salvage.analysis.survival import Times
 from salvage.cohort import Cohort
 from salvage.cohort.cells import DAYS_PER_MONTH
 from salvage.cohort.study import Study
 from salvage.display.figures import style
 from salvage.display.show import Absent, Figure, nobody_received, not_drawn
-from salvage.display.wording import months, percent
+from salvage.display.wording import median, median_text, rate_text
 from salvage.stats.survival import KM, risk_table
 
 DAY: Final = 1 / DAYS_PER_MONTH
@@ -224,7 +224,7 @@ def _figure(
         f"{what}: Kaplan-Meier {curves} with 95% log-log {bands}{_censored(drawn)}. {groups}. The "
         "table counts those at risk just before each month, and the censored and the events up to "
         f"it.{note}{repeat}",
-        f"Kaplan-Meier {curves} of {inside}. {'; '.join(_part(times) for times in drawn)}.",
+        f"Kaplan-Meier {curves} of {inside}. {'; '.join(_part(study, times) for times in drawn)}.",
         own_mark(study),
     )
 
@@ -254,24 +254,12 @@ def _events(times: Times) -> str:
     return words.count(times.events, "event")
 
 
-def _part(times: Times) -> str:
+def _part(study: Study, times: Times) -> str:
     """The alt text of one curve: its median, and survival at six months."""
-    curve = times.curve()
-    assert curve is not None
-    at = curve.at(ALT_MONTH)
-    # Past the last observation the curve says nothing.
-    known = at.value is not None and not at.beyond_last
-    then = f", {percent(at.value)} at {ALT_MONTH:g} months" if known else ""
-    return f"{times.label}, {size(times)}, {_events(times)}: median {_median(curve)}{then}"
-
-
-def _median(curve: KM) -> str:
-    value, low, high = curve.median
-    if value is None:
-        return words.NOT_REACHED
-    if low is None and high is None:
-        return f"{months(value)} months (interval not estimable)"
-    return f"{months(value)} months (95% CI {months(low)} to {months(high)})"
+    at = survival.at_month(study, "at", times, ALT_MONTH)
+    then = "" if at.value is None else f", {rate_text(at)} at {ALT_MONTH:g} months"
+    middle = median(survival.median(study, "median", times))
+    return f"{times.label}, {size(times)}, {_events(times)}: median {middle}{then}"
 
 
 # --- the book's curves --------------------------------------------------------------------------
@@ -317,21 +305,20 @@ def line_curves(cohort: Cohort, category: str) -> Figure | Absent:
 
     A duration for which the cohort has no column is left out, and the caption says so.
     """
-    lines = survival.with_outcome(cohort)
-    lines = lines[lines["category"] == category]
-    if lines.empty:
+    if cohort.category(category).empty:
         return nobody_received(cohort.study, category, "The course of its lines")
-    by_key = {key: survival.line_times(cohort, lines, key) for key in LINE_DURATIONS}
-    drawn = [times for times in by_key.values() if times is not None and times.n]
+    by_key = {key: survival.line_times(cohort, key, category) for key in LINE_DURATIONS}
+    drawn = [times for times in by_key.values() if times is not None and not _why_not(times)]
     what = f"Course after the start of {words.category_prose(category, cohort.study.labels)}"
     if not drawn:
         return _not_drawn(cohort.study, what, NOBODY)
     left_out = "".join(
         f" Not shown: {words.DURATIONS[key].lower()}, because "
-        f"{NOT_RECORDED[key] if times is None else NOBODY}."
+        f"{NOT_RECORDED[key] if times is None else _why_not(times)}."
         for key, times in by_key.items()
-        if times is None or not times.n
+        if times is None or _why_not(times)
     )
+    rules = _rules(cohort, "pfs", category) if by_key["pfs"] in drawn else ""
     look = style.Look(style.CATEGORY[category].colour)
     wide = max(times.n for times in drawn) >= 10_000
     with style.drawing(3.2 + 3 * PITCH / style.POINTS) as figure:
@@ -343,22 +330,44 @@ def line_curves(cohort: Cohort, category: str) -> Figure | Absent:
             axes.set_title(style.wrap(times.label, 66 // len(drawn)))
         figure.supxlabel("Months since the start of the line", fontsize=style.SIZE)
     name = f"fig-{words.slug(category)}-course"
-    return _figure(cohort.study, drawn, name, what, figure, left_out)
+    return _figure(cohort.study, drawn, name, what, figure, rules + left_out)
+
+
+def _why_not(times: Times) -> str:
+    """Why durations have no curve; empty where they have one."""
+    return times.no_months if times.n else NOBODY
+
+
+def _rules(cohort: Cohort, duration: str, category: str) -> str:
+    """The sentence of a caption: what ends a line, and the medians under the two conventions."""
+    medians = survival.line_medians(cohort, category)
+    censored, event = (
+        medians[f"{duration}.{category}.{rule}.median"]
+        for rule in ("censored_at_next_line", "next_line_event")
+    )
+    return (
+        f" {words.DURATIONS[duration]} ends with progression or death, not with a next line: "
+        f"censored there, its median is {median_text(censored)} "
+        f"({words.count(censored.events or 0, 'event')}); with the next line as an event, "
+        f"{median_text(event)} ({words.count(event.events or 0, 'event')}), in months."
+    )
 
 
 def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
     """Duration of response of one category, or of all salvage lines."""
-    lines = survival.with_outcome(cohort)
     what, name, look = f"{words.DURATIONS['dor']}, all salvage lines", "fig-dor", style.ALL
     if category is not None:
         what = f"{words.DURATIONS['dor']}, {words.category(category, cohort.study.labels)}"
         name = f"fig-{words.slug(category)}-dor"
         look = style.Look(style.CATEGORY[category].colour)
-        lines = lines[lines["category"] == category]
-    times = survival.line_times(cohort, lines, "dor")
+    key = category or ALL
+    times = survival.line_times(cohort, "dor", key)
     if times is None or not times.n:
+        lines = cohort.salvage if category is None else cohort.category(category)
         reason = NOT_RECORDED["dor"] if responded(lines, "orr").any() else "no line responded"
         return _not_drawn(cohort.study, what, reason)
+    if times.no_months:
+        return _not_drawn(cohort.study, what, times.no_months)
     return km(
         cohort.study,
         [times],
@@ -367,6 +376,6 @@ def dor(cohort: Cohort, category: str | None = None) -> Figure | Absent:
         axis="Months since the response",
         ylabel="Still in response, %",
         looks=[look],
-        note=" From the first CR or PR to progression or death; a new treatment censors. Only those"
-        " who responded are counted.",
+        note=" Counted from the first CR or PR, of those who responded."
+        + _rules(cohort, "dor", key),
     )

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from salvage import words
+from salvage.analysis.provenance import own_mark
 from salvage.cohort.study import Study
 from salvage.display.figures import style
 from salvage.display.figures.forest import RATIO_TICKS, WIDEST, Row, cox_forest
-from salvage.display.show import CLEARED, Absent, Figure
+from salvage.display.show import CLEARED, Absent, Figure, not_drawn
 from salvage.display.wording import percent, ratio
 
 BINS: Final = 60
@@ -23,7 +24,7 @@ COLOURS: Final = (style.GREY, style.DEEP, style.CALM, style.INK)
 
 @dataclass(frozen=True)
 class Null:
-    """Log hazard ratios of simulated cohorts, shape (cohorts,); NaN is no contrast."""
+    """Log hazard ratios without an effect, shape (cohorts,); NaN is no contrast."""
 
     label: str
     log_hr: NDArray[np.float64]
@@ -35,7 +36,8 @@ class Null:
 
     def share_at_most(self, hr: float) -> float:
         """Share of the usable values at or below a hazard ratio."""
-        return float((self.usable <= np.log(hr)).mean())
+        # A draw that is the cohort itself must not differ from it by rounding.
+        return float((self.usable <= np.log(hr) + 1e-9).mean())
 
     def middle(self) -> tuple[float, float, float]:
         """Geometric mean, and 5th and 95th percentile, of the hazard ratio."""
@@ -58,40 +60,68 @@ def null_distribution(
             "No simulated cohort has a contrast between late and early relapse, so nothing is "
             "drawn.",
         )
-    gone = {null.label: len(null.log_hr) - len(null.usable) for null in nulls}
-    counts = "; ".join(f"{label}: {n:,}" for label, n in gone.items() if n)
-    left_out = (
-        f" Left out, without a contrast or with a hazard ratio beyond 400-fold: {counts}."
-        if counts
-        else ""
-    )
     return Figure(
         CLEARED,
         "fig-null",
-        _histograms(drawn, published),
+        _histograms(drawn, ("published", published), "Cohorts"),
         "Late against early relapse where relapse timing has no effect at all: hazard ratios of "
-        f"{max(len(null.log_hr) for null in nulls):,} simulated cohorts of "
-        f"{words.count(patients, 'patient')} in one world ({world}). Dashed line: no effect. Solid "
-        f"line: the published hazard ratio, {ratio(published)}.{left_out}",
+        f"{max(len(null.log_hr) for null in nulls):,} simulated cohorts of the size of the index "
+        f"study, {words.count(patients, 'patient')}, in one world ({world}). Dashed line: no "
+        f"effect. Solid line: its published hazard ratio, {ratio(published)}.{_left_out(nulls)}",
         "Histograms of hazard ratios simulated without any effect. "
         f"{'; '.join(_part(null, published) for null in drawn)}.",
         ("published", "assumed"),
     )
 
 
-def _histograms(drawn: Sequence[Null], published: float) -> style.BookFigure:
+def permutation_distribution(
+    study: Study, null: Null | None, observed: float | None, why_not: str
+) -> Figure | Absent:
+    """The cohort's own null as a histogram, with the observed hazard ratio as a line.
+
+    Without a null, ``why_not`` says so in place of it.
+    """
+    if null is None or observed is None:
+        what = "The cohort's own null"
+        return not_drawn(study, what, why_not, "fig-permutation-null")
+    return Figure(
+        study,
+        "fig-permutation-null",
+        _histograms([null], ("observed", observed), "Draws"),
+        "Late against early relapse, survival from infusion, where relapse timing has no effect: "
+        f"hazard ratios of {len(null.log_hr):,} draws in which each patient's survival after "
+        "relapse is dealt to another patient's time of relapse. Dashed line: no effect. Solid "
+        f"line: the observed hazard ratio, {ratio(observed)}.{_left_out([null])}",
+        f"Histogram of hazard ratios without any effect. {_part(null, observed)}.",
+        own_mark(study),
+    )
+
+
+def _left_out(nulls: Sequence[Null]) -> str:
+    """What a caption says of values that are not drawn."""
+    gone = {null.label: len(null.log_hr) - len(null.usable) for null in nulls}
+    counts = "; ".join(f"{label}: {n:,}" for label, n in gone.items() if n)
+    if not counts:
+        return ""
+    return f" Left out, without a contrast or with a hazard ratio beyond 400-fold: {counts}."
+
+
+def _histograms(drawn: Sequence[Null], line: tuple[str, float], counted: str) -> style.BookFigure:
+    """One histogram for each of ``drawn``, with a named hazard ratio as a line."""
+    hr = line[1]
     values = np.concatenate([null.usable for null in drawn])
-    low = max(min(float(values.min()), np.log(published)), np.log(WIDEST[0]))
-    high = min(max(float(values.max()), 0.0), np.log(WIDEST[1]))
+    low = max(min(float(values.min()), np.log(hr)), np.log(WIDEST[0]))
+    high = min(max(float(values.max()), 0.0, np.log(hr)), np.log(WIDEST[1]))
     edges = np.linspace(low, max(high, low + 0.1), BINS + 1)
     with style.drawing(0.9 + 1.7 * len(drawn)) as figure:
         panels = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
         for axes, null, colour in zip(panels, drawn, cycle(COLOURS), strict=False):
             _histogram(axes, null, edges, colour)
-            _name_lines(axes, published)
+            axes.set_ylabel(counted)
+            _name_lines(axes, *line)
             inside = (
                 f"geometric mean {ratio(null.middle()[0])}\n"
-                f"{percent(null.share_at_most(published), 0)} at or below {ratio(published)}"
+                f"{percent(null.share_at_most(hr))} at or below {ratio(hr)}"
             )
             place = {"transform": axes.transAxes, "ha": "right", "va": "top"}
             axes.text(0.99, 0.9, inside, fontsize=style.SMALL, **place)
@@ -114,16 +144,15 @@ def _histogram(axes: Axes, null: Null, edges: NDArray[np.float64], colour: str) 
     )
     axes.set_ylim(0, 1.28 * axes.dataLim.y1)
     axes.set_title(null.label)
-    axes.set_ylabel("Cohorts")
     style.whole_number_ticks(axes.yaxis)
 
 
-def _name_lines(axes: Axes, published: float) -> None:
-    """Draw the lines of no effect and of the published ratio; name them where they do not meet."""
+def _name_lines(axes: Axes, name: str, hr: float) -> None:
+    """Draw the lines of no effect and of a hazard ratio; name them where they do not meet."""
     axes.axvline(0, color=style.INK, linestyle="--", linewidth=1.1)
-    axes.axvline(np.log(published), color=style.INK, linewidth=1.8)
-    sides: tuple[str, str] = ("right", "left") if published <= 1 else ("left", "right")
-    lines = (np.log(published), f"published {ratio(published)}"), (0.0, "no effect")
+    axes.axvline(np.log(hr), color=style.INK, linewidth=1.8)
+    sides: tuple[str, str] = ("right", "left") if hr <= 1 else ("left", "right")
+    lines = (np.log(hr), f"{name} {ratio(hr)}"), (0.0, "no effect")
     for (x, text), align in zip(lines, sides, strict=True):
         shift = (-4 if align == "right" else 4, -2)
         place = ("data", "axes fraction")
@@ -132,7 +161,7 @@ def _name_lines(axes: Axes, published: float) -> None:
 
 def _part(null: Null, published: float) -> str:
     mean, low, high = map(ratio, null.middle())
-    share = percent(null.share_at_most(published), 0)
+    share = percent(null.share_at_most(published))
     return (
         f"{null.label}: geometric mean {mean}, middle 90% {low} to {high}; {share} are "
         f"{ratio(published)} or lower"

@@ -7,8 +7,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from salvage import words
-from salvage.analysis import response
-from salvage.analysis.comparison import shrink
+from salvage.analysis import comparison, response
 from salvage.analysis.estimate import Estimate
 from salvage.analysis.provenance import Mark, own_mark
 from salvage.cohort import Cohort
@@ -17,7 +16,7 @@ from salvage.cohort.study import Study
 from salvage.display.figures import style
 from salvage.display.figures.forest import Band, ForestLine, draw
 from salvage.display.show import NO_SALVAGE, Absent, Figure, nobody_received, not_drawn
-from salvage.display.wording import interval_text, percent
+from salvage.display.wording import interval_text, rate_text, sentence, value_text
 
 ROW: Final = 0.42
 LAST_LINE: Final = 4
@@ -150,7 +149,7 @@ def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
     rates = _rates(cohort, measure)
     all_lines = response.both(cohort, measure, lines, "all", "all salvage lines")
     overall = all_lines[0]
-    shrunken = _shrunken([exact for exact, _ in rates.values()])
+    shrunken = _shrunken(cohort, measure)
     rows = [_rate_line("All lines", *all_lines, None, style.ALL)]
     for (key, pair), pooled in zip(rates.items(), shrunken, strict=True):
         label = words.category_short(key, labels)
@@ -164,10 +163,10 @@ def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
             handles.append(Line2D([], [], color=style.INK, label="Shrunken rate, 95%", **diamond))
         style.legend_below(figure, handles, len(handles))
     known = {key: exact for key, (exact, _) in rates.items() if exact.n}
-    parts = "; ".join(f"{words.category(key, labels)} {_rate_text(e)}" for key, e in known.items())
+    parts = "; ".join(f"{words.category(key, labels)} {sentence(e)}" for key, e in known.items())
     diamonds = (
-        " Diamonds: rates shrunken towards their common mean by a hierarchical beta-binomial model,"
-        " with 95% credible intervals."
+        " Diamonds: rates shrunken towards their common mean by a hierarchical beta-binomial model"
+        " on the effective n, with 95% credible intervals."
         if any(shrunken)
         else ""
     )
@@ -179,7 +178,7 @@ def forest_rates(cohort: Cohort, measure: str) -> Figure | Absent:
         "with thick bars: rate with the exact interval of Clopper and Pearson. Thin bars: Wilson "
         f"interval on the effective n, which allows for patients with several lines.{diamonds} The "
         "categories were not randomised and cannot be ranked.",
-        f"{what}, all lines {_rate_text(overall)}. {parts}.{_overlap(list(known.values()))}",
+        f"{what}, all lines {sentence(overall)}. {parts}.{_overlap(list(known.values()))}",
         _marks([*all_lines, *(e for pair in rates.values() for e in pair)]),
     )
 
@@ -188,10 +187,6 @@ def _marks(estimates: Iterable[Estimate]) -> tuple[Mark, ...]:
     """The marks of all parts of those estimates that have a denominator."""
     parts = ((e.provenance, e.provenance_n, e.provenance_interval) for e in estimates if e.n)
     return tuple({mark for marks in parts for mark in marks})
-
-
-def _rate_text(e: Estimate) -> str:
-    return f"{e.events} of {e.n}, {percent(e.value)} (95% CI {interval_text(e)})"
 
 
 def _overlap(exact: Sequence[Estimate]) -> str:
@@ -203,16 +198,13 @@ def _overlap(exact: Sequence[Estimate]) -> str:
     return " Not all exact intervals of the categories overlap."
 
 
-def _shrunken(exact: Sequence[Estimate]) -> list[Band | None]:
+def _shrunken(cohort: Cohort, measure: str) -> list[Band | None]:
     """The shrunken rate of each category, ``None`` where it is not estimable."""
-    model = shrink(tuple(e.events or 0 for e in exact), tuple(e.n or 0 for e in exact))
-    if model is None:
-        return [None] * len(exact)
     return [
         None
-        if mean is None
-        else Band(mean, low, high, marker="D", filled=False, offset=0.27, thick=1.0)
-        for mean, low, high in zip(model.mean, model.low, model.high, strict=True)
+        if e.value is None
+        else Band(e.value, e.low, e.high, marker="D", filled=False, offset=0.27, thick=1.0)
+        for e in comparison.shrunken(cohort, measure)
     ]
 
 
@@ -226,8 +218,9 @@ def _rate_line(
         Band(wilson.value, wilson.low, wilson.high, marker="", offset=0.02, thick=1.0),
         *([pooled] if pooled else []),
     ]
-    rate = f"{100 * (exact.value or 0):.1f} ({interval_text(exact)})"
-    return ForestLine(label, bands, (f"{exact.events:,}/{exact.n:,}", rate), look)
+    text = rate_text(exact).rstrip("%")
+    text = text if text == words.NONE else f"{text} ({interval_text(exact)})"
+    return ForestLine(label, bands, (f"{exact.events:,}/{exact.n:,}", text), look)
 
 
 def overview(cohort: Cohort) -> Figure | Absent:
@@ -299,6 +292,6 @@ def _overview_alt(study: Study, orr: Mapping[str, Estimate], cr: Mapping[str, Es
     low = min(orr, key=lambda key: orr[key].value or 0)
     high = max(orr, key=lambda key: orr[key].value or 0)
     return (
-        f"Objective response rates of {len(orr)} categories, from {percent(orr[low].value)} "
-        f"({labels[low]}) to {percent(orr[high].value)} ({labels[high]}). {parts}."
+        f"Objective response rates of {len(orr)} categories, from {value_text(orr[low])} "
+        f"({labels[low]}) to {value_text(orr[high])} ({labels[high]}). {parts}."
     )
