@@ -13,11 +13,7 @@ suppressPackageStartupMessages({
   library(jsonlite)
 })
 
-# jsonlite writes 15 digits at most; 17 give every number back as it was.
-exact <- function(x) {
-  text <- paste(ifelse(is.finite(x), sprintf("%.17g", x), "null"), collapse = ", ")
-  structure(if (inherits(x, "AsIs")) paste0("[", text, "]") else text, class = "json")
-}
+source("common.R")
 
 exact_everywhere <- function(answers) {
   if (is.list(answers)) lapply(answers, exact_everywhere)
@@ -43,15 +39,13 @@ write_data <- function(frame, name) {
 # As vectors, so that jsonlite keeps a list also for one value.
 many <- function(x) I(unname(as.vector(x)))
 
-# The fits must reach the maximum to the last digits: R stops at 1e-9 otherwise.
-control <- coxph.control(eps = 1e-11, iter.max = 100)
-
 ## Data that R publishes ---------------------------------------------------------------------
 
 write_data(lung, "lung")
 write_data(heart, "heart")
 write_data(pbc, "pbc")
 write_data(ovarian, "ovarian")
+write_data(bladder1, "bladder1")
 
 ## Curves ------------------------------------------------------------------------------------
 
@@ -267,19 +261,6 @@ write_answers(lapply(draws, function(d) {
   list(data = d, answers = answers)
 }), "categories")
 
-# R's own fisher.test finds the odds ratio to four digits only; its equations solved further.
-conditional <- function(a, n, b, m) {
-  k <- a + b; support <- max(0, k - m):min(n, k)
-  log_weight <- dhyper(support, n, m, k, log = TRUE)
-  density <- function(log_or) { d <- log_weight + support * log_or; d <- exp(d - max(d)); d / sum(d) }
-  solve_for <- function(f) uniroot(f, c(-60, 60), tol = 1e-13, maxiter = 10000)$root
-  at_low <- a == min(support); at_high <- a == max(support)
-  list(
-    odds_ratio = if (at_low) 0 else if (at_high) NA else exp(solve_for(function(l) sum(support * density(l)) - a)),
-    low = if (at_low) 0 else exp(solve_for(function(l) sum(density(l)[support >= a]) - 0.025)),
-    high = if (at_high) NA else exp(solve_for(function(l) sum(density(l)[support <= a]) - 0.025))
-  )
-}
 squares <- list(c(3, 3, 0, 3), c(1, 12, 1, 13), c(3, 5, 0, 5), c(8, 14, 1, 15), c(5, 12, 7, 46), c(0, 6, 4, 9), c(10, 13, 3, 16))
 write_answers(lapply(squares, function(q) {
   found <- fisher.test(matrix(c(q[1], q[2] - q[1], q[3], q[4] - q[3]), 2, byrow = TRUE))
