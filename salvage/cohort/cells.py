@@ -26,7 +26,10 @@ MONTH_DECIMALS: Final = 4
 #: The day before the first, and that of workbooks from an old Excel of a Mac.
 EXCEL_ZERO: Final = dt.date(1899, 12, 30)
 EXCEL_ZERO_1904: Final = dt.date(1904, 1, 1)
-EARLIEST: Final = dt.date(1950, 1, 1)
+#: Dates of birth are dates too.
+EARLIEST: Final = dt.date(1900, 1, 1)
+#: No day of a cohort is earlier: numbers of days below it are other numbers.
+EARLIEST_STORED: Final = dt.date(1950, 1, 1)
 LATEST: Final = dt.date(2100, 12, 31)
 DATE_EXPECTED: Final = "a date as year-month-day, such as 2024-03-31"
 
@@ -119,7 +122,7 @@ def date_meanings(text: str) -> dict[str, dt.date]:
 
     ``05/04/2023`` has two, under ``day/`` and ``month/``; a date that is written year first or with
     the name of its month has one. A time of day is dropped. Empty for what is no date, lies outside
-    1950 to 2100, or has a year of two digits among numbers alone.
+    1900 to 2100, or has a year of two digits among numbers alone.
     """
     day = _FILLER.sub(" ", _TIME_OF_DAY.sub("", plain_text(text))).strip()
     parts = re.findall(r"\d+|[^\W\d_]+", day)
@@ -197,7 +200,7 @@ def parse_date(text: str, form: str | None = None) -> dt.date | None:
     """A date in any form that has one meaning (2024-3-31, 2024年3月31日, 31-Mar-24, 31/03/2024), or
     as ``form`` says, a pattern of :meth:`datetime.datetime.strptime`.
 
-    ``None`` where the text is no such date, or lies outside 1950 to 2100.
+    ``None`` where the text is no such date, or lies outside 1900 to 2100.
     """
     if form is None:
         return read_dates([text]).get(text)
@@ -213,7 +216,7 @@ def stored_date(text: str, zero: dt.date = EXCEL_ZERO) -> dt.date | None:
     if not re.fullmatch(r"\d{5}", text):
         return None
     day = zero + dt.timedelta(int(text))
-    return day if EARLIEST <= day <= LATEST else None
+    return day if EARLIEST_STORED <= day <= LATEST else None
 
 
 def months(days: float) -> float:

@@ -6,9 +6,11 @@ The patients are the same in each, so that each must give the same cohort. All a
 import csv
 import datetime as dt
 import io
+import random
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import pytest
 from salvage.__main__ import main
 from salvage.cohort import Cohort, load
 from salvage.cohort.cells import months
+from salvage.paths import ROOT
 
 #: Infusion, relapse, death or last contact, and whether it was death.
 COURSES = {
@@ -314,12 +317,28 @@ def dictionary() -> str:
     return stream.getvalue()
 
 
-def records(longitudinal: bool) -> list[tuple[str, str, str, str, dict[str, str]]]:
+@dataclass(frozen=True)
+class Project:
+    """What is recorded: the baseline, course and lines of each patient, and adverse events."""
+
+    baseline: dict[str, dict[str, str]]
+    courses: dict[str, tuple[str, str, str, bool]]
+    lines: list[tuple[str, list[str], str, str, str, str]]
+    events: list[tuple[str, str, str, str]]
+
+
+EVENTS = [("1", "CRS", "2", "2023-07-12"), ("3", "Fever", "1", "-99")]
+OWN = Project(BASELINE, COURSES, LINES, EVENTS)
+
+
+def records(
+    longitudinal: bool, project: Project = OWN
+) -> list[tuple[str, str, str, str, dict[str, str]]]:
     """Record, event, repeating form, its instance, and values: one for each row of an export."""
     rows = []
     later = "followup_arm_1" if longitudinal else ""
-    for patient, (infused, relapsed, last, died) in COURSES.items():
-        known = BASELINE[patient] | {"cart_date": infused, "cart_resp": "2"}
+    for patient, (infused, relapsed, last, died) in project.courses.items():
+        known = project.baseline[patient] | {"cart_date": infused, "cart_resp": "2"}
         course = {"relapse_dt": relapsed, "vital": "2" if died else "1", "lfu_dt": last}
         course |= {"death_dt": last} if died else {"remarks": "seen, twice"}
         if longitudinal:
@@ -327,7 +346,7 @@ def records(longitudinal: bool) -> list[tuple[str, str, str, str, dict[str, str]
             rows.append((patient, later, "", "", course))
         else:
             rows.append((patient, "", "", "", known | course))
-        own = [line for line in LINES if line[0] == patient]
+        own = [line for line in project.lines if line[0] == patient]
         for number, (_, drugs, start, end, response, progressed) in enumerate(own, 1):
             ticked = {code for code, drug in DRUGS.items() if drug.lower() in drugs}
             answer = {"CR": "1", "PR": "2", "NE": "5", "PD": "4"}[response]
@@ -339,14 +358,13 @@ def records(longitudinal: bool) -> list[tuple[str, str, str, str, dict[str, str]
             }
             values |= {f"salv_drugs___{c}": str(int(c in ticked)) for c in DRUGS}
             rows.append((patient, later, "salvage_therapy", str(number), values))
-    toxicity = {"ae_term": "CRS", "ae_grade": "2", "ae_onset": "2023-07-12"}
-    rows.append(("1", later, "toxicity", "1", toxicity))
-    fever = {"ae_term": "Fever", "ae_grade": "1", "ae_onset": "-99"}
-    rows.append(("3", later, "toxicity", "1", fever))
+    for patient, term, grade, onset in project.events:
+        toxicity = {"ae_term": term, "ae_grade": grade, "ae_onset": onset}
+        rows.append((patient, later, "toxicity", "1", toxicity))
     return rows
 
 
-def export(labels: bool, longitudinal: bool, delimiter: str = ",") -> str:
+def export(labels: bool, longitudinal: bool, delimiter: str = ",", project: Project = OWN) -> str:
     """An export of all data, raw or with labels in the header and the cells."""
     names: dict[str, tuple[str, dict[str, str]]] = {}
     for form in FORMS:
@@ -368,7 +386,7 @@ def export(labels: bool, longitudinal: bool, delimiter: str = ",") -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=delimiter)
     writer.writerow([structure.get(n) or names[n][0] for n in head] if labels else head)
-    for record, event, form, instance, values in records(longitudinal):
+    for record, event, form, instance, values in records(longitudinal, project):
         values |= {"record_id": record, "redcap_event_name": event}
         values |= {"redcap_repeat_instrument": form, "redcap_repeat_instance": instance}
         values[f"{form or 'baseline'}_complete"] = "2"
@@ -460,3 +478,74 @@ def test_unanswered_a_draft_says_what_it_lacks(
     shutil.rmtree(out, ignore_errors=True)
     assert main(["import", str(folder), "--mapping", str(mapping), "--out", str(out)]) == 0
     assert load(out).patients["died"].tolist() == [False, True]
+
+
+# --- the log of the book --------------------------------------------------------------------------
+
+
+def invented() -> Project:
+    """24 patients with up to three lines; two are never treated again."""
+    rng = random.Random(7)
+    project = Project({}, {}, [], [])
+    regimens = [["polatuzumab vedotin", "bendamustine"], ["glofitamab"], ["radiotherapy"],
+                ["nivolumab"], ["trial drug"], ["bendamustine"]]  # fmt: skip
+    for number in range(1, 25):
+        patient = str(number)
+        infused = dt.date(2022, 1, 10) + dt.timedelta(rng.randrange(500))
+        relapsed = infused + dt.timedelta(20 + rng.randrange(200))
+        last = relapsed + dt.timedelta(25 + rng.randrange(300))
+        course = (infused.isoformat(), relapsed.isoformat(), last.isoformat())
+        project.courses[patient] = (*course, rng.random() < 0.65)
+        born = dt.date(1945 + rng.randrange(40), 1 + rng.randrange(12), 1 + rng.randrange(28))
+        project.baseline[patient] = {
+            "dob": born.isoformat(), "sex": rng.choice("12"), "ldh": rng.choice("01"),
+            "dx": rng.choice(["1", "1", "2", "-99"]), "ecog": rng.choice(["0", "1", "2", "-99"]),
+            "aa_stage": rng.choice(["2", "3", "4", "4", "-99"]),
+        }  # fmt: skip
+        start = relapsed + dt.timedelta(rng.randrange(1, 20))
+        for _ in range(0 if number in (5, 17) else 3):
+            if start >= last:
+                break
+            end = min(start + dt.timedelta(rng.randrange(7, 80)), last)
+            response = rng.choice(["CR", "PR", "PD", "PD", "NE"])
+            progressed = min(end + dt.timedelta(rng.randrange(5, 60)), last)
+            is_known = response != "CR" or rng.random() < 0.5
+            day = progressed.isoformat() if is_known else ""
+            line = (start.isoformat(), end.isoformat(), response, day)
+            project.lines.append((patient, rng.choice(regimens), *line))
+            start = progressed + dt.timedelta(rng.randrange(5, 30))
+    first = {line[0]: line for line in reversed(project.lines)}
+    for patient, line in first.items():
+        if rng.random() < 0.4:
+            project.events.append((patient, "CRS", rng.choice("1123"), line[2]))
+    return project
+
+
+def test_the_log_of_the_book_is_true(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line that a console of the page shows is printed, in this order."""
+    folder = tmp_path / "redcap"
+    folder.mkdir()
+    name = "Salvage_{}_2024-05-01{}.csv"
+    (folder / name.format("DataDictionary", "")).write_text(dictionary(), encoding="utf-8")
+    text = export(labels=False, longitudinal=True, project=invented())
+    (folder / name.format("DATA", "_0915")).write_text(text, encoding="utf-8")
+    mapping = tmp_path / "mapping.yaml"
+    assert main(["map", str(folder), "--out", str(mapping)]) == 0
+    asked = [line for line in mapping.read_text(encoding="utf-8").splitlines() if "  # ?" in line]
+    assert answered(mapping) == 5
+    capsys.readouterr()
+    out = str(tmp_path / "cohort")
+    assert main(["import", str(folder), "--mapping", str(mapping), "--out", out]) == 0
+    report = capsys.readouterr().out.replace(f"{out}:", "cohort:").splitlines()
+    page = (ROOT / "book" / "import.md").read_text(encoding="utf-8")
+    log = page[page.index("(log)=") : page.index("(mapping)=")]
+    shown = [line for block in re.findall(r"```console\n(.*?)```", log, re.DOTALL)[:2]
+             for line in block.splitlines() if line not in ("...", "mapping.yaml")]  # fmt: skip
+    said = iter([sorted(f.name for f in folder.iterdir()), *asked, *report])
+    for line in shown:
+        if not line.startswith("$"):
+            parts = line.split("...")
+            assert any(
+                all(part in (one if isinstance(one, str) else "  ".join(one)) for part in parts)
+                for one in said
+            ), line

@@ -513,7 +513,7 @@ def test_example_rows_of_the_template_are_left_out_and_named(tmp_path: Path) -> 
     cohort = load(workbook(tmp_path / "c.xlsx", {"patients": patients, "salvage": SALVAGE}))
     assert cohort.patients["patient_id"].tolist() == ["P1", "P2"]
     assert cohort.left_out == ("c.xlsx, sheet patients: 1 example row of the template",)
-    assert cohort.warnings == ()
+    assert not any("EXAMPLE" in str(warning) for warning in cohort.warnings)
 
 
 def test_a_path_that_is_no_cohort_is_refused(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from salvage.cohort.drafting.fields import (
     is_number,
     matched,
     patterns_of,
+    read_by,
     read_files,
 )
 from salvage.cohort.files import FORMATS
@@ -294,7 +295,8 @@ def _date(one: Field, group: Group) -> Any:
         return AUTO_DATE
     told = read_dates(texts, {t for other in group.fields if other.is_date for t in other.texts})
     fits = [p for p in patterns if all(parse_date(t, p) == told[t] for t in told)] or patterns
-    lost = [text for text in texts if parse_date(text, fits[0]) is None]
+    read = read_by(fits[0], texts)
+    lost = [text for text in texts if text not in read]
     if lost:
         return Noted(fits[0], f'? not read: {words.count(len(lost), "cell")}, such as "{lost[0]}"')
     if len(fits) > 1 and len(told) < len(texts):

@@ -297,13 +297,19 @@ def _fields(rows: pd.DataFrame, dictionary: Mapping[str, Field]) -> list[Field]:
     return fields
 
 
+def read_by(form: str, texts: list[str]) -> list[str]:
+    """The texts that a pattern of dates reads."""
+    if form == AUTO_DATE:
+        return list(read_dates(texts))
+    return [text for text in texts if parse_date(text, form)]
+
+
 def patterns_of(one: Field) -> list[str]:
     """The patterns that read most texts of a column as dates, if those are nearly all of them."""
     texts = list(one.texts)
-    read = {form: [t for t in texts if parse_date(t, form)] for form in USUAL if form != AUTO_DATE}
-    read = {AUTO_DATE: list(read_dates(texts)), **read}
-    most = max(map(len, read.values()))
-    return [f for f, t in read.items() if len(t) == most] if 5 * most > 4 * len(texts) else []
+    read = {form: len(read_by(form, texts)) for form in dict.fromkeys((AUTO_DATE, *USUAL))}
+    most = max(read.values())
+    return [form for form, n in read.items() if n == most] if 5 * most > 4 * len(texts) else []
 
 
 # --- which column is which ------------------------------------------------------------------------
