@@ -177,13 +177,9 @@ def permutation_null(cohort: Cohort) -> simulate.HazardRatios:
 
 def why_no_permutation(cohort: Cohort) -> str:
     """Why the cohort has no null of its own; empty where it has one."""
-    late, patients = int(cohort.late.sum()), len(cohort.patients)
-    observed = prognosis.late_fits(cohort)["os"]
-    few = least.below(int(cohort.patients["died"].sum()), least.EVENTS, "death") or least.below(
-        min(late, patients - late), least.GROUP, "patient", "in one group"
-    )
-    if few or observed.model is None:
-        return few or observed.reason
+    observed, patients = prognosis.late_fits(cohort)["os"], len(cohort.patients)
+    if observed.model is None:
+        return observed.reason
     if observed.model.monotone:
         return "the deaths of one group all come first, so the observed ratio has no finite value"
     if patients > MOST_PERMUTED:

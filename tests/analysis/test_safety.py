@@ -202,7 +202,7 @@ def test_what_is_known_of_each_patient() -> None:
     by_category = report.by_category(cohort)
     assert isinstance(by_category, Table)
     assert by_category.rows[0][3] == "2 (40%) of 5"
-    assert "(2/5; 95% CI" in report.answer(cohort).plain()
+    assert "2/5 (40%; 95% CI" in report.answer(cohort).plain()
     assert "of treated patients of whom that is known" in report.answer(cohort).plain()
 
 
