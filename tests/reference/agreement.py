@@ -532,7 +532,7 @@ What lifelines does not compute is computed from its formula.
 
 ## Whole cohorts
 
-R read the files of three cohorts and computed every estimate that it can, from the definitions of the book and not from its program: the shipped cohort, and two test cohorts made of data that R publishes for teaching, with untreated patients, several lines, ties and blanks.
+R read the files of three cohorts and computed every estimate that it can, in its own way: the shipped cohort, and two test cohorts made of data that R publishes for teaching, with untreated patients, several lines, ties and blanks.
 
 :::{{table}} Every estimate of a cohort that R computes too, with its limits, numbers and P.
 :name: tab-methods-cohorts

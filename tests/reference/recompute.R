@@ -3,8 +3,9 @@
 #
 #     Rscript recompute.R
 #
-# Nothing here was translated from the package: each id is what its name and the definitions of the
-# book say. What R does not compute is listed in tests/reference/recomputed.py with the reason.
+# It is written from the definitions of the book. Where these are silent (two lines that progress in
+# one month, a progression before a response), it takes the package's choice: there it checks the
+# arithmetic and not the choice. What R does not compute is listed in tests/reference/recomputed.py with the reason.
 
 suppressPackageStartupMessages({
   library(survival)
