@@ -162,6 +162,8 @@ def impossible_histories(frames: Frames) -> list[str]:
         if table.name in frames
     }
     _, problems = check_source(Source(Study(), texts))
+    if not _recorded(salvage, "progression_month"):
+        problems = [problem for problem in problems if problem.column != "progression_month"]
     lines = _with_spans(patients, salvage)
     rules = _timing_rules(lines)
     if _recorded(lines, "response_month"):

@@ -112,7 +112,7 @@ def test_every_baseline_column_has_a_factor() -> None:
     made = cohort(age=[1])
     baseline = set(made.patients.columns) - {"patient_id", "os_month", "died", "cause_of_death"}
     assert {f.column for f in prognosis.FACTORS} == baseline
-    assert {f.key for f in prognosis.FACTORS} == set(words.FACTORS)
+    assert {f.key for f in prognosis.FACTORS} == set(words.FACTORS) - {"responded"}
 
 
 def test_a_fit_is_that_of_an_independent_implementation() -> None:

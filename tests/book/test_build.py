@@ -81,7 +81,7 @@ def test_a_sound_book_builds_and_a_second_build_does_nothing(tmp_path: Path) -> 
     assert first.code == 0, first.text
     assert first.ran() == {"00_summary", "01_figure", "02_table"}
     assert 'id="fig-line"' in first.page("chapters/01_figure")
-    assert 'alt="A line that rises from one to three."' in first.page("chapters/01_figure")
+    assert 'aria-label="A line that rises from one to three."' in first.page("chapters/01_figure")
     assert 'id="tab-one"' in first.page("chapters/02_table")
     assert "<details" in first.page("chapters/02_table")
     second = book.build()

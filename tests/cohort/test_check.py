@@ -338,9 +338,6 @@ UNUSUAL = {
     "a response that ends by the death of a patient who is alive": (
         "salvage.csv", "ongoing", "death", (4, "response_end_reason"),
     ),
-    "a response that is ongoing in the month of death": (
-        "salvage.csv", "3.0,5.0,progression,5.0", "3.0,9.0,ongoing,", (2, "response_end_reason"),
-    ),
     "a progression without its month": (
         "salvage.csv", ",,,,6.0,\nB,1,polatuzumab,,4.5,CR", ",,,,,\nB,1,polatuzumab,,4.5,CR",
         (3, "progression_month"),

@@ -10,6 +10,7 @@ from salvage.cohort import Cohort
 from salvage.cohort.schema import CATEGORY_KEYS
 from salvage.display import figures
 from salvage.display.show import Absent, Figure, Table
+from salvage.display.wording import percent
 from salvage.report import categories, context
 from salvage.report import survival as report
 from tests.analysis.test_endpoints import (
@@ -134,7 +135,7 @@ def test_what_came_first_is_a_table_and_a_sentence() -> None:
     said = report.competing_reading(made).plain()
     e = survival.competing_estimates(made)["cif.next_line.at.6"]
     assert e.value is not None
-    assert f"a next line followed {100 * e.value:.0f}% of lines" in said
+    assert f"a next line followed {percent(e.value, e.n)} of lines" in said
 
 
 @pytest.mark.parametrize("edge", EDGES)
