@@ -365,29 +365,33 @@ def spread_table() -> Table:
     )
 
 
-def _seen(what: str, holds: "pd.Series[bool]") -> str:
-    """In how many of the cohorts found a statement holds; seen in all of them is not implied."""
-    if holds.all():
-        return f"That {what}: seen in all {len(holds)} found."
-    return f"That {what}: seen in {holds.sum()} of {len(holds)} found."
+def _seen(what: str, values: pd.Series, holds: "pd.Series[bool]") -> str:
+    """In how many of the cohorts found in which ``values`` can be estimated a statement holds; seen
+    in all of them is not implied."""
+    known = holds[values.notna()]
+    found = "found" if len(known) == len(holds) else "found in which it can be estimated"
+    if known.all():
+        return f"That {what}: seen in all {len(known)} {found}."
+    return f"That {what}: seen in {known.sum()} of {len(known)} {found}."
 
 
 def over_cohorts() -> Text:
     """What holds in all cohorts found, and what does not."""
     frame = spread.measured()
     low, high = frame["cox.from_relapse.low"], frame["cox.from_relapse.high"]
-    statements = {
-        "the upper limit of the median survival is below 12 months": frame["os.median.high"] < 12,
-        "the lower limit of the median survival is above 3 months": frame["os.median.low"] > 3,
-        "the interval of the ratio from relapse contains 1": (low <= 1) & (high >= 1),
-        "late relapse has the lower hazard from relapse": frame["cox.from_relapse.hr"] < 1,
-        "the response rates of the six categories differ with P below 0.05 by the Rao-Scott test": (
-            frame["orr.rao_scott.p"] < 0.05
-        ),
-    }
+    longest, shortest = frame["os.median.high"], frame["os.median.low"]
+    ratio, p = frame["cox.from_relapse.hr"], frame["orr.rao_scott.p"]
+    differ = "the response rates of the six categories differ with P below 0.05"
+    statements = (
+        ("the upper limit of the median survival is below 12 months", longest, longest < 12),
+        ("the lower limit of the median survival is above 3 months", shortest, shortest > 3),
+        ("the interval of the ratio from relapse contains 1", low, (low <= 1) & (high >= 1)),
+        ("late relapse has the lower hazard from relapse", ratio, ratio < 1),
+        (f"{differ} by the Rao-Scott test", p, p < 0.05),
+    )
     return text(
         CLEARED,
-        *(_seen(what, holds) for what, holds in statements.items()),
+        *(_seen(*statement) for statement in statements),
         "Seen in all is not implied: a search that found no counter-example does not prove that"
         " there is none.",
     )
