@@ -189,11 +189,12 @@ def normal_quantile(level: float) -> float:
 
 
 def wald_p(log_ratio: FloatArray | float, se: FloatArray | float) -> FloatArray:
-    """Two-sided Wald P; a standard error of 0 gives 0."""
+    """Two-sided Wald P; a standard error of 0 gives 0, and 1 where the ratio is 1."""
     from scipy.special import ndtr
 
-    with np.errstate(divide="ignore"):
-        return np.asarray(2 * ndtr(-np.abs(np.divide(log_ratio, se))), dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.nan_to_num(np.divide(log_ratio, se), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    return np.asarray(2 * ndtr(-np.abs(z)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

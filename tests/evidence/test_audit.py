@@ -532,3 +532,8 @@ def test_the_verdict_on_medians_and_range_is_computed(monkeypatch: pytest.Monkey
     assert audit.verdicts()["os.median"] == "impossible"
     assert not audit.consistent()
     audit.verdicts.cache_clear()
+
+
+def test_a_ratio_of_one_without_width_has_a_p_of_one() -> None:
+    assert wald_p(0.0, 0.0) == 1
+    assert wald_p(0.1, 0.0) == 0
