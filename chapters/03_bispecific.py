@@ -30,7 +30,7 @@ figures.response_bars_by_line(cohort, CATEGORY)
 #
 # A bispecific antibody binds CD20 on the lymphoma cell and CD3 on the T cell.
 # It is taken off the shelf, so treatment can start within days of a relapse.
-# In the Spanish and British cohort, bispecific antibodies were among the categories with the most responses at the first line after CAR-T failure {cite}`iacoboni2024`.
+# In the Spanish and British cohort, bispecific antibodies were among the categories with the most responses at the first salvage line after CAR-T failure {cite}`iacoboni2024`.
 # In another series the rate of response rose with the time between CAR-T and relapse {cite}`shumilov2025`.
 # In the French registry, patients who failed late had a longer progression-free survival with a bispecific antibody than with chemotherapy {cite}`descart_late2025`.
 # None of these comparisons was randomised.

@@ -31,7 +31,7 @@ figures.response_bars_by_line(cohort, CATEGORY)
 # Polatuzumab vedotin carries a toxin to cells with CD79b, which most large B-cell lymphomas keep after CAR-T.
 # It is usually given with rituximab, with or without bendamustine.
 # Reports after CAR-T failure differ widely in their response rates, and progression-free survival in one of them is counted in weeks {cite}`gouni2022`.
-# In the Spanish and British cohort the response rate at the first line was the highest of all categories {cite}`iacoboni2024`.
+# In the Spanish and British cohort the response rate at the first salvage line was the highest of all categories {cite}`iacoboni2024`.
 
 # %% tags=["hide-input"]
 context.reported(cohort, CATEGORY)

@@ -183,7 +183,7 @@ def regimens(cohort: Cohort, key: str) -> Shown:
 
 
 def rates(cohort: Cohort, key: str) -> Shown:
-    """ORR and CR of one category over all its lines, at first line and at later lines."""
+    """ORR and CR of one category over all its lines, at first and at later salvage lines."""
     name = f"tab-{words.slug(key)}-rates"
     if cohort.category(key).empty:
         return absent_category(cohort.study, key, name)
@@ -224,7 +224,7 @@ def _rates_table(
 
 
 def first_against_later(cohort: Cohort, key: str) -> Text | Absent:
-    """Response at first line and later, apart, in one sentence."""
+    """Response at first salvage line and later, apart, in one sentence."""
     if cohort.category(key).empty:
         return absent_category(cohort.study, key)
     estimates = response.estimates(cohort)

@@ -292,7 +292,7 @@ def _own_row(cohort: Cohort, e: Estimate, counted: str = "", origin: str = "") -
 
 
 def rate_forest(cohort: Cohort, key: str, measure: comparators.Measure = "orr") -> Figure | Absent:
-    """Response to one category: this cohort at first line and over all lines, then the others."""
+    """Response to one category: here at first salvage line and over all lines, then elsewhere."""
     name, response_ = {
         "orr": (f"fig-context-{words.slug(key)}", "Objective response"),
         "cr": (f"fig-context-{words.slug(key)}-cr", "Complete response"),

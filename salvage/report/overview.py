@@ -298,7 +298,7 @@ ABOVE_ONE: Final = 1.005
 
 
 def rates(cohort: Cohort) -> Table:
-    """ORR, CR and PR over all lines and over first lines: both intervals, effective n."""
+    """ORR, CR and PR over all lines and over first salvage lines: both intervals, effective n."""
     sets = {"First salvage line of each patient": "first_line.all", "All lines": "all"}
     estimates, groups = response.estimates(cohort), response.groups(cohort)
     if response.leading(cohort).id.startswith("orr.all"):

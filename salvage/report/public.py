@@ -373,7 +373,7 @@ def rates(release: Release, measures: Sequence[str], name: str, caption: str) ->
 
 
 def category_rates(release: Release, key: str) -> Table | Absent | None:
-    """ORR and CR of one category over all its lines, at first line and at later lines."""
+    """ORR and CR of one category over all its lines, at first and at later salvage lines."""
     if nobody := _nobody(release, key):
         return nobody
     rows = [
