@@ -120,16 +120,16 @@ FAULTS = (
     Fault(
         "a new treatment counts as the end of a response",
         "analysis/survival.py",
-        'events = ["progression", "death"] + ["new_treatment"] * new_treatment_is_event',
-        'events = ["progression", "death", "new_treatment"]',
-        "analysis/test_survival.py",
+        'if rule in ("censored_at_next_line", "next_line_event"):',
+        "if True:",
+        "analysis/test_endpoints.py",
     ),
     Fault(
         "progression-free survival without deaths",
         "analysis/survival.py",
-        'event = lines["progression_month"].notna() | lines["died"]',
-        'event = lines["progression_month"].notna()',
-        "analysis/test_survival.py",
+        'event = progressed.notna() | lines["died"]',
+        "event = progressed.notna()",
+        "analysis/test_endpoints.py",
     ),
     Fault(
         "next line of the next patient",
